@@ -122,6 +122,25 @@ class FakeMarket:
             }
         ).encode()
 
+    def data_tokens(self) -> tuple[bytes, ...]:
+        """Return the rows of `/v2/tokens`."""
+        shares = self.data_payouts or (0, 0)
+        return tuple(
+            json.dumps(
+                {
+                    "token_id": token,
+                    "condition_id": self.condition_id,
+                    "outcome_index": slot,
+                    "outcome": name,
+                    "resolved": self.data_payouts is not None,
+                    "final_price": share / 1_000_000 if self.data_payouts else None,
+                }
+            ).encode()
+            for slot, (token, name, share) in enumerate(
+                zip(tokens(self.number), ("Yes", "No"), shares, strict=True)
+            )
+        )
+
     def chain(self) -> ChainFacts:
         shares = self.data_payouts or (0, 0)
         numerators = [share // 500_000 for share in shares]
@@ -255,12 +274,13 @@ class FakePolymarket:
 
     def resolutions(self, ids: Sequence[ConditionId]) -> tuple[bytes, ...]:
         self._note("data", tuple(ids), "data")
-        assert len(ids) <= 20
+        assert len(ids) <= 10
         self._reject("data", ids)
         if "data" in self.canned:
             return self.canned["data"]
-        found = (self.markets.get(each) for each in ids)
-        return tuple(each.data() for each in found if each is not None and each.data_status)
+        found = [self.markets.get(each) for each in ids]
+        known = [each for each in found if each is not None and each.data_status]
+        return tuple(row for each in known for row in (each.data(), *each.data_tokens()))
 
     def _reject(self, method: str, ids: Sequence[ConditionId]) -> None:
         status, bad = self.rejecting.get(method, (0, set()))

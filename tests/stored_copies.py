@@ -297,7 +297,8 @@ def observed_again(store: StorePort, since_ms: int, now_ms: int) -> list[Any]:
     ):
         again = msgspec.structs.replace(observation, observed_at_ms=now_ms)
         findings = cases.observe(again, markets[observation.condition_id], now_ms)
-        clash, step = findings.contradiction, findings.transition
+        clash = findings.contradictions[0] if findings.contradictions else None
+        step = findings.transition
         found.append(
             {
                 "condition_id": observation.condition_id,

@@ -132,6 +132,11 @@ class Naming(StrEnum):
     """Both tokens have the same payout, so nothing need be named."""
 
 
+def naming_of(payouts: Sequence[tuple[TokenId, Decimal]] | None, naming: Naming) -> Naming:
+    """Return how these payouts name their tokens, where `naming` holds for those of a winner."""
+    return Naming.BOTH_ALIKE if payouts and len({share for _, share in payouts}) == 1 else naming
+
+
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """What one source reported about one market at one time.
 
@@ -171,7 +176,7 @@ class TokenPayout(msgspec.Struct, frozen=True, kw_only=True):
     """What one token pays.
 
     Attributes:
-        outcome: Its name when the outcome was recorded; None when the sources disagree about it.
+        outcome: Its name as two sources told it alike; None where no two did.
         payout: Share of a dollar.
     """
 
@@ -186,7 +191,7 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kind: `winner` or `split`.
         winning_token_id: None for a split.
-        winning_outcome: None for a split, and when the sources disagree about the name.
+        winning_outcome: None for a split, and while no two sources name it alike.
         payouts: In outcome order, sum 1.
         by_token: The same payouts, each with its token.
         evidence: The last observation of each source that agreed, oldest first. Empty when read

@@ -13,7 +13,16 @@ import msgspec
 
 from actors.errors import PayloadRejected
 from actors.model.conversion import storable_text
-from actors.model.market import ALL, HALF, NOTHING, Market, Observation, Source
+from actors.model.market import (
+    ALL,
+    HALF,
+    NOTHING,
+    Market,
+    Naming,
+    Observation,
+    Source,
+    naming_of,
+)
 from actors.model.trade import ConditionId
 from actors.polymarket import strict_json
 from actors.polymarket.slots import UNPROVEN, by_token
@@ -120,6 +129,7 @@ def observe(found: ChainFacts, market: Market, observed_at_ms: int) -> Observati
         payouts=payouts,
         reason=reason,
         payload=_evidence(found),
+        naming=naming_of(payouts, Naming.COMPUTED_SLOT),
     )
 
 

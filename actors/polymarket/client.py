@@ -33,7 +33,11 @@ SMALLEST_CAP = 20
 """A page of the list form with fewer markets is taken for the last one."""
 LIST_LOOKUPS = 50
 """Look-ups that go by the list form before the keyset is tried again."""
+FAILED_REST, GONE_REST = 5, 50
+"""Requests to the Data API that leave out a route after it did not answer, or is not there."""
+_GONE = (404, 405, 410)
 _CONDITION = re.compile(r"0x[0-9a-f]{64}")
+_ANY_CONDITION = re.compile(r"0x[0-9a-f]{62}([0-9a-f]{2})?")
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +83,37 @@ class _LookupRoute:
         self._by_list = LIST_LOOKUPS if route is Route.LIST else 0
 
 
+class _DataRoute:
+    """A route of the Data API, left alone for some requests after it did not answer.
+
+    Without a lock, as `_LookupRoute`.
+
+    Attributes:
+        path: Behind the address of the Data API.
+        takes: Whether it takes this condition id.
+    """
+
+    def __init__(self, path: str, takes: Callable[[str], object]) -> None:
+        self.path = path
+        self.takes = takes
+        self._rests = 0
+
+    def is_due(self) -> bool:
+        """Return whether to ask it now; each call that returns False brings that nearer."""
+        self._rests -= 1
+        return self._rests < 0
+
+    def failed(self, failure: SourceUnavailable | PayloadRejected) -> bool:
+        """Record a failure; return whether it may be about one of the markets asked for."""
+        if isinstance(failure, SourceUnavailable) and failure.status in _GONE:
+            self._rests = GONE_REST
+        elif not is_answer(failure):
+            self._rests = FAILED_REST
+        else:
+            return True
+        return False
+
+
 class Polymarket:
     """The public read interfaces. Any thread may call.
 
@@ -101,6 +136,10 @@ class Polymarket:
         self._data_url = data_url.rstrip("/")
         self._http = Http(user_agent, deadline_s=deadline_s, stop=stop)
         self._lookups = _LookupRoute()
+        self._data_routes = (
+            _DataRoute("/v2/resolutions", _CONDITION.fullmatch),
+            _DataRoute("/v2/tokens", _ANY_CONDITION.fullmatch),
+        )
         self._asked = count()
 
     def markets_page(
@@ -183,19 +222,41 @@ class Polymarket:
         return Page(markets=markets, next_cursor=behind)
 
     def clob_market(self, condition_id: ConditionId) -> bytes | None:
-        """Return the CLOB's market, or None when it does not know the condition."""
-        return self._http.find(f"{self._clob_url}/markets/{quote(condition_id, safe='')}")
+        """Return the CLOB's market, by the route that names its tokens where the other has none.
+
+        None when the CLOB does not know the condition.
+        """
+        name = quote(condition_id, safe="")
+        found = self._http.find(f"{self._clob_url}/markets/{name}")
+        return found or self._http.find(f"{self._clob_url}/clob-markets/{name}")
 
     def resolutions(self, ids: Sequence[ConditionId]) -> tuple[bytes, ...]:
-        """Return the Data API's rows on at most 20 conditions.
+        """Return the rows of both routes of the Data API on at most ten conditions.
 
-        Ids that it would reject (31 bytes) are left out of the request.
+        One that does not answer is left alone for a while, and what the other has is returned.
         """
         _check_count(ids, MAX_DATA_IDS)
-        known = [each for each in ids if _CONDITION.fullmatch(each)]
-        if not known:
-            return ()
-        raw = self._http.get(f"{self._data_url}/v2/resolutions", [("condition", ",".join(known))])
+        rows: tuple[bytes, ...] = ()
+        failures: list[SourceUnavailable | PayloadRejected] = []
+        routes = [each for each in self._data_routes if each.is_due()] or self._data_routes
+        for route in routes:
+            # Ids that it would reject (31 bytes) are left out of the request.
+            known = [each for each in ids if route.takes(each)]
+            if not known:
+                continue
+            try:
+                rows += self._data_rows(route.path, known)
+            except (SourceUnavailable, PayloadRejected) as failure:
+                # It may be about one of these: who asks, asks again about fewer.
+                if route.failed(failure) and len(known) > 1:
+                    raise
+                failures.append(failure)
+        if len(failures) == len(routes):
+            raise failures[0]
+        return rows
+
+    def _data_rows(self, path: str, ids: Sequence[str]) -> tuple[bytes, ...]:
+        raw = self._http.get(f"{self._data_url}{path}", [("condition", ",".join(ids))])
         return _copies(strict_json.read(raw, _rows).data)
 
     @property

@@ -1,7 +1,10 @@
-"""The CLOB: the outcome of a market in an answer of `GET /markets/{condition_id}`.
+"""The CLOB: the outcome of a market in the answers of its two routes about one market.
 
-Source: recorded answers of 2022-2026. Old markets often carry no winner flag at all, and a 50/50
-shows as none either: no flag means unknown, never a split.
+- `GET /markets/{condition_id}` has winner flags. Source: recorded answers of 2022-2026. Old markets
+  often carry no flag at all, and a 50/50 shows as none either: no flag means unknown, never a
+  split. Not known to have V2 markets.
+- `GET /clob-markets/{condition_id}` names the tokens and has no winner. Source:
+  docs.polymarket.com of 2026.
 """
 
 import msgspec
@@ -19,10 +22,24 @@ class _Side(msgspec.Struct, frozen=True):
     winner: bool | None = None
 
 
+class _Named(msgspec.Struct, frozen=True):
+    t: str
+    o: str = ""
+
+
 class _Answer(msgspec.Struct, frozen=True):
+    """Of either route; the second one has short keys."""
+
     condition_id: str = ""
     tokens: tuple[_Side, ...] = ()
     closed: bool | None = None
+    c: str = ""
+    t: tuple[_Named, ...] = ()
+
+    @property
+    def sides(self) -> tuple[_Side, ...]:
+        """Return the tokens, by whichever route."""
+        return self.tokens or tuple(_Side(token_id=side.t, outcome=side.o) for side in self.t)
 
 
 _answer = msgspec.json.Decoder(_Answer)
@@ -35,15 +52,19 @@ def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
     accepts orders is ignored.
     """
     payouts, reason = None, "unreadable answer"
+    names: strict_json.Names = ()
     try:
         found = strict_json.read(raw, _answer)
     except PayloadRejected:
         payload = strict_json.excerpt(raw)
     else:
         payload = _evidence(found)
-        reason = _why_not(found, market) or (
+        reason = _misfit(found, market) or (
             "twin keys" if strict_json.has_duplicate_keys(raw) else ""
         )
+        if not reason:
+            names = strict_json.names(_sides(found), market)
+            reason = _why_not(found)
         if not reason:
             payouts = tuple(
                 (TokenId(side.token_id), ALL if side.winner else NOTHING) for side in found.tokens
@@ -55,17 +76,27 @@ def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
         payouts=payouts,
         reason=reason,
         payload=payload,
+        names=names,
     )
 
 
-def _why_not(found: _Answer, market: Market) -> str:
-    if strict_json.condition(found.condition_id) != strict_json.condition(market.condition_id):
+def _sides(found: _Answer) -> dict[TokenId, str]:
+    return {TokenId(side.token_id): side.outcome for side in found.sides}
+
+
+def _misfit(found: _Answer, market: Market) -> str:
+    """Return why this answer is not about this market, or an empty text."""
+    echoed = found.condition_id or found.c
+    if strict_json.condition(echoed) != strict_json.condition(market.condition_id):
         return "wrong market echoed"
-    if len(found.tokens) != 2:
+    if len(found.sides) != 2:
         return "not two outcomes"
-    sides = {TokenId(side.token_id): side.outcome for side in found.tokens}
-    if reason := strict_json.same_sides(sides, market):
-        return reason
+    return strict_json.same_tokens(_sides(found), market)
+
+
+def _why_not(found: _Answer) -> str:
+    if found.t:
+        return "winner not told"
     if not found.closed:
         return "open"
     winners = sum(side.winner is True for side in found.tokens)
@@ -73,10 +104,12 @@ def _why_not(found: _Answer, market: Market) -> str:
 
 
 def _evidence(found: _Answer) -> str:
+    sides = found.sides[:2]
     return strict_json.evidence(
         {
             "closed": found.closed,
-            "tokenIds": [storable_text(side.token_id) for side in found.tokens[:2]],
-            "winners": [storable_text(side.token_id) for side in found.tokens[:2] if side.winner],
+            "tokenIds": [storable_text(side.token_id) for side in sides],
+            "outcomes": [storable_text(side.outcome) for side in sides],
+            "winners": [storable_text(side.token_id) for side in sides if side.winner],
         }
     )

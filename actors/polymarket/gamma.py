@@ -17,7 +17,18 @@ import msgspec
 
 from actors.errors import PayloadRejected
 from actors.model.conversion import milliseconds, storable_text
-from actors.model.market import ALL, HALF, NOTHING, Asset, Market, Observation, Source, is_outcome
+from actors.model.market import (
+    ALL,
+    HALF,
+    NOTHING,
+    Asset,
+    Market,
+    Naming,
+    Observation,
+    Source,
+    is_outcome,
+    naming_of,
+)
 from actors.model.trade import ConditionId, TokenId
 from actors.polymarket import strict_json
 
@@ -136,15 +147,19 @@ def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
     `resolved` and prices of exactly 1 and 0, or ½ and ½. A price alone proves nothing.
     """
     payouts, reason, payload = None, "unreadable answer", ""
+    names: strict_json.Names = ()
     try:
         found = _strict(raw)
     except PayloadRejected:
         payload = strict_json.excerpt(raw)
     else:
         payload = _evidence(found)
-        reason = _why_not(found, market) or (
+        reason = _misfit(found, market) or (
             "twin keys" if strict_json.has_duplicate_keys(raw) else ""
         )
+        if not reason:
+            names = strict_json.names(_sides(found), market)
+            reason = _why_open(_status(found), closed=bytes(found.closed) == b"true")
         payouts = None if reason else _payouts(found)
         reason = reason if payouts or reason else "prices not final"
     return Observation(
@@ -154,6 +169,8 @@ def observe(raw: bytes, market: Market, observed_at_ms: int) -> Observation:
         payouts=payouts,
         reason=reason,
         payload=payload,
+        naming=naming_of(payouts, Naming.OWN_LIST),
+        names=names,
     )
 
 
@@ -322,17 +339,20 @@ def _slugs(found: _Answer, drift: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(storable_text(slug).lower() for slug in slugs if slug))
 
 
-def _why_not(found: _Answer, market: Market) -> str:
+def _sides(found: _Answer) -> dict[TokenId, str]:
+    names = strict_json.texts(found.outcomes) or []
+    return dict(zip(map(TokenId, _token_texts(found)), names, strict=False))
+
+
+def _misfit(found: _Answer, market: Market) -> str:
+    """Return why this object is not about this market, or an empty text."""
     condition_id = strict_json.condition(strict_json.text(found.condition_id))
     if condition_id != strict_json.condition(market.condition_id):
         return "wrong market echoed"
     tokens, outcomes = _token_texts(found), strict_json.texts(found.outcomes) or []
     if len(tokens) != 2 or len(outcomes) != 2:
         return "not two outcomes"
-    sides = {TokenId(token): name for token, name in zip(tokens, outcomes, strict=True)}
-    return strict_json.same_sides(sides, market) or _why_open(
-        _status(found), closed=bytes(found.closed) == b"true"
-    )
+    return strict_json.same_tokens(map(TokenId, tokens), market)
 
 
 def _status(found: _Answer) -> str:
@@ -370,6 +390,7 @@ def _evidence(found: _Answer) -> str:
             "resolutionStatus": strict_json.text(found.resolution_status) or None,
             "outcomePrices": None if prices is None else [str(price) for price in prices],
             "tokenIds": _token_texts(found),
+            "outcomes": [storable_text(name) for name in strict_json.texts(found.outcomes) or []],
             "closedTime": strict_json.text(found.closed_time) or None,
         }
     )

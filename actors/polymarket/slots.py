@@ -32,10 +32,10 @@ def tokens_by_slot(market: Market) -> tuple[TokenId, ...] | None:
     """Return the tokens of a market in the order of the slots of the CTF contract.
 
     Computed for V1 markets; None when its tokens are not those of its condition. Of a V2 market
-    the order of its outcomes is returned: nothing proves another one.
+    nothing can be computed: that the order of a list is that of the slots is not known.
     """
     if market.version != "v1":
-        return market.token_ids
+        return None
     try:
         condition = bytes.fromhex(market.condition_id[2:])
     except ValueError:

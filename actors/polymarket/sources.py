@@ -29,8 +29,8 @@ MAX_GAMMA_IDS = 100
 """Condition ids in one request to Gamma."""
 MAX_GAMMA_MARKETS = MAX_GAMMA_IDS // 2
 """Markets in one request to Gamma: some are asked for in two spellings."""
-MAX_DATA_IDS = 20
-"""Condition ids in one request to the Data API: the most that it documents."""
+MAX_DATA_IDS = 10
+"""Condition ids in one request to the Data API: the most that both of its routes document."""
 MAX_CHAIN_CONDITIONS = 20
 """Conditions in one batch of calls to a node: 80 calls; our choice, nodes document no limit."""
 WINDOW_S = 10.0
@@ -41,6 +41,7 @@ GAMMA_LISTINGS = 100
 GAMMA_OUTCOMES = 80
 CLOB = 1_000
 DATA = 200
+"""Each asks two routes, so that twice as many calls leave."""
 CHAIN = 20
 """Batches of up to 80 calls; public nodes document no limit."""
 MOST = {
@@ -113,7 +114,7 @@ class Sources(Gamma, Protocol):
         """Return a market of the CLOB, or None when the CLOB does not know it."""
 
     def resolutions(self, ids: Sequence[ConditionId]) -> tuple[bytes, ...]:
-        """Return the rows of the Data API about at most 20 markets."""
+        """Return the rows of both routes of the Data API about at most ten markets."""
 
 
 class Chain(Closable, Protocol):

@@ -7,7 +7,7 @@ whole, so that one bad value hides no other.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, DecimalException
 from typing import TypeVar
@@ -22,6 +22,7 @@ from actors.model.trade import ConditionId, TokenId
 T = TypeVar("T")
 Field = str | bool | list[str] | None
 """What is kept of an answer as evidence."""
+Names = tuple[tuple[TokenId, str], ...]
 
 MAX_EVIDENCE_CHARS = 2_000
 _TOKEN = re.compile(r"[0-9]{1,78}")
@@ -140,18 +141,17 @@ def moment(raw: msgspec.Raw) -> datetime | None:
         return None
 
 
-def same_sides(found: Mapping[TokenId, str], market: Market) -> str:
-    """Return why these sides (outcome by token) are not those of the market; empty if they are.
+def same_tokens(found: Iterable[TokenId], market: Market) -> str:
+    """Return why these tokens are not those of the market; an empty text if they are."""
+    known = set(market.token_ids)
+    return "" if len(known) == 2 and set(found) == known else "other tokens"
 
-    Renamed outcomes do no harm. The same names on the other tokens mean that the
-    order was mixed up.
-    """
-    known = {asset.token_id: asset.outcome for asset in market.assets}
-    if len(known) != 2 or found.keys() != known.keys():
-        return "other tokens"
-    if found != known and sorted(found.values()) == sorted(known.values()):
-        return "outcomes moved"
-    return ""
+
+def names(found: Mapping[TokenId, str], market: Market) -> Names:
+    """Return the names that an answer has for the tokens of a market; none unless it has both."""
+    if same_tokens(found, market) or not all(found.values()):
+        return ()
+    return tuple((token, storable_text(found[token])) for token in sorted(found))
 
 
 def evidence(fields: Mapping[str, Field]) -> str:

@@ -24,6 +24,7 @@ import msgspec
 from actors.actor import Addresses, BaseActor, Incarnation, Mailbox, Outbox
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.messages import (
+    ConflictCleared,
     EvidenceRestored,
     MarketResolved,
     MarketsRestored,
@@ -33,6 +34,7 @@ from actors.messages import (
     RechecksRestored,
     RequestMarkets,
     RequestRechecks,
+    ResolutionConfirmed,
     ResolutionConflict,
     ResolutionHint,
     ResolutionObserved,
@@ -44,7 +46,7 @@ from actors.messages import (
 )
 from actors.model.assumptions import Assumption, ViolationCounter
 from actors.model.conversion import chunks
-from actors.model.market import Contradiction, Market, Resolution, Source, Transition
+from actors.model.market import Clearance, Contradiction, Market, Resolution, Source, Transition
 from actors.model.trade import ConditionId
 from actors.polymarket import gamma
 from actors.polymarket.pagination import Pagination
@@ -67,7 +69,14 @@ OUTBOX_MAX = 10_000
 PENDING_REASONS = 20
 SETTLED_CHUNK = 1_000
 
-Ticketed = ResolutionObserved | MarketStateChanged | MarketResolved | ResolutionConflict
+Ticketed = (
+    ResolutionObserved
+    | MarketStateChanged
+    | MarketResolved
+    | ResolutionConflict
+    | ResolutionConfirmed
+    | ConflictCleared
+)
 
 
 class ResolutionSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -392,8 +401,13 @@ class FindingsOutbox:
             self.add_transition(findings.transition)
         if findings.resolution is not None:
             self._add_resolution(findings.resolution)
-        if findings.contradiction is not None:
-            self._add_contradiction(findings.contradiction)
+        for contradiction in findings.contradictions:
+            self._add_contradiction(contradiction)
+        for clearance in findings.clearances:
+            self._add_clearance(clearance)
+        confirmation = findings.confirmation
+        if confirmation is not None:
+            self._send(lambda n: ResolutionConfirmed(ticket=n, confirmation=confirmation))
 
     def add_transition(self, transition: Transition) -> None:
         """Send a change of the state of a market."""
@@ -428,6 +442,17 @@ class FindingsOutbox:
                 "source": contradiction.source.value,
                 "recorded": contradiction.recorded,
                 "observed": contradiction.observed,
+            },
+        )
+
+    def _add_clearance(self, clearance: Clearance) -> None:
+        self._send(lambda n: ConflictCleared(ticket=n, clearance=clearance))
+        log.info(
+            "conflict_cleared",
+            extra={
+                "condition_id": clearance.condition_id,
+                "kind": clearance.kind,
+                "reason": clearance.reason,
             },
         )
 

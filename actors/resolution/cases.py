@@ -17,7 +17,10 @@ from enum import Enum
 import msgspec
 
 from actors.model.market import (
+    Clearance,
+    Confirmation,
     Contradiction,
+    ContradictionKind,
     Market,
     MarketState,
     Observation,
@@ -27,20 +30,29 @@ from actors.model.market import (
     Transition,
 )
 from actors.model.trade import ConditionId
+from actors.resolution.conflicts import (
+    OpenConflicts,
+    mapping_contradiction,
+    outcome_contradictions,
+)
+from actors.resolution.evidence import Evidence
 from actors.resolution.quorum import (
     CONFIRMING,
     HOLDING,
     Conflict,
     Decision,
-    Evidence,
     NotYet,
     Split,
     Winner,
     decide,
+    recorded_text,
     resolution_of,
 )
 from actors.resolution.schedule import RecordedResolutions, Schedule, due_ms
 
+OUTCOME, MAPPING = ContradictionKind.OUTCOME, ContradictionKind.MAPPING
+AGREE_AGAIN = "the sources contradict each other no more"
+NAMED_ALIKE = "two sources name the tokens alike"
 CONTRADICTED = "sources contradict each other"
 TO_BE_STORED = "resolution to be stored"
 RECORDED = "recorded"
@@ -127,15 +139,14 @@ class EvidenceBook:
         self._hold_ms = int(hold_s * 1000)
         self._evidence: dict[ConditionId, Evidence] = {}
         self._closed_ms: dict[ConditionId, int] = {}
-        self._conflicts: dict[ConditionId, str] = {}
 
     def of(self, condition_id: ConditionId) -> Evidence | None:
         """Return the evidence on this market, or None when no source was asked."""
         return self._evidence.get(condition_id)
 
-    def add(self, observation: Observation) -> Novelty:
+    def add(self, observation: Observation, market: Market) -> Novelty:
         """Add an observation; return whether its source reports something new."""
-        evidence = self._known(observation.condition_id)
+        evidence = self._known(observation.condition_id).of_listing(market)
         self._evidence[observation.condition_id] = evidence.add(observation)
         before = evidence.statement(observation.source)
         if before is None:
@@ -145,8 +156,9 @@ class EvidenceBook:
         if observation.made_at_ms < before.last_ms <= observation.observed_at_ms:
             return Novelty.NONE
         payouts = None if observation.payouts is None else frozenset(observation.payouts)
-        known = (before.payouts, before.reason, before.mapped_by)
-        same = known == (payouts, observation.reason, observation.mapped_by)
+        known = (before.payouts, before.reason, before.naming, before.mapped_by)
+        told = (payouts, observation.reason, observation.naming, observation.mapped_by)
+        same = known == told and observation.names in ((), before.names)
         return Novelty.NONE if same else Novelty.CHANGED
 
     def restore(self, observation: Observation) -> None:
@@ -176,39 +188,29 @@ class EvidenceBook:
 
     def resolution(self, decision: Winner | Split, market: Market) -> Resolution:
         """Return the resolution to record, dated by Gamma or by the first final observation."""
+        evidence = self._evidence[market.condition_id]
         resolved_ms = self._closed_ms.get(market.condition_id)
         if resolved_ms is None:
-            statements = self._evidence[market.condition_id].statements
-            resolved_ms = min(each.since_ms for each in statements if each.payouts is not None)
-        return resolution_of(decision, market, resolved_at_ms=resolved_ms)
+            final = (each for each in evidence.statements if each.payouts is not None)
+            resolved_ms = min(each.since_ms for each in final)
+        return resolution_of(decision, market, evidence, resolved_at_ms=resolved_ms)
 
-    def contradiction(self, conflict: Conflict, observation: Observation) -> Contradiction | None:
-        """Return the contradiction between this observation and the other sources.
+    def counts(self, observation: Observation) -> bool:
+        """Return whether its source names the tokens of its final outcome as nobody disputes."""
+        evidence = self._evidence.get(observation.condition_id)
+        if evidence is None or observation.payouts is None:
+            return True
+        return any(each.source is observation.source for each in evidence.final)
 
-        None when its source takes no part in the conflict, or when the same
-        conflict was returned before.
-        """
-        prefix = f"{observation.source} says "
-        # The text of `quorum.decide`: one part for each final source.
-        parts = conflict.reason.split("; ")
-        known = self._conflicts.get(observation.condition_id) == conflict.reason
-        if known or not any(each.startswith(prefix) for each in parts):
-            return None
-        self._conflicts[observation.condition_id] = conflict.reason
-        own = "; ".join(each for each in parts if each.startswith(prefix))
-        return Contradiction(
-            condition_id=observation.condition_id,
-            detected_at_ms=observation.observed_at_ms,
-            recorded="; ".join(each for each in parts if not each.startswith(prefix)),
-            observed=own.removeprefix(prefix),
-            source=observation.source,
-        )
+    def stands_undisputed(self, condition_id: ConditionId, now_ms: int) -> bool:
+        """Return whether no source has contradicted another one for the length of the hold."""
+        evidence = self._evidence.get(condition_id)
+        return evidence is None or now_ms >= evidence.contradicted_until_ms + self._hold_ms
 
     def remove(self, condition_id: ConditionId) -> None:
         """Forget the evidence on this market."""
         self._evidence.pop(condition_id, None)
         self._closed_ms.pop(condition_id, None)
-        self._conflicts.pop(condition_id, None)
 
     def _known(self, condition_id: ConditionId) -> Evidence:
         return self._evidence.get(condition_id) or Evidence(condition_id=condition_id)
@@ -220,13 +222,17 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         observation: The observation itself, when it is new and has to be stored.
         resolution: The outcome, when this observation decided it.
-        contradiction: When it contradicts another source or the recorded resolution.
+        contradictions: When it contradicts other sources or the recorded resolution.
+        clearances: When it ends contradictions.
+        confirmation: When it agrees with a resolution that was decided without its source.
         transition: When the market was decided by it, or contradicted after that.
     """
 
     observation: Observation | None = None
     resolution: Resolution | None = None
-    contradiction: Contradiction | None = None
+    contradictions: tuple[Contradiction, ...] = ()
+    clearances: tuple[Clearance, ...] = ()
+    confirmation: Confirmation | None = None
     transition: Transition | None = None
 
 
@@ -236,11 +242,13 @@ class CaseBook:
     Attributes:
         schedule: When each of them is polled.
         horizon_ms: Until when it is known which rechecks fall due.
+        conflicts: The contradictions about them that are open.
     """
 
     def __init__(self, *, poll_s: float, hold_s: float) -> None:
         self.schedule = Schedule(poll_s)
         self.horizon_ms = 0
+        self.conflicts = OpenConflicts()
         self._evidence = EvidenceBook(hold_s)
         self._states = MarketStates()
         self._recorded = RecordedResolutions()
@@ -311,6 +319,9 @@ class CaseBook:
                 continue
             self.schedule.add(recheck.market, now_ms)
             self._recorded.restore(recheck)
+            for _, observed in recheck.contradicted_by:
+                pair = frozenset((recorded_text(recheck.resolution), observed))
+                self.conflicts.restore(condition_id, OUTCOME, pair)
             self._states.restore(condition_id, MarketState.RECORDED, recheck.recorded_at_ms)
             self.schedule.wait_for(condition_id, RECORDED)
             self.schedule.set_due(condition_id, due_ms(recheck, now_ms))
@@ -324,7 +335,7 @@ class CaseBook:
     def observe(self, observation: Observation, market: Market, now_ms: int) -> Findings:
         """Take in an observation; return what follows from it."""
         condition_id = market.condition_id
-        novelty = self._evidence.add(observation)
+        novelty = self._evidence.add(observation, market)
         new = None if novelty is Novelty.NONE else observation
         # What a source repeats is no news, final or not: a market may be stuck for years.
         final = observation.payouts is not None
@@ -334,33 +345,75 @@ class CaseBook:
             return self._check(observation, now_ms, changed=novelty is Novelty.CHANGED)
         decision = self._evidence.decision(market, now_ms)
         self._poll_at.pop(condition_id, None)
-        if isinstance(decision, NotYet):
-            self._wait(condition_id, decision)
-            return Findings(observation=new)
+        opened, cleared = self._mapping(observation, now_ms)
         if isinstance(decision, Conflict):
             self.schedule.wait_for(condition_id, CONTRADICTED)
-            contradiction = self._evidence.contradiction(decision, observation)
-            return Findings(observation=new, contradiction=contradiction)
+            for found in outcome_contradictions(decision, observation):
+                opened += self.conflicts.open(found)
+            return Findings(observation=new, contradictions=opened, clearances=cleared)
+        if self._evidence.stands_undisputed(condition_id, now_ms):
+            cleared += self.conflicts.clear(condition_id, OUTCOME, now_ms, AGREE_AGAIN)
+        if isinstance(decision, NotYet):
+            self._wait(condition_id, decision)
+            return Findings(observation=new, contradictions=opened, clearances=cleared)
         resolution = self._evidence.resolution(decision, market)
         # Before the database has it: the next observation must not decide the market once more.
         self._recorded.record(resolution, now_ms)
         self.schedule.wait_for(condition_id, TO_BE_STORED)
         agreed = f"{' and '.join(resolution.sources)} agree"
         transition = self._states.move(condition_id, MarketState.RECORDED, agreed, now_ms)
-        return Findings(observation=new, resolution=resolution, transition=transition)
+        return Findings(
+            observation=new,
+            resolution=resolution,
+            contradictions=opened,
+            clearances=cleared,
+            transition=transition,
+        )
+
+    def _mapping(
+        self, observation: Observation, now_ms: int
+    ) -> tuple[tuple[Contradiction, ...], tuple[Clearance, ...]]:
+        """Return the contradictions about names of tokens that an observation opens and clears."""
+        condition_id = observation.condition_id
+        evidence = self._evidence.of(condition_id)
+        if evidence is None or not observation.names:
+            return (), ()
+        opened: tuple[Contradiction, ...] = ()
+        for found in mapping_contradiction(evidence, observation):
+            opened += self.conflicts.open(found)
+        if evidence.namings.proven or not evidence.namings.is_contested:
+            return opened, self.conflicts.clear(condition_id, MAPPING, now_ms, NAMED_ALIKE)
+        return opened, ()
 
     def _check(self, observation: Observation, now_ms: int, *, changed: bool) -> Findings:
         """Compare an observation with the recorded resolution.
 
-        It is stored only when its source changed or contradicts.
+        It is stored only when its source changed, contradicts or confirms.
         """
-        found = self._recorded.check(observation)
+        condition_id = observation.condition_id
+        opened, cleared = self._mapping(observation, now_ms)
+        counts = self._evidence.counts(observation)
+        found = self._recorded.check(observation) if counts else None
         transition = None
         if found is not None:
             reason = f"{found.source} says {found.observed}"
-            transition = self._states.move(found.condition_id, MarketState.CONFLICT, reason, now_ms)
-        new = observation if changed or found is not None else None
-        return Findings(observation=new, contradiction=found, transition=transition)
+            transition = self._states.move(condition_id, MarketState.CONFLICT, reason, now_ms)
+            opened += self.conflicts.open(found)
+        elif not self._recorded.is_contradicted(condition_id):
+            cleared += self.conflicts.clear(condition_id, OUTCOME, now_ms, AGREE_AGAIN)
+            if self._states.of(condition_id) is MarketState.CONFLICT:
+                transition = self._states.move(
+                    condition_id, MarketState.RECORDED, AGREE_AGAIN, now_ms
+                )
+        confirmation = self._recorded.confirm(observation) if counts else None
+        worth_storing = changed or opened or confirmation is not None
+        return Findings(
+            observation=observation if worth_storing else None,
+            contradictions=opened,
+            clearances=cleared,
+            confirmation=confirmation,
+            transition=transition,
+        )
 
     def _wait(self, condition_id: ConditionId, decision: NotYet) -> None:
         self.schedule.wait_for(condition_id, decision.reason)
@@ -417,7 +470,10 @@ class CaseBook:
     def _set_next_recheck(self, condition_id: ConditionId, now_ms: int) -> None:
         """Set when a resolution is checked again; after the last time forget its market."""
         next_ms = self._recorded.next_recheck_ms(condition_id, now_ms, self.horizon_ms)
-        if next_ms is not None:
+        if self._recorded.is_contradicted(condition_id):
+            # Until its sources agree again, or it is plain that they do not.
+            self.schedule.put_back(condition_id, now_ms, poll_at_ms=next_ms)
+        elif next_ms is not None:
             self.schedule.set_due(condition_id, next_ms)
         elif self._recorded.is_stored(condition_id):
             self.schedule.remove(condition_id)

@@ -29,6 +29,7 @@ import msgspec
 from actors.model.market import (
     RECHECKS_MS,
     Asset,
+    Confirmation,
     Contradiction,
     Market,
     Observation,
@@ -302,7 +303,8 @@ class _Recorded(msgspec.Struct):
     resolution: Resolution
     at_ms: int
     stored: bool = False
-    contradicted_by: frozenset[tuple[Source, str]] = frozenset()
+    contradicting: frozenset[Source] = frozenset()
+    confirmed_by: frozenset[Source] = frozenset()
 
 
 class RecordedResolutions:
@@ -333,7 +335,7 @@ class RecordedResolutions:
             recheck.resolution,
             recheck.recorded_at_ms,
             stored=True,
-            contradicted_by=frozenset(recheck.contradicted_by),
+            contradicting=frozenset(source for source, _ in recheck.contradicted_by),
         )
 
     def mark_stored(self, condition_id: ConditionId) -> None:
@@ -347,10 +349,12 @@ class RecordedResolutions:
         return recorded.stored if recorded else condition_id in self._done
 
     def is_past_first_recheck(self, condition_id: ConditionId, now_ms: int) -> bool:
-        """Return whether the first recheck of this resolution is over."""
+        """Return whether the first recheck is over, and no source contradicts the resolution."""
         recorded = self._recorded.get(condition_id)
+        if recorded is None or recorded.contradicting:
+            return False
         # At this age the second recheck falls due, so the first is over.
-        return recorded is not None and now_ms - recorded.at_ms >= RECHECKS_MS[1]
+        return now_ms - recorded.at_ms >= RECHECKS_MS[1]
 
     def next_recheck_ms(
         self, condition_id: ConditionId, now_ms: int, horizon_ms: int
@@ -378,12 +382,33 @@ class RecordedResolutions:
                 del self._done[next(iter(self._done))]
 
     def check(self, observation: Observation) -> Contradiction | None:
-        """Return the contradiction to the recorded resolution, unless it is known already."""
+        """Return the contradiction between an observation and the recorded resolution, if any."""
         recorded = self._recorded.get(observation.condition_id)
         if recorded is None:
             return None
         found = contradiction_of(recorded.resolution, observation)
-        if found is None or (found.source, found.observed) in recorded.contradicted_by:
-            return None
-        recorded.contradicted_by |= {(found.source, found.observed)}
+        if found is None:
+            recorded.contradicting -= {observation.source}
+        else:
+            recorded.contradicting |= {observation.source}
         return found
+
+    def is_contradicted(self, condition_id: ConditionId) -> bool:
+        """Return whether what some source reported last contradicts the recorded resolution."""
+        recorded = self._recorded.get(condition_id)
+        return recorded is not None and bool(recorded.contradicting)
+
+    def confirm(self, observation: Observation) -> Confirmation | None:
+        """Return the confirmation by a source that took no part in the decision, once each."""
+        recorded = self._recorded.get(observation.condition_id)
+        if recorded is None or observation.payouts is None:
+            return None
+        known = recorded.confirmed_by.union(recorded.resolution.sources)
+        if observation.source in known or contradiction_of(recorded.resolution, observation):
+            return None
+        recorded.confirmed_by |= {observation.source}
+        return Confirmation(
+            condition_id=observation.condition_id,
+            source=observation.source,
+            confirmed_at_ms=observation.observed_at_ms,
+        )

@@ -10,7 +10,13 @@ import pytest
 
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.model.trade import ConditionId
-from actors.polymarket.client import LIST_LOOKUPS, Page, Polymarket
+from actors.polymarket.client import (
+    FAILED_REST,
+    GONE_REST,
+    LIST_LOOKUPS,
+    Page,
+    Polymarket,
+)
 from actors.polymarket.pagination import Route
 from tests.polymarket.http_peer import Peer, Script, answering
 
@@ -235,22 +241,87 @@ def test_a_clob_market_is_given_or_not_known() -> None:
     with Peer(script) as peer:
         assert client(peer).clob_market(IDS[0]) == b"{}"
         assert client(peer).clob_market(IDS[1]) is None
-        assert peer.paths == [f"/clob/markets/{IDS[0]}", f"/clob/markets/{IDS[1]}"]
+        assert peer.paths == [
+            f"/clob/markets/{IDS[0]}",
+            f"/clob/markets/{IDS[1]}",
+            f"/clob/clob-markets/{IDS[1]}",
+        ]
 
 
-def test_rows_of_resolutions_are_requested_in_one_list() -> None:
+def test_what_the_first_route_of_the_clob_does_not_know_the_second_names() -> None:
+    def script(request: str, _ended: object) -> Iterable[bytes]:
+        status = "200 OK" if "/clob-markets/" in request else "404 Not Found"
+        yield f"HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\n{{}}".encode()
+
+    with Peer(script) as peer:
+        assert client(peer).clob_market(IDS[0]) == b"{}"
+
+
+def test_rows_of_both_routes_of_the_data_api_are_requested_in_one_list_each() -> None:
     with Peer(answering(b'{"data":[{"status":"posed"}]}')) as peer:
-        assert client(peer).resolutions(IDS[:2]) == (b'{"status":"posed"}',)
-        assert asked(peer) == ("/data/v2/resolutions", [("condition", f"{IDS[0]},{IDS[1]}")])
+        assert client(peer).resolutions(IDS[:2]) == (b'{"status":"posed"}',) * 2
+        assert peer.paths == [
+            f"/data/v2/{name}?condition={IDS[0]}%2C{IDS[1]}" for name in ("resolutions", "tokens")
+        ]
 
 
-def test_ids_that_the_data_api_rejects_are_left_out() -> None:
+def test_ids_that_a_route_of_the_data_api_rejects_are_left_out_there() -> None:
     bare = ConditionId("0x" + "a" * 62)
     with Peer(answering(b'{"data":[]}')) as peer:
         assert client(peer).resolutions((bare, IDS[0])) == ()
-        assert asked(peer)[1] == [("condition", IDS[0])]
-        assert client(peer).resolutions((bare,)) == ()
-        assert len(peer.requests) == 1
+        assert peer.paths == [
+            f"/data/v2/resolutions?condition={IDS[0]}",
+            f"/data/v2/tokens?condition={bare}%2C{IDS[0]}",
+        ]
+
+
+def data_api(**statuses: str) -> Script:
+    """Return a Data API of whose routes these answer with another status than 200."""
+
+    def script(request: str, _ended: object) -> Iterable[bytes]:
+        name = "tokens" if "/tokens" in request else "resolutions"
+        body = f'{{"data":[{{"of":"{name}"}}]}}'.encode()
+        status = statuses.get(name, "200 OK")
+        yield f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+    return script
+
+
+@pytest.mark.parametrize("gone", ["resolutions", "tokens"])
+def test_a_route_of_the_data_api_that_is_gone_is_hardly_asked_and_the_other_one_is(
+    gone: str,
+) -> None:
+    other = "tokens" if gone == "resolutions" else "resolutions"
+    with Peer(data_api(**{gone: "404 Not Found"})) as peer:
+        source = client(peer)
+        for _ in range(GONE_REST + 2):
+            assert source.resolutions(IDS[:2]) == (f'{{"of":"{other}"}}'.encode(),)
+        assert sum(f"/{gone}" in path for path in peer.paths) == 2
+
+
+def test_a_batch_that_one_route_rejects_fails_and_a_single_market_does_not() -> None:
+    with Peer(data_api(resolutions="400 Bad Request")) as peer:
+        source = client(peer)
+        with pytest.raises(SourceUnavailable, match="400"):
+            source.resolutions(IDS[:2])
+        assert source.resolutions(IDS[:1]) == (b'{"of":"tokens"}',)
+
+
+def test_a_route_of_the_data_api_that_is_overloaded_does_not_hide_the_other_one() -> None:
+    with Peer(data_api(resolutions="503 Busy")) as peer:
+        source = client(peer)
+        for _ in range(FAILED_REST + 2):
+            assert source.resolutions(IDS[:2]) == (b'{"of":"tokens"}',)
+        assert sum("/resolutions" in path for path in peer.paths) == 2
+
+
+def test_a_data_api_without_any_route_fails_and_is_asked_again() -> None:
+    with Peer(data_api(resolutions="404 Not Found", tokens="503 Busy")) as peer:
+        source = client(peer)
+        for _ in range(3):
+            with pytest.raises(SourceUnavailable, match="404"):
+                source.resolutions(IDS[:2])
+        assert len(peer.paths) == 6
 
 
 def test_no_ids_make_no_request_and_too_many_are_a_callers_mistake() -> None:
@@ -259,8 +330,8 @@ def test_no_ids_make_no_request_and_too_many_are_a_callers_mistake() -> None:
         assert client(peer).resolutions(()) == ()
         with pytest.raises(ValueError, match="101 ids"):
             client(peer).markets_by_condition(IDS, closed=True)
-        with pytest.raises(ValueError, match="21 ids"):
-            client(peer).resolutions(IDS[:21])
+        with pytest.raises(ValueError, match="11 ids"):
+            client(peer).resolutions(IDS[:11])
         assert peer.requests == []
 
 

@@ -16,6 +16,8 @@ from tests.resolution.recorded_answers import (
     AT_MS,
     CONDITION,
     MARKET,
+    NO,
+    YES,
     State,
     changed,
     fixtures,
@@ -121,3 +123,26 @@ def test_recorded_winners_are_final_whether_or_not_orders_are_accepted(name: str
     found = clob.observe(raw, _market_of(row), AT_MS)
     assert found.reason == ""
     assert dict(found.payouts or ()) == {side.token_id: Decimal(side.winner) for side in row.tokens}
+
+
+def compact(first: str = YES, second: str = NO, condition: str = CONDITION) -> bytes:
+    tokens = [{"t": first, "o": "Yes"}, {"t": second, "o": "No"}]
+    return json.dumps({"c": condition, "t": tokens, "mts": 0.01, "mos": 5, "ao": False}).encode()
+
+
+def test_the_route_without_winners_names_the_tokens_and_is_not_final() -> None:
+    found = clob.observe(compact(), MARKET, AT_MS)
+    assert (found.payouts, found.reason) == (None, "winner not told")
+    assert dict(found.names) == {YES: "Yes", NO: "No"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (compact(condition="0x" + "ab" * 32), "wrong market echoed"),
+        (compact(second="77"), "other tokens"),
+    ],
+)
+def test_names_of_another_market_are_not_taken(raw: bytes, reason: str) -> None:
+    found = clob.observe(raw, MARKET, AT_MS)
+    assert (found.payouts, found.reason, found.names) == (None, reason, ())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.model.market import HALF, Asset, Market, Observation, Source
+from actors.model.market import HALF, Asset, Market, Naming, Observation, Source
 from actors.model.trade import ConditionId, TokenId
 from actors.polymarket import data_api, slots
 from tests.resolution.recorded_answers import (
@@ -97,8 +97,7 @@ def test_upper_case_and_the_bare_31_byte_id_mean_the_same_market() -> None:
     for spelling in ("0x" + "AB" * 31 + "00", "0x" + "ab" * 31):
         raw = changed(WINNER, condition_id=spelling)
         (found,) = data_api.observe((raw,), {padded: market}, AT_MS)
-        assert found.condition_id == padded
-        assert found.payouts is not None
+        assert (found.condition_id, found.reason) == (padded, slots.UNPROVEN)
 
 
 def test_two_rows_of_one_market_that_differ_are_not_final_in_any_order() -> None:
@@ -145,3 +144,85 @@ def test_the_recorded_row_without_payouts_is_final_by_its_price() -> None:
     market = Market(condition_id=condition_id, question="", slug="", assets=assets)
     (found,) = data_api.observe((raw,), {condition_id: market}, AT_MS)
     assert found.payouts == ((tokens[0], Decimal(0)), (tokens[1], Decimal(1)))
+
+
+# -------------------------------------------------------------------- /v2/tokens
+
+
+def token_row(token: TokenId, slot: int, price: float | None, **fields: object) -> bytes:
+    row = {
+        "token_id": token,
+        "condition_id": CONDITION,
+        "outcome_index": slot,
+        "clob_index": 1 - slot,
+        "outcome": "Yes" if token == YES else "No",
+        "resolved": price is not None,
+        "final_price": price,
+    }
+    return json.dumps(row | fields).encode()
+
+
+NO_WINS = (token_row(YES, 0, 0), token_row(NO, 1, 1))
+UNRESOLVED = (token_row(YES, 0, None), token_row(NO, 1, None))
+V2 = msgspec.structs.replace(MARKET, version="v2")
+
+
+def test_the_rows_of_both_tokens_are_final_by_token_id() -> None:
+    (found,) = observe(*NO_WINS)
+    assert found.payouts == ((YES, Decimal(0)), (NO, Decimal(1)))
+    assert (found.naming, found.mapped_by, found.reason) == (Naming.BY_ID, (), "")
+    assert found.names == tuple(sorted(((YES, "Yes"), (NO, "No"))))
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        (UNRESOLVED, "active"),
+        (NO_WINS[:1], "unreadable answer"),
+        ((token_row(YES, 0, 0.495), token_row(NO, 1, 0.505)), "payouts not final"),
+        ((token_row(YES, 0, 1), token_row(NO, 1, 1)), "payouts not final"),
+        ((token_row(YES, 0, None, resolved=True), token_row(NO, 1, 1)), "payouts not final"),
+        ((token_row(YES, 0, 0), token_row(NO, 1, None)), "active"),
+        ((*NO_WINS, token_row(YES, 0, 1)), "unreadable answer"),
+        ((token_row(YES, 0, 0), token_row(TokenId("77"), 1, 1)), "unreadable answer"),
+        ((token_row(YES, 0, 0, final_price="much"), NO_WINS[1]), "unreadable answer"),
+    ],
+)
+def test_other_rows_of_tokens_are_not_final(rows: tuple[bytes, ...], reason: str) -> None:
+    (found,) = observe(*rows)
+    assert (found.payouts, found.reason) == (None, reason)
+
+
+def test_a_price_of_one_is_one_however_it_is_spelled() -> None:
+    (found,) = observe(token_row(YES, 0, 1.0), token_row(NO, 1, 0.0))
+    assert found.payouts == ((YES, Decimal(1)), (NO, Decimal(0)))
+
+
+def test_both_routes_are_one_witness_and_must_agree() -> None:
+    (found,) = observe(WINNER, *NO_WINS)
+    assert (found.payouts, found.reason) == (None, "routes differ")
+
+
+def test_a_route_that_lags_does_not_hold_up_the_other() -> None:
+    (found,) = observe(WINNER, *UNRESOLVED)
+    assert found.payouts == ((YES, Decimal(1)), (NO, Decimal(0)))
+    assert found.names
+
+
+def test_a_market_under_dispute_is_not_final_whatever_its_tokens_pay() -> None:
+    (found,) = observe(state("data_states", "disputed"), *NO_WINS)
+    assert (found.payouts, found.reason) == (None, "disputed")
+
+
+def test_tokens_tell_what_a_resolved_row_without_payouts_does_not() -> None:
+    (found,) = observe(changed(WINNER, payouts=None, price=None), *NO_WINS)
+    assert found.payouts == ((YES, Decimal(0)), (NO, Decimal(1)))
+
+
+def test_the_slots_of_a_v2_market_are_those_that_the_data_api_itself_tells() -> None:
+    swapped = (token_row(YES, 1, None), token_row(NO, 0, None))
+    (found,) = data_api.observe((WINNER, *swapped), {CONDITION: V2}, AT_MS)
+    assert found.payouts is not None
+    assert dict(found.payouts) == {NO: Decimal(1), YES: Decimal(0)}
+    (found,) = data_api.observe((WINNER,), {CONDITION: V2}, AT_MS)
+    assert (found.payouts, found.reason) == (None, slots.UNPROVEN)

@@ -304,6 +304,7 @@ def test_the_evidence_shows_the_fields_that_were_read() -> None:
         "resolutionStatus": None,
         "outcomePrices": ["0", "1"],
         "tokenIds": [YES, NO],
+        "outcomes": ["Yes", "No"],
         "closedTime": "2026-05-01 14:08:01+00",
     }
 

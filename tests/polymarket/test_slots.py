@@ -57,8 +57,8 @@ def test_tokens_of_another_condition_have_no_slots() -> None:
     assert tokens_by_slot(market("0xnothing", first, second)) is None
 
 
-def test_of_a_v2_market_the_order_of_its_outcomes_is_taken() -> None:
-    assert tokens_by_slot(market("0x" + "a" * 62 + "00", "2", "1", version="v2")) == ("2", "1")
+def test_the_slots_of_a_v2_market_are_not_known() -> None:
+    assert tokens_by_slot(market("0x" + "a" * 62 + "00", "2", "1", version="v2")) is None
 
 
 def test_every_recorded_market_has_the_computed_tokens() -> None:

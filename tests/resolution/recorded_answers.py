@@ -12,7 +12,7 @@ import msgspec
 from actors.model.market import Asset, Market, Observation, Source
 from actors.model.trade import ConditionId, TokenId
 from actors.polymarket.slots import COLLATERALS, position_ids
-from actors.resolution.quorum import Evidence
+from actors.resolution.evidence import Evidence
 
 CONDITION = ConditionId("0x" + "c0ffee" * 10 + "0001")
 # Those of the condition, as tests/data has them too.

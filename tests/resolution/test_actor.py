@@ -32,6 +32,7 @@ from actors.model.assumptions import Assumption
 from actors.model.market import (
     Market,
     MarketState,
+    Naming,
     Observation,
     Recheck,
     Resolution,
@@ -43,6 +44,7 @@ from actors.model.trade import ConditionId, TokenId
 from actors.polymarket.gamma import parse_market
 from actors.polymarket.sources import CHAIN, GAMMA_OUTCOMES, MOST_BAD
 from actors.resolution.actor import OUTBOX_MAX, ResolutionActor, ResolutionSettings
+from actors.resolution.evidence import listed_names
 from tests.clocks import DAY_S, HOUR_S, Clocks, clocks
 from tests.fakes_box import Box, drain, step, waiting
 from tests.fakes_http import WALL_MS, FakeMarket, FakePolymarket, condition, tokens
@@ -529,7 +531,7 @@ def test_two_sources_that_contradict_bring_a_conflict_once_and_no_resolution() -
     (conflict,) = [m.contradiction for m in harness.writer.of(ResolutionConflict)]
     assert conflict.source is Source.DATA
     assert conflict.observed == f"winner {tokens(1)[1]}"
-    assert conflict.recorded == f"gamma says winner {tokens(1)[0]}"
+    assert conflict.recorded == f"winner {tokens(1)[0]}"
     assert harness.report().conflicts_total == 1
     assert harness.report().pending == (("sources contradict each other", 1),)
 
@@ -726,6 +728,8 @@ def stored(market: FakeMarket, source: Source, winner: int, at_ms: int) -> Obser
         payouts=payouts,
         reason="",
         payload="",
+        naming=Naming.OWN_LIST if source is Source.GAMMA else Naming.BY_ID,
+        names=listed_names(parsed(market)),
     )
 
 
@@ -819,7 +823,7 @@ def test_stored_resolutions_are_checked_again_when_they_fall_due() -> None:
                 market=parsed(market),
                 recorded_at_ms=due_ms - 86_400_000,
                 due_at_ms=due_ms,
-                contradicted_by=((Source.GAMMA, f"winner {tokens(1)[1]}"),),
+                contradicted_by=((Source.CHAIN, "split"),),
             ),
         ),
         until_ms=asked.window.until_ms,
@@ -829,11 +833,9 @@ def test_stored_resolutions_are_checked_again_when_they_fall_due() -> None:
     assert harness.web.times("data") == 0
     harness.run(20)
     (conflict,) = [m.contradiction for m in harness.writer.of(ResolutionConflict)]
-    assert conflict.source is Source.DATA  # Gamma's was known, the CLOB is not asked again
-    assert harness.web.times("clob") == 0
+    assert (conflict.source, conflict.observed) == (Source.GAMMA, f"winner {tokens(1)[1]}")
     assert harness.resolutions() == []
     assert harness.report().pending == ()
-    assert len(harness.actor._cases.schedule) == 0
     harness.run(1200)
     last = harness.writer.of(RequestRechecks)[-1]
     assert last.window.since_ms == asked.window.until_ms  # no recheck is left out
@@ -863,7 +865,7 @@ def test_a_source_is_never_asked_more_often_than_its_rate_limit_allows() -> None
     assert harness.web.times("lookup") + harness.web.times("page") == GAMMA_OUTCOMES
     harness.tick(1.0)
     assert harness.web.times("lookup") + harness.web.times("page") > GAMMA_OUTCOMES
-    for _ in range(12):
+    for _ in range(15):
         harness.store_all()
         harness.tick(10.0)
     asked = {each for name, ids in harness.web.asked if name == "data" for each in ids}

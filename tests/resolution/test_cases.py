@@ -137,7 +137,10 @@ def test_sources_that_contradict_are_reported_and_waited_for() -> None:
     cases = case_book()
     cases.observe(seen(Source.GAMMA, "1", T0), MARKET, T0)
     findings = cases.observe(seen(Source.DATA, "0", T0), MARKET, T0)
-    assert findings.contradiction is not None
+    (found,) = findings.contradictions
+    assert (found.recorded, found.observed) == (f"winner {YES}", f"winner {NO}")
+    again = cases.observe(seen(Source.CLOB, "1", T0), MARKET, T0)
+    assert again.contradictions == ()
     assert findings.resolution is None
     assert cases.pending(5) == ((CONTRADICTED, 1),)
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from actors.model.market import Observation, Source
 from actors.model.trade import ConditionId
-from actors.resolution.quorum import Conflict, Decision, Evidence, NotYet, Split, Winner, decide
+from actors.resolution.evidence import Evidence
+from actors.resolution.quorum import Conflict, Decision, NotYet, Split, Winner, decide
 from tests.resolution.recorded_answers import (
     CONDITION,
     MARKET,

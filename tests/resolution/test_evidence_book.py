@@ -5,7 +5,7 @@ import msgspec
 from actors.model.market import Asset, Market, Observation, Source
 from actors.model.trade import ConditionId, TokenId
 from actors.resolution.cases import EvidenceBook, Novelty
-from actors.resolution.quorum import Conflict, NotYet, Winner
+from actors.resolution.quorum import NotYet, Winner
 
 ONE = ConditionId("0x" + "1" * 64)
 YES, NO = TokenId("11"), TokenId("22")
@@ -34,28 +34,29 @@ def seen(source: Source, yes: str | None, at_ms: int = T0, reason: str = "open")
 
 def test_a_source_reports_something_first_then_nothing_new_then_something_else() -> None:
     book = EvidenceBook(0)
-    assert book.add(seen(Source.GAMMA, None)) is Novelty.FIRST
-    assert book.add(seen(Source.GAMMA, None, T0 + 1)) is Novelty.NONE
-    assert book.add(seen(Source.DATA, None)) is Novelty.FIRST
-    assert book.add(seen(Source.GAMMA, None, T0 + 2, "proposed")) is Novelty.CHANGED
-    assert book.add(seen(Source.GAMMA, "1", T0 + 3)) is Novelty.CHANGED
-    assert book.add(seen(Source.GAMMA, "1", T0 + 4)) is Novelty.NONE
-    assert book.add(seen(Source.GAMMA, "0", T0 + 5)) is Novelty.CHANGED
+    assert book.add(seen(Source.GAMMA, None), MARKET) is Novelty.FIRST
+    assert book.add(seen(Source.GAMMA, None, T0 + 1), MARKET) is Novelty.NONE
+    assert book.add(seen(Source.DATA, None), MARKET) is Novelty.FIRST
+    assert book.add(seen(Source.GAMMA, None, T0 + 2, "proposed"), MARKET) is Novelty.CHANGED
+    assert book.add(seen(Source.GAMMA, "1", T0 + 3), MARKET) is Novelty.CHANGED
+    assert book.add(seen(Source.GAMMA, "1", T0 + 4), MARKET) is Novelty.NONE
+    assert book.add(seen(Source.GAMMA, "0", T0 + 5), MARKET) is Novelty.CHANGED
 
 
 def test_what_a_cache_kept_from_before_is_nothing_new() -> None:
     book = EvidenceBook(0)
-    book.add(seen(Source.GAMMA, "1", T0 + 100))
+    book.add(seen(Source.GAMMA, "1", T0 + 100), MARKET)
     cached = msgspec.structs.replace(seen(Source.GAMMA, None, T0 + 200), generated_at_ms=T0 + 99)
-    assert book.add(cached) is Novelty.NONE
+    assert book.add(cached, MARKET) is Novelty.NONE
     newer = msgspec.structs.replace(seen(Source.GAMMA, None, T0 + 300), generated_at_ms=T0 + 101)
-    assert book.add(newer) is Novelty.CHANGED
+    assert book.add(newer, MARKET) is Novelty.CHANGED
 
 
 def test_another_mapping_of_the_same_outcome_is_new() -> None:
     book = EvidenceBook(0)
-    book.add(msgspec.structs.replace(seen(Source.DATA, "1"), mapped_by=(Source.GAMMA,)))
-    assert book.add(seen(Source.DATA, "1", T0 + 1)) is Novelty.CHANGED
+    listed = msgspec.structs.replace(seen(Source.DATA, "1"), mapped_by=(Source.GAMMA,))
+    book.add(listed, MARKET)
+    assert book.add(seen(Source.DATA, "1", T0 + 1), MARKET) is Novelty.CHANGED
 
 
 def test_a_market_that_no_source_knows_waits() -> None:
@@ -73,39 +74,15 @@ def test_a_resolution_is_dated_by_a_possible_closing_time_or_by_the_first_final_
     ):
         book = EvidenceBook(0)
         book.closed(ONE, closed_ms, T0)
-        book.add(seen(Source.GAMMA, "1", T0))
-        book.add(seen(Source.DATA, "1", T0 + 60_000))
+        book.add(seen(Source.GAMMA, "1", T0), MARKET)
+        book.add(seen(Source.DATA, "1", T0 + 60_000), MARKET)
         decision = book.decision(MARKET, T0 + 60_000)
         assert isinstance(decision, Winner)
         assert book.resolution(decision, MARKET).resolved_at_ms == resolved_ms
 
 
-def contradiction(book: EvidenceBook, observation: Observation) -> tuple[str, str] | None:
-    book.add(observation)
-    decision = book.decision(MARKET, T0)
-    assert isinstance(decision, Conflict)
-    found = book.contradiction(decision, observation)
-    return None if found is None else (found.recorded, found.observed)
-
-
-def test_a_contradiction_is_given_once_until_a_source_reports_something_else() -> None:
-    book = EvidenceBook(0)
-    book.add(seen(Source.GAMMA, "1"))
-    expected = (f"gamma says winner {YES}", f"winner {NO}")
-    assert contradiction(book, seen(Source.DATA, "0")) == expected
-    assert contradiction(book, seen(Source.DATA, "0", T0 + 1)) is None
-    assert contradiction(book, seen(Source.DATA, "0.5", T0 + 2)) == (expected[0], "split")
-
-
-def test_a_source_that_is_not_final_takes_no_part_in_a_contradiction() -> None:
-    book = EvidenceBook(0)
-    book.add(seen(Source.GAMMA, "1"))
-    book.add(seen(Source.DATA, "0"))
-    assert contradiction(book, seen(Source.CLOB, None)) is None
-
-
 def test_what_was_removed_is_new_again() -> None:
     book = EvidenceBook(0)
-    book.add(seen(Source.GAMMA, None))
+    book.add(seen(Source.GAMMA, None), MARKET)
     book.remove(ONE)
-    assert book.add(seen(Source.GAMMA, None)) is Novelty.FIRST
+    assert book.add(seen(Source.GAMMA, None), MARKET) is Novelty.FIRST

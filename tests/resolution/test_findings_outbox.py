@@ -88,7 +88,7 @@ def test_a_contradiction_is_an_error_in_the_log(caplog: pytest.LogCaptureFixture
     box = Box()
     outbox = FindingsOutbox(box, incarnation=1)
     with caplog.at_level(logging.ERROR):
-        outbox.add(Findings(contradiction=CONTRADICTION))
+        outbox.add(Findings(contradictions=(CONTRADICTION,)))
     assert [record.message for record in caplog.records] == ["resolution_conflict"]
     assert outbox.conflicts_total == 1
     assert box.last(ResolutionConflict).contradiction == CONTRADICTION

@@ -7,6 +7,7 @@ import pytest
 
 from actors.model.market import Asset, Market, Observation, Source, is_outcome
 from actors.model.trade import ConditionId, TokenId
+from actors.resolution.evidence import Evidence
 from actors.resolution.quorum import (
     DEPENDENT,
     HOLDING,
@@ -32,6 +33,7 @@ from tests.resolution.recorded_answers import (
 
 GAMMA, CLOB, DATA, CHAIN = Source.GAMMA, Source.CLOB, Source.DATA, Source.CHAIN
 HOLD = 120
+NOTHING_TOLD = Evidence(condition_id=CONDITION)
 Y, N, HALVES = pays("1", "0"), pays("0", "1"), pays("0.5", "0.5")
 
 
@@ -47,7 +49,7 @@ def twice(payouts: Payouts, *sources: Source, at: int = 0) -> list[Observation]:
 def test_two_sources_that_agree_through_the_hold_make_a_winner() -> None:
     assert rule(*twice(N, GAMMA, DATA, at=7)) == Winner(
         token_id=NO,
-        outcome="No",
+        outcome=None,  # no two sources told its name
         payouts=(Decimal(0), Decimal(1)),
         sources=(DATA, GAMMA),
         since_ms=7,
@@ -160,7 +162,7 @@ def test_payouts_are_assigned_by_token_id_whatever_the_order() -> None:
     ]
     found = rule(*observations)
     assert isinstance(found, Winner)
-    assert (found.token_id, found.outcome) == (NO, "No")
+    assert found.token_id == NO
 
 
 @pytest.mark.parametrize(
@@ -227,16 +229,16 @@ def test_without_hold_two_observations_are_enough() -> None:
 def test_a_decision_becomes_the_resolution_to_record() -> None:
     won = rule(*twice(N, GAMMA, DATA, at=7))
     assert isinstance(won, Winner)
-    recorded = resolution_of(won, MARKET, resolved_at_ms=5)
+    recorded = resolution_of(won, MARKET, NOTHING_TOLD, resolved_at_ms=5)
     assert (recorded.kind, recorded.winning_token_id, recorded.winning_outcome) == (
         "winner",
         NO,
-        "No",
+        None,
     )
     assert (recorded.payouts, recorded.resolved_at_ms) == ((Decimal(0), Decimal(1)), 5)
     half = rule(*twice(HALVES, GAMMA, DATA, at=7))
     assert isinstance(half, Split)
-    void = resolution_of(half, MARKET)
+    void = resolution_of(half, MARKET, NOTHING_TOLD)
     assert (void.kind, void.winning_token_id, void.winning_outcome) == ("split", None, None)
     assert (void.resolved_at_ms, void.sources) == (7, (DATA, GAMMA))
 
@@ -244,7 +246,7 @@ def test_a_decision_becomes_the_resolution_to_record() -> None:
 def test_only_a_final_observation_that_differs_contradicts_what_is_recorded() -> None:
     won = rule(*twice(Y, GAMMA, DATA))
     assert isinstance(won, Winner)
-    recorded = resolution_of(won, MARKET)
+    recorded = resolution_of(won, MARKET, NOTHING_TOLD)
     assert contradiction_of(recorded, seen(CLOB, 9, Y[::-1])) is None
     assert contradiction_of(recorded, seen(CLOB, 9, None, "disputed")) is None
     found = contradiction_of(recorded, seen(CLOB, 9, N))
@@ -266,8 +268,12 @@ def test_only_a_final_observation_that_differs_contradicts_what_is_recorded() ->
 def test_a_recorded_split_is_contradicted_by_a_winner_only() -> None:
     half = rule(*twice(HALVES, GAMMA, DATA))
     assert isinstance(half, Split)
-    assert contradiction_of(resolution_of(half, MARKET), seen(CHAIN, 9, HALVES)) is None
-    assert contradiction_of(resolution_of(half, MARKET), seen(CHAIN, 9, Y)) is not None
+    assert (
+        contradiction_of(resolution_of(half, MARKET, NOTHING_TOLD), seen(CHAIN, 9, HALVES)) is None
+    )
+    assert (
+        contradiction_of(resolution_of(half, MARKET, NOTHING_TOLD), seen(CHAIN, 9, Y)) is not None
+    )
 
 
 def test_an_outcome_is_a_winner_or_a_split() -> None:

@@ -17,7 +17,7 @@ from actors.model.market import Market, Observation, Source
 from actors.model.trade import ConditionId
 from actors.polymarket.chain import ChainFacts
 from actors.resolution.polling import Request, read_answer
-from actors.resolution.quorum import DEPENDENT, Conflict, NotYet, Winner, decide
+from actors.resolution.quorum import Conflict, NotYet, Winner, decide
 from tests.resolution.recorded_answers import (
     AT_MS,
     CONDITION,
@@ -206,8 +206,9 @@ def rule(case: Case, market: Market = MARKET) -> tuple[str, str]:
             return "not yet", reason
         case Conflict(reason=reason):
             return "conflict", reason
-        case Winner(outcome=outcome, sources=sources):
-            return outcome, " ".join(sources)
+        case Winner(token_id=token_id, sources=sources):
+            names = {asset.token_id: asset.outcome for asset in market.assets}
+            return names[token_id], " ".join(sources)
     return "split", " ".join(decision.sources)
 
 
@@ -242,11 +243,11 @@ def test_a_v2_market_is_known_by_its_bare_and_by_its_padded_id(
     monkeypatch.setitem(RAW, (D, "padded"), padded)
     by_token = changed(state("clob_states", C_YES), condition_id=V2)
     monkeypatch.setitem(RAW, (C, "by token"), by_token)
-    # The Data API names a slot, and Gamma alone says which token has it. The contract does not
+    # The Data API names a slot, and nothing proves which token has it. The contract does not
     # know the market.
-    case = Case("", twice(g="bare", d="padded", x="no"), "not yet", DEPENDENT)
+    case = Case("", twice(g="bare", d="padded", x="no"), "not yet", "only gamma is final")
     assert rule(case, market) == (case.decision, case.reason)
-    case = Case("", twice(g="bare", c="by token", d="padded"), "Yes", "clob data gamma")
+    case = Case("", twice(g="bare", c="by token", d="padded"), "Yes", "clob gamma")
     assert rule(case, market) == (case.decision, case.reason)
 
 

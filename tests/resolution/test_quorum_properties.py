@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from actors.model.market import Observation, Resolution, Source
 from actors.polymarket import gamma
 from actors.resolution.cases import CaseBook
-from actors.resolution.quorum import Conflict, Decision, Evidence, NotYet, Split, Winner, decide
+from actors.resolution.evidence import Evidence
+from actors.resolution.quorum import Conflict, Decision, NotYet, Split, Winner, decide
 from tests.resolution.recorded_answers import (
     AT_MS,
     CONDITION,

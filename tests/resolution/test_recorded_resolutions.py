@@ -26,13 +26,13 @@ def resolution() -> Resolution:
     )
 
 
-def seen(yes: str, source: Source = Source.DATA) -> Observation:
+def seen(yes: str | None, source: Source = Source.DATA) -> Observation:
     return Observation(
         condition_id=ONE,
         source=source,
         observed_at_ms=NOW,
-        payouts=((YES, Decimal(yes)), (NO, 1 - Decimal(yes))),
-        reason="",
+        payouts=None if yes is None else ((YES, Decimal(yes)), (NO, 1 - Decimal(yes))),
+        reason="" if yes else "open",
         payload="{}",
     )
 
@@ -64,7 +64,7 @@ def test_an_early_check_does_not_replace_the_first_recheck() -> None:
     assert recorded.next_recheck_ms(ONE, NOW + 1, horizon_ms=0) == NOW + RECHECKS_MS[0]
 
 
-def test_a_restored_resolution_is_stored_and_its_contradictions_are_known() -> None:
+def test_a_restored_resolution_is_stored_and_contradicted_until_its_source_agrees() -> None:
     recorded = RecordedResolutions()
     recorded.restore(
         Recheck(
@@ -76,8 +76,11 @@ def test_a_restored_resolution_is_stored_and_its_contradictions_are_known() -> N
         )
     )
     assert recorded.is_stored(ONE)
-    assert recorded.check(seen("0")) is None
-    assert recorded.check(seen("0", Source.CLOB)) is not None
+    assert recorded.is_contradicted(ONE)
+    assert recorded.check(seen("1", Source.CLOB)) is None
+    assert recorded.is_contradicted(ONE)
+    assert recorded.check(seen("1")) is None
+    assert not recorded.is_contradicted(ONE)
 
 
 def test_the_first_recheck_is_past_only_after_it() -> None:
@@ -89,16 +92,30 @@ def test_the_first_recheck_is_past_only_after_it() -> None:
     assert not recorded.is_past_first_recheck(ONE, NOW + RECHECKS_MS[1])
 
 
-def test_each_contradiction_is_given_once_for_each_source_and_outcome() -> None:
+def test_a_final_observation_that_differs_contradicts_until_its_source_withdraws_it() -> None:
     recorded = RecordedResolutions()
     recorded.record(resolution(), NOW)
     assert recorded.check(seen("1")) is None
     first = recorded.check(seen("0"))
     assert first is not None
     assert (first.source, first.observed) == (Source.DATA, f"winner {NO}")
-    assert recorded.check(seen("0")) is None
-    assert recorded.check(seen("0.5")) is not None
-    assert recorded.check(seen("0", Source.CLOB)) is not None
+    assert recorded.check(seen("0.5", Source.CLOB)) is not None
+    assert recorded.check(seen(None)) is None
+    assert recorded.is_contradicted(ONE)
+    assert recorded.check(seen(None, Source.CLOB)) is None
+    assert not recorded.is_contradicted(ONE)
+
+
+def test_a_source_that_took_no_part_in_the_decision_confirms_it_once() -> None:
+    recorded = RecordedResolutions()
+    recorded.record(resolution(), NOW)
+    assert recorded.confirm(seen("1", resolution().sources[0])) is None
+    assert recorded.confirm(seen("0", Source.CHAIN)) is None
+    assert recorded.confirm(seen(None, Source.CHAIN)) is None
+    found = recorded.confirm(seen("1", Source.CHAIN))
+    assert found is not None
+    assert (found.condition_id, found.source) == (ONE, Source.CHAIN)
+    assert recorded.confirm(seen("1", Source.CHAIN)) is None
 
 
 def test_a_market_without_a_resolution_has_no_contradiction() -> None:

@@ -70,7 +70,7 @@ def test_the_documented_rate_limits_are_those_that_are_kept() -> None:
     assert ours == {
         "Gamma": f"{sources.GAMMA_OUTCOMES} for outcomes, {sources.GAMMA_LISTINGS} for the catalog",
         "CLOB": f"{sources.CLOB:,}",
-        "Data API": str(sources.DATA),
+        "Data API": f"{sources.DATA} of two calls each",
         "chain": f"{sources.CHAIN} batches of at most 80 calls",
     }
 
