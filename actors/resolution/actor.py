@@ -21,23 +21,17 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from actors.actor import Addresses, BaseActor, Incarnation, Mailbox, Outbox
+from actors.actor import Addresses, BaseActor, Incarnation
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.messages import (
-    ConflictCleared,
     EvidenceRestored,
-    MarketResolved,
     MarketsRestored,
     MarketsSettled,
-    MarketStateChanged,
     Poll,
     RechecksRestored,
     RequestMarkets,
     RequestRechecks,
-    ResolutionConfirmed,
-    ResolutionConflict,
     ResolutionHint,
-    ResolutionObserved,
     ResolutionReport,
     StoreOpened,
     Tick,
@@ -46,12 +40,13 @@ from actors.messages import (
 )
 from actors.model.assumptions import Assumption, ViolationCounter
 from actors.model.conversion import chunks
-from actors.model.market import Clearance, Contradiction, Market, Resolution, Source, Transition
+from actors.model.market import Market, Source
 from actors.model.trade import ConditionId
 from actors.polymarket import gamma
 from actors.polymarket.pagination import Pagination
 from actors.polymarket.sources import Chain, SourceGates, Sources
-from actors.resolution.cases import CaseBook, Findings
+from actors.resolution.cases import CaseBook
+from actors.resolution.outbox import FindingsOutbox
 from actors.resolution.polling import (
     ROUND_MARKETS,
     PollRound,
@@ -65,18 +60,8 @@ from actors.resolution.schedule import RecheckHorizon
 
 log = logging.getLogger(__name__)
 
-OUTBOX_MAX = 10_000
 PENDING_REASONS = 20
 SETTLED_CHUNK = 1_000
-
-Ticketed = (
-    ResolutionObserved
-    | MarketStateChanged
-    | MarketResolved
-    | ResolutionConflict
-    | ResolutionConfirmed
-    | ConflictCleared
-)
 
 
 class ResolutionSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -366,95 +351,3 @@ class ResolutionActor(BaseActor):
         """Report to the catalog that these need no more watching."""
         for chunk in chunks(condition_ids, SETTLED_CHUNK):
             self._catalog.tell(MarketsSettled(condition_ids=chunk))
-
-
-class FindingsOutbox:
-    """Sends findings to the writer and keeps them until they are stored.
-
-    In the thread of its actor.
-
-    Attributes:
-        recorded_total: Resolutions that are stored.
-        conflicts_total: Contradictions that were found.
-    """
-
-    def __init__(self, writer: Mailbox, *, incarnation: int) -> None:
-        self.recorded_total = self.conflicts_total = 0
-        self._writer = writer
-        self._outbox = Outbox(incarnation=incarnation)
-
-    def __len__(self) -> int:
-        return len(self._outbox)
-
-    @property
-    def is_full(self) -> bool:
-        """Return whether so much waits for the database that polling should pause."""
-        return len(self._outbox) >= OUTBOX_MAX
-
-    def add(self, findings: Findings) -> None:
-        """Send what follows from an observation, the observation first."""
-        # In this order, so that the database never holds a resolution without its evidence.
-        observation = findings.observation
-        if observation is not None:
-            self._send(lambda n: ResolutionObserved(ticket=n, observation=observation))
-        if findings.transition is not None:
-            self.add_transition(findings.transition)
-        if findings.resolution is not None:
-            self._add_resolution(findings.resolution)
-        for contradiction in findings.contradictions:
-            self._add_contradiction(contradiction)
-        for clearance in findings.clearances:
-            self._add_clearance(clearance)
-        confirmation = findings.confirmation
-        if confirmation is not None:
-            self._send(lambda n: ResolutionConfirmed(ticket=n, confirmation=confirmation))
-
-    def add_transition(self, transition: Transition) -> None:
-        """Send a change of the state of a market."""
-        self._send(lambda n: MarketStateChanged(ticket=n, transition=transition))
-
-    def resend(self) -> None:
-        """Send again what is not stored, in the order in which it was sent."""
-        for message in self._outbox.waiting():
-            self._writer.tell(message)
-
-    def stored(self, tickets: Iterable[int]) -> tuple[ConditionId, ...]:
-        """Forget what is stored; return the markets whose resolution is among it."""
-        stored = self._outbox.stored(tickets)
-        settled = [m.resolution.condition_id for m in stored if isinstance(m, MarketResolved)]
-        self.recorded_total += len(settled)
-        return tuple(settled)
-
-    def _add_resolution(self, resolution: Resolution) -> None:
-        self._send(lambda n: MarketResolved(ticket=n, resolution=resolution))
-        log.info(
-            "market_resolved",
-            extra={"condition_id": resolution.condition_id, "kind": resolution.kind},
-        )
-
-    def _add_contradiction(self, contradiction: Contradiction) -> None:
-        self.conflicts_total += 1
-        self._send(lambda n: ResolutionConflict(ticket=n, contradiction=contradiction))
-        log.error(
-            "resolution_conflict",
-            extra={
-                "condition_id": contradiction.condition_id,
-                "source": contradiction.source.value,
-                "recorded": contradiction.recorded,
-                "observed": contradiction.observed,
-            },
-        )
-
-    def _add_clearance(self, clearance: Clearance) -> None:
-        self._send(lambda n: ConflictCleared(ticket=n, clearance=clearance))
-        log.info(
-            "conflict_cleared",
-            extra={
-                "condition_id": clearance.condition_id,
-                "kind": clearance.kind,
-                "reason": clearance.reason,
-            },
-        )
-
-    def _send(self, make: Callable[[int], Ticketed]) -> None:
-        self._writer.tell(self._outbox.put(make))

@@ -43,8 +43,9 @@ from actors.model.market import (
 from actors.model.trade import ConditionId, TokenId
 from actors.polymarket.gamma import parse_market
 from actors.polymarket.sources import CHAIN, GAMMA_OUTCOMES, MOST_BAD
-from actors.resolution.actor import OUTBOX_MAX, ResolutionActor, ResolutionSettings
+from actors.resolution.actor import ResolutionActor, ResolutionSettings
 from actors.resolution.evidence import listed_names
+from actors.resolution.outbox import OUTBOX_MAX
 from tests.clocks import DAY_S, HOUR_S, Clocks, clocks
 from tests.fakes_box import Box, drain, step, waiting
 from tests.fakes_http import WALL_MS, FakeMarket, FakePolymarket, condition, tokens

@@ -4,7 +4,7 @@ import msgspec
 
 from actors.model.market import Asset, Market, Observation, Source
 from actors.model.trade import ConditionId, TokenId
-from actors.resolution.cases import EvidenceBook, Novelty
+from actors.resolution.evidence_book import EvidenceBook, Novelty
 from actors.resolution.quorum import NotYet, Winner
 
 ONE = ConditionId("0x" + "1" * 64)
