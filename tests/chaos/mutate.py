@@ -187,6 +187,41 @@ MUTATIONS = (
         "if not at]\n",
         ("tests/feed/test_silence.py",),
     ),
+    Mutation(
+        "slots that are computed, whatever the order of a list",
+        "actors/polymarket/slots.py",
+        "        if set(computed) == set(market.token_ids):\n            return computed\n",
+        "        if set(computed) == set(market.token_ids):\n            return market.token_ids\n",
+        ("tests/resolution/test_worlds.py",),
+    ),
+    Mutation(
+        "the time at which an answer was made",
+        "actors/model/market.py",
+        "if self.generated_at_ms is None else self.generated_at_ms",
+        "",
+        ("tests/resolution/test_worlds.py",),
+    ),
+    Mutation(
+        "two services for the name of a token",
+        "actors/resolution/evidence.py",
+        "if count > 1]",
+        "if count > 0]",
+        ("tests/resolution/test_worlds.py",),
+    ),
+    Mutation(
+        "no winner from a list that is contested",
+        "actors/resolution/evidence.py",
+        "            and not (each.naming is Naming.OWN_LIST and each.source in contested)\n",
+        "",
+        ("tests/resolution/test_namings.py",),
+    ),
+    Mutation(
+        "two services for an outcome",
+        "actors/resolution/quorum.py",
+        "[pair for pair in combinations(statements, 2) if pair[0].is_independent_of(pair[1])]",
+        "[(each, each) for each in statements]",
+        ("tests/resolution/test_worlds.py",),
+    ),
 )
 
 

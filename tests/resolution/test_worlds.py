@@ -1,0 +1,47 @@
+"""Promise: no wrong label in any world in which one service is broken, however often we restart."""
+
+import os
+from collections import Counter
+from random import Random
+
+import pytest
+
+from tests.resolution.worlds import Run, World, mistakes, random_world
+
+SEED = int(os.environ.get("TRACKER_TEST_SEED", "20261129"))
+
+
+def worlds(count: int, seed: int) -> tuple[Counter[str], list[tuple[int, World, list[str]]]]:
+    """Run so many worlds; return what became of them, and those with mistakes."""
+    counts: Counter[str] = Counter()
+    wrong = []
+    for number in range(count):
+        rng = Random(f"{seed}-{number}")
+        world = random_world(rng)
+        run = Run(world, rng).run()
+        kind = "broken" if world.broken else "whole"
+        counts[kind] += 1
+        counts[f"{kind}, labelled"] += run.resolution is not None
+        counts["restarts"] += run.restarts
+        if found := mistakes(world, run.resolution):
+            wrong.append((number, world, found))
+    return counts, wrong
+
+
+def check(count: int) -> None:
+    counts, wrong = worlds(count, SEED)
+    print(f"seed {SEED}: {dict(counts)}")  # noqa: T201 - shown when it fails, or with -s
+    assert not wrong, f"seed {SEED}: {wrong[:3]}"
+    # Worlds without labels would prove nothing.
+    assert counts["whole, labelled"] > 0.8 * counts["whole"]
+    assert counts["broken, labelled"] > 0.5 * counts["broken"]
+    assert counts["restarts"] > count
+
+
+def test_no_label_is_wrong_in_a_thousand_worlds() -> None:
+    check(1_000)
+
+
+@pytest.mark.long
+def test_no_label_is_wrong_in_twenty_thousand_worlds() -> None:
+    check(20_000)
