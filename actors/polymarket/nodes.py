@@ -28,7 +28,7 @@ MOST_CALLS = 80
 PUBLIC_CALLS = 3
 """In one batch to a public node: what those of drpc.org and 1rpc.io take without a key."""
 LARGER_AFTER_S = 3_600.0
-"""So long after a batch was refused, larger ones are tried again."""
+"""So long after a batch was rejected, larger ones are tried again."""
 REST_S = 60.0
 """So long after it failed, a node is asked after the others."""
 LONGEST_S = 60.0
@@ -75,8 +75,8 @@ class BatchSize:
             self._changed_at = now
         return self._size
 
-    def refused(self, count: int, now: float) -> bool:
-        """Record that a batch was refused; return whether a smaller one can be tried."""
+    def rejected(self, count: int, now: float) -> bool:
+        """Record that a batch was rejected; return whether a smaller one can be tried."""
         if count <= 1:
             return False
         # Three is what free nodes take: not to be missed on the way from 80 to 1.
@@ -129,7 +129,9 @@ class Node:
 
 
 class Chain:
-    """The contracts, read through the nodes that answer. One thread at a time may call.
+    """The contracts, read through the nodes that answer.
+
+    One thread at a time may ask for payouts; any may call the rest.
 
     Args:
         urls: Nodes of Polygon in the order in which they are asked. They may contain
@@ -174,11 +176,11 @@ class Chain:
     def payouts(self, condition_ids: Sequence[ConditionId]) -> tuple[ChainFacts, ...]:
         """Return the facts about each of at most 20 conditions, in their order.
 
-        All about one condition come from one node. One about which every node answers with an
+        All about one condition come from one node. One about which the nodes answer with an
         error has that as its facts, and costs the others nothing.
 
         Raises:
-            SourceUnavailable: No node answers anything.
+            SourceUnavailable: Every node failed before all were answered.
         """
         if len(condition_ids) > MAX_CHAIN_CONDITIONS:
             raise ValueError(
@@ -190,13 +192,16 @@ class Chain:
         self._until = now + LONGEST_S
         found: dict[ConditionId, ChainFacts] = {}
         failures: list[Failure] = []
+        missing = list(dict.fromkeys(condition_ids))
         for node in self._in_order(now):
-            missing = [each for each in dict.fromkeys(condition_ids) if each not in found]
             if missing:
                 facts, failure = self._ask(node, missing)
                 found |= facts
                 failures += [failure] if failure else []
-        if not found:
+                missing = [each for each in missing if each not in found]
+        # Where a node did its work, an error belongs to the market. Where all failed it does not,
+        # and an observation would end a hold for nothing.
+        if missing and len(failures) == len(self._nodes):
             raise _none_answered(failures)
         return tuple(found.get(each) or ChainFacts(failure=chain.FAILED) for each in condition_ids)
 
@@ -240,45 +245,50 @@ class Chain:
             together: So many neighbours are kept in one batch where it is large enough.
         """
         answers: _Answers = []
-        before, refused_at = node.batch.known, 0
+        misses, before, rejected_at = 0, node.batch.known, 0
         while len(answers) < len(calls):
             size = node.batch.size(self._monotonic())
             some = calls[len(answers) :][: size - size % together or size]
             try:
-                answers += self._post(node, some)
+                got = self._post(node, some)
             except (SourceUnavailable, PayloadRejected) as failure:
-                if not self._is_refused(node, len(some), failure):
+                if not self._is_rejected(node, len(some), failure):
                     return _filled(answers, len(calls)), failure
-                refused_at = len(answers)
-            if len(answers) >= MISSES and not any(answers[-MISSES:]):
+                rejected_at = len(answers)
+                continue
+            answers += got
+            misses = 0 if any(got) else misses + 1  # only single calls come back without any
+            if misses == MISSES:
                 break
-        if not any(answers[refused_at:]):
+        if not any(answers[rejected_at:]):
             node.batch.restore(before)  # single calls fail as well, so it was not the size
-        if not any(answers):
+        if misses == MISSES or not any(answers):
             nothing = PayloadRejected(f"{node.host}: the node answers with errors only")
             return _filled(answers, len(calls)), nothing
-        return self._once_more(node, calls, _filled(answers, len(calls))), None
+        return self._once_more(node, calls, answers)
 
-    def _once_more(self, node: Node, calls: Sequence[Asked], answers: _Answers) -> _Answers:
+    def _once_more(
+        self, node: Node, calls: Sequence[Asked], answers: _Answers
+    ) -> tuple[_Answers, Failure | None]:
         """Ask again, one by one, the calls that brought an error where others did not."""
         misses = 0
         for number, call in enumerate(calls):
             if answers[number] is None and misses < MISSES:
                 try:
                     answers[number] = self._post(node, [call])[0]
-                except (SourceUnavailable, PayloadRejected):
-                    return answers
+                except (SourceUnavailable, PayloadRejected) as failure:
+                    return answers, failure
                 misses = 0 if answers[number] else misses + 1
-        return answers
+        return answers, None
 
-    def _is_refused(self, node: Node, count: int, failure: Failure) -> bool:
+    def _is_rejected(self, node: Node, count: int, failure: Failure) -> bool:
         """Return whether a failure may be about the size of a batch, and a smaller one be tried."""
         status = failure.status if isinstance(failure, SourceUnavailable) else None
         if status == 429:  # a node may count each call: the next batch is smaller, and it waits
-            node.batch.refused(count, self._monotonic())
+            node.batch.rejected(count, self._monotonic())
             return False
         about_it = is_answer(failure) and status not in _NOT_ABOUT_SIZE
-        return about_it and node.batch.refused(count, self._monotonic())
+        return about_it and node.batch.rejected(count, self._monotonic())
 
     def _post(self, node: Node, calls: Sequence[Asked]) -> tuple[Answered | None, ...]:
         if (wait_s := self._pace.wait_s(self._monotonic())) > 0:

@@ -3,7 +3,7 @@
 The Data API and the chain name a slot, not a token, and Gamma's list of tokens may have another
 order. Which token has which slot is computed from the condition, so nobody has to be believed.
 Sources: Gnosis ConditionalTokens (`getCollectionId`, `getPositionId`) on Polygon for V1; for V2
-docs/position-ids.md of Polymarket/polymarket-v2-external, and a recorded market of 2026-10-05.
+the source of Polymarket/polymarket-v2-external, and a recorded market of 2026-10-05.
 """
 
 import re

@@ -43,15 +43,15 @@ class FakeNode:
     """A node: every condition has an outcome, but those in `open`; it takes `most` calls.
 
     Attributes:
-        most: Calls of a batch; a larger one is refused as `refuse` does it.
+        most: Calls of a batch; a larger one is rejected as `reject` does it.
         errors: By condition, what its calls bring instead of an answer.
         failure: What every request brings, if anything.
         sizes: Calls of each request so far.
     """
 
-    def __init__(self, most: int = 80, *, refuse: str = "object") -> None:
+    def __init__(self, most: int = 80, *, reject: str = "object") -> None:
         self.most = most
-        self.refuse = refuse
+        self.reject = reject
         self.open: set[ConditionId] = set()
         self.errors: dict[ConditionId, Any] = {}
         self.failure: Exception | None = None
@@ -65,16 +65,16 @@ class FakeNode:
         if self.failure is not None:
             raise self.failure
         if len(calls) > self.most:
-            return self._refusal(calls)
+            return self._rejection(calls)
         replies = [self._reply(call) for call in calls]
         return json.dumps(replies if isinstance(asked, list) else replies[0]).encode()
 
-    def _refusal(self, calls: list[Any]) -> bytes:
-        if self.refuse == "object":
+    def _rejection(self, calls: list[Any]) -> bytes:
+        if self.reject == "object":
             return json.dumps({"id": None, "error": TOO_LARGE}).encode()
-        if self.refuse == "array":
+        if self.reject == "array":
             return json.dumps([{"id": each["id"], "error": TOO_LARGE} for each in calls]).encode()
-        raise SourceUnavailable(f"HTTP {self.refuse}", status=int(self.refuse))
+        raise SourceUnavailable(f"HTTP {self.reject}", status=int(self.reject))
 
     def _reply(self, call: dict[str, Any]) -> dict[str, Any]:
         data = call["params"][0]["data"]
@@ -96,9 +96,8 @@ class Nodes:
     """A client of fake nodes, with a clock that goes on only while it waits."""
 
     def __init__(self, *nodes: FakeNode, public: bool = False, step_s: float = 0.0) -> None:
-        self.nodes = {
-            f"https://node{number}.example/v2/secret": n for number, n in enumerate(nodes)
-        }
+        urls = (f"https://node{number}.example/v2/secret" for number in range(len(nodes)))
+        self.nodes = dict(zip(urls, nodes, strict=True))
         self.now, self.step_s = 1_000.0, step_s
         self.sent_at: list[float] = []
         self.closed = False
@@ -147,9 +146,9 @@ def test_one_call_tells_the_result_of_a_v2_condition() -> None:
 # --------------------------------------------------------------------- batches
 
 
-@pytest.mark.parametrize("refuse", ["object", "array", "400", "413", "500"])
-def test_a_node_that_takes_three_calls_gets_three(refuse: str) -> None:
-    node = FakeNode(3, refuse=refuse)
+@pytest.mark.parametrize("reject", ["object", "array", "400", "413", "500"])
+def test_a_node_that_takes_three_calls_gets_three(reject: str) -> None:
+    node = FakeNode(3, reject=reject)
     nodes = Nodes(node)
     assert nodes.payouts(*IDS[:20]) == (REPORTED,) * 20
     assert node.sizes[:4] == [20, 10, 5, 3]
@@ -162,7 +161,7 @@ def test_a_node_that_takes_three_calls_gets_three(refuse: str) -> None:
 def test_a_node_that_takes_no_batches_gets_single_calls() -> None:
     node = FakeNode(1)
     assert Nodes(node).payouts(*IDS[:2]) == (REPORTED,) * 2
-    assert node.sizes == [2, 1, 1, 6, *[1] * 6][:3] + [1] * 6
+    assert node.sizes == [2, *[1] * 8]
 
 
 def test_what_is_needed_of_one_condition_stays_in_one_batch() -> None:
@@ -187,7 +186,7 @@ def test_a_larger_batch_is_tried_again_after_a_while() -> None:
 
 def test_the_sizes_lead_from_eighty_to_three_and_to_one() -> None:
     size, found = BatchSize(80), [80]
-    while size.refused(size.size(0.0), 0.0):
+    while size.rejected(size.size(0.0), 0.0):
         found.append(size.size(0.0))
     assert found == [80, 40, 20, 10, 5, 3, 1]
 
@@ -264,6 +263,30 @@ def test_all_about_a_condition_comes_from_one_node() -> None:
     assert second.sizes == [1, 3]
 
 
+def test_a_node_that_fails_halfway_makes_no_observation_of_what_it_did_not_answer() -> None:
+    node = FakeNode(3)
+    nodes = Nodes(node)
+    nodes.payouts(*IDS[:3])
+    answer = node.answer
+
+    def gone_after_two(body: bytes) -> bytes:
+        node.failure = SourceUnavailable("gone") if len(node.sizes) > 1 else None
+        return answer(body)
+
+    node.sizes.clear()
+    node.answer = gone_after_two  # type: ignore[method-assign]
+    with pytest.raises(SourceUnavailable, match="gone"):
+        nodes.payouts(*IDS[:6])
+
+
+def test_errors_of_two_calls_in_a_batch_stop_nothing() -> None:
+    node = FakeNode(3)
+    node.errors = dict.fromkeys(IDS[1:3], LIMIT)
+    found = Nodes(node, public=True).payouts(*IDS[:6])
+    failed = ChainFacts(failure=FAILED)
+    assert found == (REPORTED, failed, failed, *[REPORTED] * 3)
+
+
 def test_a_lone_call_that_fails_says_nothing_about_its_market() -> None:
     node = FakeNode()
     node.errors = {IDS[0]: LIMIT}
@@ -284,9 +307,11 @@ def fails(failure: Exception) -> Callable[[], FakeNode]:
 
 
 def garbled() -> FakeNode:
-    node = FakeNode()
-    node.answer = lambda _body: b"<html>"  # type: ignore[method-assign]
-    return node
+    class Garbled(FakeNode):
+        def answer(self, body: bytes) -> bytes:
+            return super().answer(body)[:0] + b"<html>"
+
+    return Garbled()
 
 
 @pytest.mark.parametrize(
@@ -377,6 +402,7 @@ def test_own_nodes_are_not_kept_waiting_before_the_limit() -> None:
 
 def test_a_call_that_takes_long_is_given_up() -> None:
     node = FakeNode(1)
-    nodes = Nodes(node, step_s=LONGEST_S / 2)
-    assert nodes.payouts(IDS[0], V2) == (ChainFacts(failure=FAILED), ChainFacts(result=WON))
+    nodes = Nodes(node, step_s=LONGEST_S / 3)
+    with pytest.raises(SourceUnavailable, match="no time is left"):
+        nodes.payouts(IDS[0], V2)
     assert len(node.sizes) == 3
