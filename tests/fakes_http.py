@@ -175,6 +175,8 @@ class FakePolymarket:
         loops: The last page has its own cursor as the next one.
         canned: Answers by method (lookup, clob, data) to every request.
         closed: How often `close` was called.
+        public_nodes: Whether the chain is asked through nodes for everybody.
+        trackers: That share the nodes.
     """
 
     markets: dict[ConditionId, FakeMarket] = field(default_factory=dict)
@@ -196,6 +198,8 @@ class FakePolymarket:
     clock_errors: int = 0
     age_s: float = 0.0
     old_answers: int = 0
+    public_nodes: bool = False
+    trackers: int = 1
 
     def add(self, market: FakeMarket) -> FakeMarket:
         self.markets[market.condition_id] = market
@@ -297,6 +301,17 @@ class FakePolymarket:
 
     def close(self) -> None:
         self.closed += 1
+
+    @property
+    def is_public(self) -> bool:
+        return self.public_nodes
+
+    @property
+    def at_once(self) -> int:
+        return 20
+
+    def share(self, trackers: int) -> None:
+        self.trackers = trackers
 
     def payouts(self, condition_ids: Sequence[ConditionId]) -> tuple[ChainFacts, ...]:
         self._note("chain", tuple(condition_ids), "chain")

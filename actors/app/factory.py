@@ -29,7 +29,9 @@ from actors.messages import Tick
 from actors.model.connection import ConnectionSpec, DescriptorLimit
 from actors.model.market import Shard
 from actors.model.trade import TokenId
-from actors.polymarket.client import BookTimes, Chain, Polymarket
+from actors.polymarket.client import BookTimes, Polymarket
+from actors.polymarket.http import Http
+from actors.polymarket.nodes import Chain
 from actors.resolution.actor import ResolutionActor, ResolutionSettings
 from actors.supervision.actor import ChildSpecs, VitalChild
 from actors.supervision.children import ConnectionPolicy, StartConnection
@@ -269,10 +271,15 @@ class ActorFactory:
         )
 
     def _chain(self) -> Chain | None:
-        urls = self._config.rpc_urls
-        if not urls:
+        # Nodes for everybody must not be asked about every market.
+        if not self._config.rpc_urls or self._config.has_public_nodes:
             return None
-        return Chain(urls, user_agent=self._config.user_agent, stop=self._stop_http)
+        return Chain(
+            self._config.rpc_urls,
+            Http(self._config.user_agent, stop=self._stop_http),
+            public=self._config.has_public_nodes,
+            wait=self._stop_http.wait,
+        )
 
     def _polymarket(self) -> Polymarket:
         """Return a client with its own HTTP session: a session belongs to one thread."""

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from actors.app.factory import STOP_ACTOR_S, FeedDialler, filters_of
 from actors.app.look_feed import FIRST_TOKENS, LATER_TOKENS, Dialler, FeedLook, QueueInbox
@@ -31,8 +32,8 @@ from actors.model.connection import DescriptorLimit
 from actors.model.conversion import terminal_safe
 from actors.model.market import Market
 from actors.polymarket import http as polymarket_http
-from actors.polymarket.client import Chain
 from actors.polymarket.http import Call, OnCall
+from actors.polymarket.nodes import Chain
 from actors.process.runtime import raise_descriptor_limit
 from actors.transport.reactor import Reactor
 
@@ -142,23 +143,28 @@ def needs(config: Config, choice: Choice | str, bytes_per_dollar: float) -> Judg
 def chain_findings(
     config: Config, markets: Sequence[Market], left_s: float, on_call: OnCall | None = None
 ) -> Iterator[Finding]:
-    """Ask the configured nodes, if any, about one market; all together within what is left."""
-    if not config.rpc_urls or not markets:
+    """Ask each configured node, if any, about one market; all together within what is left."""
+    urls = config.rpc_urls
+    if not urls or not markets:
         return
-    deadline_s = min(CALL_S, left_s / len(config.rpc_urls))
+    deadline_s = min(CALL_S, left_s / len(urls))
     if deadline_s <= 0:
         yield Finding("chain", NO_TIME)
         return
-    nodes = Chain(
-        config.rpc_urls, user_agent=config.user_agent, deadline_s=deadline_s, on_call=on_call
-    )
-    try:
-        nodes.payouts([markets[0].condition_id])
-        yield Finding("chain", OK)
-    except SourceUnavailable as exc:
-        yield Finding("chain", f"{DIFFERS}{exc}")
-    finally:
-        nodes.close()
+    for url in urls:
+        told = f"{OK}: {urlsplit(url).hostname}" if len(urls) > 1 else OK
+        node = Chain(
+            [url],
+            polymarket_http.Http(config.user_agent, deadline_s=deadline_s, on_call=on_call),
+            public=config.has_public_nodes,
+        )
+        try:
+            node.payouts([markets[0].condition_id])
+            yield Finding("chain", told)
+        except SourceUnavailable as exc:
+            yield Finding("chain", f"{DIFFERS}{exc}")
+        finally:
+            node.close()
 
 
 def as_text(findings: Iterable[Finding]) -> Iterator[str]:

@@ -47,6 +47,12 @@ from actors.config.types import (
 GIB = 1 << 30
 LONGEST_SOCKET_PATH = 100
 """Bytes; the limit of the kernel for the path of a Unix socket is 107."""
+PUBLIC_NODES = (
+    "https://polygon.drpc.org",
+    "https://polygon-bor-rpc.publicnode.com",
+    "https://1rpc.io/matic",
+)
+"""Nodes of Polygon that anybody may ask without a key, a little."""
 _NOT_SET = Path("/")
 
 
@@ -112,11 +118,12 @@ class Config(BaseSettings):
         "https://data-api.polymarket.com", "Data API: resolutions.", group="Polymarket"
     )
     polygon_rpc_urls: RpcUrls = _setting(
-        (),
-        "JSON-RPC endpoints of Polygon, comma-separated, tried in this order. Empty: the chain"
-        " is not asked.",
+        tuple(map(SecretStr, PUBLIC_NODES)),
+        "JSON-RPC endpoints of Polygon, comma-separated, tried in this order; off: the chain is not"
+        " asked. The default ones are asked one request a second at most, and only where the other"
+        " sources are few or disagree.",
         group="Polymarket",
-        shown="empty",
+        shown=", ".join(PUBLIC_NODES),
         max_length=10,
     )
     user_agent: HeaderText = _setting(
@@ -308,6 +315,11 @@ class Config(BaseSettings):
         """Return the JSON-RPC URLs with their keys. Never print them."""
         return tuple(url.get_secret_value() for url in self.polygon_rpc_urls)
 
+    @property
+    def has_public_nodes(self) -> bool:
+        """Return whether the chain is asked through the default nodes, which are for everybody."""
+        return self.rpc_urls == PUBLIC_NODES
+
     def journal_cap(self, free_bytes: int) -> int:
         """Return the largest size of the journal in bytes, on a disk with this much free space."""
         return self.journal_max_bytes or min(20 * GIB, free_bytes // 2)
@@ -315,7 +327,7 @@ class Config(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """Return every text that must not appear in a log line or a status, longest first."""
         found: set[str] = set()
-        plain = (self.market_ws_url, self.gamma_url, self.clob_url, self.data_url)
+        plain = (self.market_ws_url, self.gamma_url, self.clob_url, self.data_url, *PUBLIC_NODES)
         for url in (*((self.dsn,) if self.dsn else ()), *self.rpc_urls, *plain):
             found |= secrets_of(url, whole=url not in plain)
         return tuple(sorted(found, key=lambda text: (-len(text), text)))
@@ -323,12 +335,13 @@ class Config(BaseSettings):
     def shown(self, name: str) -> str:
         """Return a value as it may be printed."""
         value = getattr(self, name)
+        if name == "polygon_rpc_urls":
+            shown = (url if url in PUBLIC_NODES else shown_rpc(url) for url in self.rpc_urls)
+            return ", ".join(shown) or "off"
         if value is None or value == ():
             return "unset"
         if isinstance(value, SecretStr):
             return "(set, not shown)"
-        if name == "polygon_rpc_urls":
-            return ", ".join(shown_rpc(url) for url in self.rpc_urls)
         if name.endswith("_url"):
             return shown_url(value)
         if isinstance(value, tuple):

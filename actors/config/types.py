@@ -70,6 +70,11 @@ def _split(value: object) -> object:
     return tuple(word for part in value.split(",") if (word := part.strip()))
 
 
+def _split_or_off(value: object) -> object:
+    """Return a comma-separated text as a list, and the word `off` as an empty one."""
+    return () if isinstance(value, str) and value.strip().lower() == "off" else _split(value)
+
+
 def _lower(words: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(word.lower() for word in words)
 
@@ -108,7 +113,7 @@ FeedUrl = Annotated[str, AfterValidator(_feed_url)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 RpcUrls = Annotated[
-    tuple[Annotated[SecretStr, AfterValidator(_rpc_url)], ...], BeforeValidator(_split)
+    tuple[Annotated[SecretStr, AfterValidator(_rpc_url)], ...], BeforeValidator(_split_or_off)
 ]
 Words = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_lower)]
 Directory = Annotated[Path, AfterValidator(_expanded)]

@@ -126,8 +126,6 @@ class Naming(StrEnum):
     """By a place among the outcomes, which the same answer lists with their tokens."""
     COMPUTED_SLOT = "computed slot"
     """By a slot of the contract; which token that is follows from the condition id."""
-    LISTED_SLOT = "listed slot"
-    """By a slot of the contract; which token that is another source lists (`mapped_by`)."""
     BOTH_ALIKE = "both alike"
     """Both tokens have the same payout, so nothing need be named."""
 
@@ -146,7 +144,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
         reason: Why it is not final, in one stable phrase; empty when it is.
         payload: The part of the answer that shows it, as JSON text.
         naming: How it names the token that pays; means nothing without payouts.
-        mapped_by: The other sources whose word it takes for which token is meant, if any.
+        mapped_by: The other sources whose word it takes for which token is meant. Of the sources
+            of this version none does; the Data API did in observations that an earlier one stored.
         names: (token id, name of its outcome) as this answer tells them; empty when it tells none.
         generated_at_ms: When the source made the answer, which a cache may have kept; None: when
             it was observed.

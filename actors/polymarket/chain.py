@@ -1,13 +1,20 @@
-"""The chain: the outcome of a market on the CTF contract, over JSON-RPC.
+"""The chain: the outcome of a market on its contract, over JSON-RPC.
 
-Source: Gnosis ConditionalTokens on Polygon. `reportPayouts` needs a zero denominator, sets it to
-the sum of the numerators, and nothing ever changes them again. V2 markets do not live on this
-contract.
+Sources: Gnosis ConditionalTokens on Polygon, for V1: `reportPayouts` needs a zero denominator, sets
+it to the sum of the numerators, and nothing ever changes them again. For V2 the modules of
+Polymarket/polymarket-v2-external: `getResult` returns no numbers before the result and the
+payouts in millionths after it; they are written once, by code that its owner can replace.
+
+A node is asked in two steps: the denominator of each condition first, or its result, and the
+numerators of those alone that have a denominator. Both steps may see different blocks. What is
+read is right all the same: a denominator above zero never changes, numerators that are not yet
+there are zero and add up to another number, and one whose numerators do not add up is not final.
 """
 
 import re
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
@@ -25,15 +32,29 @@ from actors.model.market import (
 )
 from actors.model.trade import ConditionId
 from actors.polymarket import strict_json
-from actors.polymarket.slots import UNPROVEN, by_token
+from actors.polymarket.slots import UNPROVEN, by_token, v2_module
 
 CTF = "0x4D97DCd97eC945f40cF65F87097ACe5EA0476045"
+MODULES = {
+    1: "0x1000008dD9001B968442c1000017eaE6E0dA00Ba",
+    2: "0x200000900045e3B6259600682756002200028933",
+}
+"""Where the results of V2 conditions are, by the module that their id names."""
 SLOTS = "0xd42dc0c2"  # getOutcomeSlotCount(bytes32)
 DENOMINATOR = "0xdd34de67"  # payoutDenominator(bytes32)
 NUMERATORS = "0x0504c814"  # payoutNumerators(bytes32,uint256)
-CALLS_PER_CONDITION = 4
+RESULT = "0xe4939c77"  # getResult(bytes31), the argument padded with zeros on the right
+FURTHER_CALLS = 3
+"""About a V1 condition that has a denominator."""
 
+REVERTED, FAILED = "call reverted", "call failed"
+_MILLION = 1_000_000
 _WORD = re.compile(r"0x[0-9a-fA-F]{64}")  # 32 bytes, the unit of the EVM
+_WORDS = re.compile(r"0x(?:[0-9a-fA-F]{64}){2,}")
+_NULL = msgspec.Raw(b"null")
+# The code is 3 (geth) or -32015 (others); some nodes say it in words alone.
+_REVERT = re.compile(rb'revert|invalid opcode|"code"\s*:\s*(?:3|-32015)\b', re.IGNORECASE)
+_SHOWN_BYTES = 120
 
 
 class ChainCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,69 +66,144 @@ class ChainCall(msgspec.Struct, frozen=True, kw_only=True):
     method: str = "eth_call"
 
 
-class ChainFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the contract answered about one condition; words of 32 bytes in hexadecimal."""
+class Asked(NamedTuple):
+    """A call that is asked of a contract: its address, and what it is called with."""
 
-    slots: str
-    denominator: str
-    numerators: tuple[str, str]
+    to: str
+    data: str
+
+
+class Answered(NamedTuple):
+    """What a contract answered: hexadecimal, or why there is nothing."""
+
+    result: str
+    failure: str = ""
+
+
+class ChainFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the contract answered about one condition, in hexadecimal; empty: not asked.
+
+    Attributes:
+        denominator: A word of 32 bytes, of V1.
+        slots: A word, when there is a denominator.
+        numerators: Words, when there is a denominator.
+        result: A list of numbers as the EVM encodes it, of V2.
+        failure: Why there is nothing, such as `call reverted`.
+    """
+
+    denominator: str = ""
+    slots: str = ""
+    numerators: tuple[str, str] = ("", "")
+    result: str = ""
+    failure: str = ""
 
 
 class _Reply(msgspec.Struct, frozen=True):
-    id: int
+    id: int | str | None = None
     result: str | None = None
+    error: msgspec.Raw = _NULL
 
 
-_replies = msgspec.json.Decoder(list[_Reply])
+_replies = msgspec.json.Decoder(list[_Reply] | _Reply)
 
 
-def calls(condition_id: ConditionId, first_id: int = 0) -> tuple[ChainCall, ...]:
-    """Return the four calls about one condition, numbered from `first_id`."""
-    key = condition_id[2:].ljust(64, "0")
-    data = (
-        SLOTS + key,
-        DENOMINATOR + key,
-        NUMERATORS + key + format(0, "064x"),
-        NUMERATORS + key + format(1, "064x"),
-    )
-    return tuple(
-        ChainCall(id=first_id + index, params=({"to": CTF, "data": each}, "latest"))
-        for index, each in enumerate(data)
-    )
+# ------------------------------------------------------------------- requests
 
 
-def request(condition_ids: Sequence[ConditionId]) -> bytes:
-    """Return the body of one JSON-RPC batch about all these conditions."""
-    return msgspec.json.encode(
-        [
-            call
-            for index, condition_id in enumerate(condition_ids)
-            for call in calls(condition_id, index * CALLS_PER_CONDITION)
-        ]
-    )
+def is_on_chain(market: Market) -> bool:
+    """Return whether the contract that has the outcome of this market is known."""
+    return market.version == "v1" or v2_module(market.condition_id) is not None
 
 
-def read_facts(raw: bytes, count: int) -> tuple[ChainFacts, ...]:
-    """Return the facts about each of `count` conditions from the answer to their batch.
+def first_call(condition_id: ConditionId) -> Asked:
+    """Return the call that tells whether a condition has an outcome."""
+    module = v2_module(condition_id)
+    if module is not None:
+        return Asked(MODULES[module], RESULT + _key(condition_id))
+    return Asked(CTF, DENOMINATOR + _key(condition_id))
+
+
+def further_calls(condition_id: ConditionId, first: Answered) -> tuple[Asked, ...]:
+    """Return the calls that are needed after the answer to the first one: none, or three.
+
+    The three go into one batch, also of nodes that take no more, so they are of one block.
+    """
+    word = first.result
+    there = _WORD.fullmatch(word) and int(word, 16) > 0
+    if v2_module(condition_id) is not None or not there:
+        return ()
+    key = _key(condition_id)
+    numerators = (NUMERATORS + key + format(slot, "064x") for slot in (0, 1))
+    return (Asked(CTF, SLOTS + key), *(Asked(CTF, data) for data in numerators))
+
+
+def request(asked: Sequence[Asked]) -> bytes:
+    """Return the body of a JSON-RPC batch, or of a single call: some nodes take no batches."""
+    calls = [
+        ChainCall(id=number, params=({"to": each.to, "data": each.data}, "latest"))
+        for number, each in enumerate(asked)
+    ]
+    return msgspec.json.encode(calls if len(calls) != 1 else calls[0])
+
+
+def _key(condition_id: ConditionId) -> str:
+    return condition_id[2:].ljust(64, "0")
+
+
+# -------------------------------------------------------------------- answers
+
+
+def read_replies(raw: bytes, count: int) -> tuple[Answered | None, ...]:
+    """Return what was answered to each of `count` calls; None for one that was not carried out.
+
+    A revert is an answer: the contract gives none about this condition. Any other error may be
+    about the node, such as a limit.
 
     Raises:
-        PayloadRejected: The node did not answer every call of the batch.
+        PayloadRejected: Not one of several calls was carried out, or this is no JSON-RPC.
     """
     # An error of a call comes with HTTP 200, as a member `error` in place of `result`. The order of
     # the replies is free (JSON-RPC 2.0, section 6), so they are sorted by id.
-    replies = {reply.id: reply.result or "" for reply in strict_json.read(raw, _replies)}
-    asked = range(count * CALLS_PER_CONDITION)
-    if any(not replies.get(number) for number in asked):
-        raise PayloadRejected("the node left calls unanswered")
-    words = [replies[number] for number in asked]
-    return tuple(
-        ChainFacts(
-            slots=words[at],
-            denominator=words[at + 1],
-            numerators=(words[at + 2], words[at + 3]),
-        )
-        for at in range(0, len(words), CALLS_PER_CONDITION)
+    found = strict_json.read(raw, _replies)
+    replies = found if isinstance(found, list) else [found]
+    by_id = {reply.id: reply for reply in replies}
+    if count == 1 and len(replies) == 1:
+        by_id = {0: replies[0]}  # an error may come without the id
+    answers = tuple(_answered(by_id.get(number)) for number in range(count))
+    if count > 1 and not any(answers):
+        errors = [bytes(reply.error) for reply in replies if bytes(reply.error) != b"null"]
+        told = errors[0][:_SHOWN_BYTES].decode(errors="replace") if errors else ""
+        raise PayloadRejected(f"the node left calls unanswered {told}".rstrip())
+    return answers
+
+
+def _answered(reply: _Reply | None) -> Answered | None:
+    if reply is None:
+        return None
+    if reply.result:
+        return Answered(reply.result)
+    return Answered("", REVERTED) if _REVERT.search(bytes(reply.error)) else None
+
+
+def facts(
+    condition_id: ConditionId, first: Answered, further: Sequence[Answered] = ()
+) -> ChainFacts:
+    """Return the facts about a condition from the answers to its calls."""
+    failure = next((each.failure for each in (first, *further) if each.failure), "")
+    if v2_module(condition_id) is not None:
+        return ChainFacts(result=first.result, failure=failure)
+    if not further:
+        return ChainFacts(denominator=first.result, failure=failure)
+    slots, *numerators = (each.result for each in further)
+    return ChainFacts(
+        denominator=first.result,
+        slots=slots,
+        numerators=(numerators[0], numerators[1]),
+        failure=failure,
     )
+
+
+# --------------------------------------------------------------- observations
 
 
 def observe(found: ChainFacts, market: Market, observed_at_ms: int) -> Observation:
@@ -134,23 +230,47 @@ def observe(found: ChainFacts, market: Market, observed_at_ms: int) -> Observati
 
 
 def _shares(found: ChainFacts, market: Market) -> tuple[str, tuple[Decimal, ...]]:
-    """Return why there is no outcome, or an empty reason and the share of each token."""
-    words = (found.slots, found.denominator, *found.numerators)
-    if market.version != "v1":
+    """Return why there is no outcome, or an empty reason and the share of each slot."""
+    if not is_on_chain(market):
         return "not on this contract", ()
+    if found.failure:
+        return found.failure, ()
+    if len(market.assets) != 2:
+        return "not two outcomes", ()
+    v2 = v2_module(market.condition_id) is not None
+    return _of_result(found.result) if v2 else _of_payouts(found)
+
+
+def _of_payouts(found: ChainFacts) -> tuple[str, tuple[Decimal, ...]]:
+    """Read what the CTF contract has."""
+    if not _WORD.fullmatch(found.denominator):
+        return "unreadable answer", ()
+    denominator = int(found.denominator, 16)
+    # Zero for an id that was never prepared, too. Nothing is reported about it either.
+    if denominator == 0:
+        return "not reported", ()
+    words = (found.slots, *found.numerators)
     if not all(_WORD.fullmatch(word) for word in words):
         return "unreadable answer", ()
-    slots, denominator, *numerators = (int(word, 16) for word in words)
-    # All is zero for an id that was never prepared, as for one without a report: only the number of
-    # slots tells them apart.
-    if slots != 2 or len(market.assets) != 2:
-        return ("not two outcomes" if slots else "not prepared"), ()
-    return _outcome(denominator, numerators)
+    slots, *numerators = (int(word, 16) for word in words)
+    return _outcome(denominator, numerators) if slots == 2 else ("not two outcomes", ())
+
+
+def _of_result(result: str) -> tuple[str, tuple[Decimal, ...]]:
+    """Read what a module of V2 has: a list of numbers, empty before the result."""
+    if not _WORDS.fullmatch(result):
+        return "unreadable answer", ()
+    # Where the list begins, in bytes; how many numbers it has; the numbers.
+    words = (result[at : at + 64] for at in range(2, len(result), 64))
+    offset, count, *numbers = (int(word, 16) for word in words)
+    if offset != 32 or count != len(numbers):
+        return "unreadable answer", ()
+    if not numbers:
+        return "not reported", ()
+    return _outcome(_MILLION, numbers) if count == 2 else ("not two outcomes", ())
 
 
 def _outcome(denominator: int, numerators: list[int]) -> tuple[str, tuple[Decimal, ...]]:
-    if denominator == 0:
-        return "not reported", ()
     if sum(numerators) != denominator:
         return "payouts do not add up", ()
     if numerators[0] == numerators[1]:
@@ -161,10 +281,11 @@ def _outcome(denominator: int, numerators: list[int]) -> tuple[str, tuple[Decima
 
 
 def _evidence(found: ChainFacts) -> str:
-    return strict_json.evidence(
-        {
-            "slots": storable_text(found.slots),
-            "denominator": storable_text(found.denominator),
-            "numerators": [storable_text(word) for word in found.numerators],
-        }
-    )
+    texts: dict[str, strict_json.Field] = {
+        name: storable_text(text)
+        for name in ("slots", "denominator", "result", "failure")
+        if (text := getattr(found, name))
+    }
+    if any(found.numerators):
+        texts["numerators"] = [storable_text(word) for word in found.numerators]
+    return strict_json.evidence(texts)

@@ -1,8 +1,8 @@
-"""The clients of the HTTP sources: `Polymarket` (Gamma, CLOB, Data API) and `Chain` (Polygon).
+"""The client of the HTTP sources Gamma, CLOB and Data API. The chain has its own, in `nodes.py`.
 
-Source: docs.polymarket.com as of 2026-10, and JSON-RPC. `Polymarket` returns each
-market as its own bytes; `gamma.py`, `clob.py` and `data_api.py` read them. Each actor owns its
-clients and closes them when it stops.
+Source: docs.polymarket.com as of 2026-10. `Polymarket` returns each market as its own bytes;
+`gamma.py`, `clob.py` and `data_api.py` read them. Each actor owns its clients and closes them when
+it stops.
 """
 
 import logging
@@ -11,17 +11,17 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.model.conversion import chunks
 from actors.model.trade import ConditionId, TokenId
-from actors.polymarket import chain, strict_json
-from actors.polymarket.http import DEADLINE_S, Http, OnCall
+from actors.polymarket import strict_json
+from actors.polymarket.http import DEADLINE_S, Http
 from actors.polymarket.pagination import Route, is_answer
-from actors.polymarket.sources import MAX_CHAIN_CONDITIONS, MAX_DATA_IDS, MAX_GAMMA_IDS
+from actors.polymarket.sources import MAX_DATA_IDS, MAX_GAMMA_IDS
 
 log = logging.getLogger(__name__)
 
@@ -279,63 +279,6 @@ class Polymarket:
     def take_old_answers(self) -> int:
         """Return how many answers since the last call came out of a cache, a second old or more."""
         return self._http.clock.take_old()
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        self._http.close()
-
-
-class Chain:
-    """The CTF contract, read through the first node that answers. Any thread may call.
-
-    Args:
-        urls: Nodes of Polygon in the order in which they are asked. They may contain
-            access keys, so errors name their hosts only.
-        user_agent: See `Http`.
-        deadline_s: For each node.
-        stop: When set, calls under way are cut.
-        on_call: See `Http`.
-    """
-
-    def __init__(
-        self,
-        urls: Sequence[str],
-        *,
-        user_agent: str,
-        deadline_s: float = DEADLINE_S,
-        stop: threading.Event | None = None,
-        on_call: OnCall | None = None,
-    ) -> None:
-        self._urls = tuple(urls)
-        self._http = Http(user_agent, deadline_s=deadline_s, stop=stop, on_call=on_call)
-
-    def payouts(self, condition_ids: Sequence[ConditionId]) -> tuple[chain.ChainFacts, ...]:
-        """Return the facts about each of at most 20 conditions, in their order.
-
-        All of one call come from one node.
-
-        Raises:
-            SourceUnavailable: No node answers every call.
-        """
-        _check_count(condition_ids, MAX_CHAIN_CONDITIONS)
-        if not condition_ids:
-            return ()
-        body = chain.request(condition_ids)
-        failures = []
-        retry_after_s = None
-        for url in self._urls:
-            try:
-                # Never parts of two nodes: they may be at different blocks, and the numerators must
-                # belong to the denominator.
-                return chain.read_facts(self._http.post(url, body), len(condition_ids))
-            except PayloadRejected as exc:
-                failures.append(f"{urlsplit(url).hostname}: {exc}")
-            except SourceUnavailable as exc:
-                failures.append(str(exc))
-                retry_after_s = exc.retry_after_s
-        raise SourceUnavailable(
-            "; ".join(failures) or "no node is configured", retry_after_s=retry_after_s
-        )
 
     def close(self) -> None:
         """Close the idle connections."""

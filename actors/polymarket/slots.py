@@ -1,10 +1,12 @@
 """The slots of the contract: which token of a market has which place in its payouts.
 
 The Data API and the chain name a slot, not a token, and Gamma's list of tokens may have another
-order. Which token of a V1 market has which slot is computed from the condition, so nobody has to
-be believed. Source: Gnosis ConditionalTokens (`getCollectionId`, `getPositionId`) on Polygon.
+order. Which token has which slot is computed from the condition, so nobody has to be believed.
+Sources: Gnosis ConditionalTokens (`getCollectionId`, `getPositionId`) on Polygon for V1; for V2
+the source of Polymarket/polymarket-v2-external, and a recorded market of 2026-10-05.
 """
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
@@ -12,7 +14,7 @@ from functools import lru_cache
 from Crypto.Hash import keccak
 
 from actors.model.market import Market
-from actors.model.trade import TokenId
+from actors.model.trade import ConditionId, TokenId
 
 Payouts = tuple[tuple[TokenId, Decimal], ...]
 
@@ -28,12 +30,32 @@ _ODD = 1 << 254
 """Set in a collection id where y is odd."""
 
 
-def tokens_by_slot(market: Market) -> tuple[TokenId, ...] | None:
-    """Return the tokens of a market in the order of the slots of the CTF contract.
+# Byte by byte: module, hash (16), number of conditions of the event (2), reserved (8), the chain
+# that resolves it (2; 0: Polygon), which condition of the event it is (2), outcome (1).
+_STRUCTURED = re.compile(r"0x(01|02)[0-9a-f]{36}0{20}[0-9a-f]{4}00")
 
-    Computed for V1 markets; None when its tokens are not those of its condition. Of a V2 market
-    nothing can be computed: that the order of a list is that of the slots is not known.
+
+def v2_module(condition_id: ConditionId) -> int | None:
+    """Return the module of a V2 condition: 1 for binary, 2 for neg-risk markets; else None.
+
+    Its id says so: eleven of its bytes are zero, which no hash of a V1 condition is by chance.
     """
+    found = _STRUCTURED.fullmatch(condition_id)
+    return int(found[1], 16) if found else None
+
+
+def tokens_by_slot(market: Market) -> tuple[TokenId, ...] | None:
+    """Return the tokens of a market in the order of the slots, as computed from its condition.
+
+    None when its tokens are not those of its condition: that the order of a list is that of the
+    slots is not known.
+    """
+    listed = set(market.token_ids)
+    if v2_module(market.condition_id) is not None:
+        # The last byte of a token id is the outcome; without it, it is the condition id.
+        first = int(market.condition_id, 16)
+        ids = TokenId(str(first)), TokenId(str(first + 1))
+        return ids if set(ids) == listed else None
     if market.version != "v1":
         return None
     try:
@@ -42,7 +64,7 @@ def tokens_by_slot(market: Market) -> tuple[TokenId, ...] | None:
         return None
     for collateral in COLLATERALS:
         computed = position_ids(condition, collateral)
-        if set(computed) == set(market.token_ids):
+        if set(computed) == listed:
             return computed
     return None
 

@@ -32,7 +32,7 @@ MAX_GAMMA_MARKETS = MAX_GAMMA_IDS // 2
 MAX_DATA_IDS = 10
 """Condition ids in one request to the Data API: the most that both of its routes document."""
 MAX_CHAIN_CONDITIONS = 20
-"""Conditions in one batch of calls to a node: 80 calls; our choice, nodes document no limit."""
+"""Conditions in one call of the chain: 80 calls of contracts at most; nodes document no limit."""
 WINDOW_S = 10.0
 NOTICE_S = 2.0
 """After so long all trackers of a host know that another one has come or gone."""
@@ -42,8 +42,12 @@ GAMMA_OUTCOMES = 80
 CLOB = 1_000
 DATA = 200
 """Each asks two routes, so that twice as many calls leave."""
-CHAIN = 20
-"""Batches of up to 80 calls; public nodes document no limit."""
+CHAIN = 10
+"""Calls about up to 20 conditions. A node that takes large batches gets two requests for each."""
+CHAIN_REQUESTS = 20
+"""To nodes of one's own; the client waits when a node takes small batches."""
+CHAIN_PUBLIC = 3
+"""Calls when public nodes are asked: each makes up to four requests, one a second in all."""
 MOST = {
     Source.GAMMA: GAMMA_OUTCOMES,
     Source.CLOB: CLOB,
@@ -118,7 +122,18 @@ class Sources(Gamma, Protocol):
 
 
 class Chain(Closable, Protocol):
-    """The CTF contract."""
+    """The contracts that have the outcomes."""
+
+    @property
+    def is_public(self) -> bool:
+        """Return whether its nodes are for everybody: to be asked only where it matters."""
+
+    @property
+    def at_once(self) -> int:
+        """Return how many conditions to name in one call, at most 20."""
+
+    def share(self, trackers: int) -> None:
+        """Leave equal parts of the requests to the other trackers of this host."""
 
     def payouts(self, condition_ids: Sequence[ConditionId]) -> tuple[ChainFacts, ...]:
         """Return the facts about each of at most 20 conditions, in their order."""
@@ -250,11 +265,17 @@ class SourceBackoff:
 
 
 class SourceGates:
-    """Backoff and rate limit of each source that the resolution actor uses."""
+    """Backoff and rate limit of each source that the resolution actor uses.
 
-    def __init__(self, sources: Iterable[Source]) -> None:
+    Args:
+        sources: That it asks.
+        public_nodes: Whether the chain is asked through nodes for everybody.
+    """
+
+    def __init__(self, sources: Iterable[Source], *, public_nodes: bool = False) -> None:
+        most = {**MOST, Source.CHAIN: CHAIN_PUBLIC} if public_nodes else MOST
         self._backoffs = {source: SourceBackoff() for source in sources}
-        self._limits = {source: RateLimit(MOST[source]) for source in self._backoffs}
+        self._limits = {source: RateLimit(most[source]) for source in self._backoffs}
         self._bad = Counter[Source]()  # failures since the last answer
         self._failures = Counter[Source]()
 

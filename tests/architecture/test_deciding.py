@@ -51,6 +51,7 @@ NOT_DECIDING = {
     "journal.segment": "files",
     "polymarket.client": "HTTP",
     "polymarket.http": "HTTP",
+    "polymarket.nodes": "HTTP",
     "transport.feed_socket": "a socket",
     "transport.handshake": "a socket",
     "transport.reactor": "sockets and a thread",

@@ -14,7 +14,7 @@ MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted(ACTORS.rglob("*.py"))
 }
-MOST_IN_A_FOLDER = 16
+MOST_IN_A_FOLDER = 17
 MOST_IN_THE_SIMULATOR = 18
 LONGEST_MODULE = 450
 """Lines; a longer module has two subjects. `messages.py` is one list, and has none."""

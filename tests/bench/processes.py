@@ -136,6 +136,7 @@ def settings(load: LoadGenerator, dsn: str, folder: Path, **more: str) -> dict[s
         "TRACKER_GAMMA_URL": load.http,
         "TRACKER_CLOB_URL": load.http,
         "TRACKER_DATA_URL": load.http,
+        "TRACKER_POLYGON_RPC_URLS": "off",
         "TRACKER_SILENCE_SECONDS": "600",
         "TRACKER_DISCOVERY_SECONDS": "3600",
         "LATENCY_FILE": str(folder / "lags.json"),

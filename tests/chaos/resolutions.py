@@ -33,7 +33,12 @@ from tests.chaos.server import OwnServer
 from tests.live.processes import Process, Processes, processes_in, until
 
 POLL_S, HOLD_S, LAG_S = 60.0, 120.0, 600.0
-MOST = {"gamma": 300, "clob": sources.CLOB, "data": 2 * sources.DATA, "rpc": sources.CHAIN}
+MOST = {
+    "gamma": 300,
+    "clob": sources.CLOB,
+    "data": 2 * sources.DATA,
+    "rpc": sources.CHAIN_REQUESTS,
+}
 """Requests in any ten seconds; of Gamma what it documents, for the catalog and the outcomes."""
 GRACE_S = 5.0
 HEAD_START_S = 12.0

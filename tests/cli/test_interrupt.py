@@ -77,6 +77,7 @@ def test_ctrl_c_while_it_looks_at_the_sources_is_one_line(tmp_path: Path) -> Non
         sides = ("GAMMA", "CLOB", "DATA")
         environ = {f"TRACKER_{side}_URL": url for side in sides}
         environ |= {"TRACKER_MARKET_WS_URL": url.replace("http", "ws")}
+        environ |= {"TRACKER_POLYGON_RPC_URLS": "off"}
         argv = ("--check", "--online", "--state-dir", str(tmp_path / "state"))
         with _run("tracker", *argv, environ=environ) as process:
             peer, _ = never_answers.accept()

@@ -1,11 +1,13 @@
 """The defaults, and which views of the settings show what."""
 
+import re
 from decimal import Decimal
 
 import pytest
 from pydantic import SecretStr
 
 from actors.config.load import Config, Invocation, describe, help_text, load
+from actors.config.settings import PUBLIC_NODES
 
 PASSWORD = "hunter2-open-sesame"
 URL = f"postgresql://tracker:{PASSWORD}@db.example:5432/tracker"
@@ -31,7 +33,28 @@ def test_without_any_source_the_defaults_apply() -> None:
     assert (found.min_volume, found.tags, found.markets) == (Decimal(0), (), ())
     assert (found.metrics_port, found.log_level, found.log_format) == (None, "INFO", "auto")
     assert found.migrate
-    assert found.rpc_urls == ()
+    assert found.rpc_urls == PUBLIC_NODES
+    assert found.has_public_nodes
+
+
+@pytest.mark.parametrize("word", ["off", "OFF", " off "])
+def test_the_chain_is_switched_off_by_a_word(word: str) -> None:
+    for found in (
+        loaded(TRACKER_POLYGON_RPC_URLS=word).config,
+        loaded("--polygon-rpc-urls", word).config,
+    ):
+        assert found.rpc_urls == ()
+        assert not found.has_public_nodes
+        assert found.shown("polygon_rpc_urls") == "off"
+        assert re.search(r"^polygon_rpc_urls +off ", describe(found), re.MULTILINE)
+
+
+def test_public_nodes_are_shown_and_ones_own_are_not() -> None:
+    assert Config().shown("polygon_rpc_urls") == ", ".join(PUBLIC_NODES)
+    own = loaded(TRACKER_POLYGON_RPC_URLS=f"{PUBLIC_NODES[0]},{RPC}").config
+    assert own.shown("polygon_rpc_urls") == "https://polygon.drpc.org, https://rpc.example/…"
+    assert not own.has_public_nodes
+    assert PUBLIC_NODES[0] not in own.secrets()
 
 
 def test_a_bare_config_reads_nothing_of_its_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,8 +100,8 @@ def answers(data: bytes) -> None:
     with contextlib.suppress(PayloadRejected):
         gamma.parse_market(data)
     with contextlib.suppress(PayloadRejected):
-        for found in chain.read_facts(data, 1):
-            chain.observe(found, MARKET, 1)
+        for found in filter(None, chain.read_replies(data, 1)):
+            chain.observe(chain.facts(MARKET.condition_id, found), MARKET, 1)
     gamma.resolved_at_ms(data)
     gamma.condition_of(data)
 

@@ -22,6 +22,7 @@ UNITS = ("tracker.service", "tracker@.service", "tracker-blue.service", "tracker
 SETTINGS = """[Service]
 Environment=TRACKER_MARKET_WS_URL=ws://127.0.0.1:9/ws TRACKER_GAMMA_URL=http://127.0.0.1:9
 Environment=TRACKER_CLOB_URL=http://127.0.0.1:9 TRACKER_DATA_URL=http://127.0.0.1:9
+Environment=TRACKER_POLYGON_RPC_URLS=off
 EnvironmentFile=-/run/more
 WatchdogSec=8s
 StandardOutput=append:/log/tracker

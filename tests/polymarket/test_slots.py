@@ -9,7 +9,7 @@ import pytest
 
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, TokenId
-from actors.polymarket.slots import tokens_by_slot
+from actors.polymarket.slots import tokens_by_slot, v2_module
 from tests.resolution.recorded_answers import fixtures
 
 RECORDED = (
@@ -93,3 +93,28 @@ def listed(file: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
             # Examples of documentation have shorter ids.
             if len(condition_id) == 66 and len(ids) == 2:
                 yield condition_id, ids
+
+
+def test_the_tokens_of_a_v2_market_are_its_condition_and_the_outcome() -> None:
+    condition = "0x017791f201d5a788e0039e511fc1900e5f000000000000000000000000000000"
+    first = "663574927012476832975694178961957910328055987427402067619466963999000625152"
+    second = f"{first[:-1]}3"  # as the CLOB listed them on 2026-10-05
+    for listed in ((first, second), (second, first)):
+        assert tokens_by_slot(market(condition, *listed, version="v2")) == (first, second)
+    assert tokens_by_slot(market(condition, first, "1", version="v2")) is None
+
+
+@pytest.mark.parametrize(
+    ("condition", "module"),
+    [
+        ("0x01" + "ab" * 16 + "00" * 15, 1),
+        ("0x02" + "ab" * 16 + "0003" + "00" * 10 + "0002" + "00", 2),
+        ("0x03" + "ab" * 16 + "00" * 15, None),  # combinations of markets
+        ("0x01" + "ab" * 16 + "00" * 14 + "01", None),  # an outcome is no condition
+        ("0x01" + "ab" * 16 + "00" * 9 + "01" + "00" * 5, None),  # another chain resolves it
+        ("0x01" + "ab" * 16 + "00" * 14, None),
+        (RECORDED[0][0], None),
+    ],
+)
+def test_the_id_of_a_condition_says_whether_it_is_of_v2(condition: str, module: int | None) -> None:
+    assert v2_module(ConditionId(condition)) == module

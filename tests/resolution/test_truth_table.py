@@ -71,7 +71,7 @@ def test_the_documented_rate_limits_are_those_that_are_kept() -> None:
         "Gamma": f"{sources.GAMMA_OUTCOMES} for outcomes, {sources.GAMMA_LISTINGS} for the catalog",
         "CLOB": f"{sources.CLOB:,}",
         "Data API": f"{sources.DATA} of two calls each",
-        "chain": f"{sources.CHAIN} batches of at most 80 calls",
+        "chain": f"{sources.CHAIN_REQUESTS}; public nodes: 1 a second",
     }
 
 

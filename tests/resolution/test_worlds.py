@@ -43,5 +43,6 @@ def test_no_label_is_wrong_in_a_thousand_worlds() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_no_label_is_wrong_in_twenty_thousand_worlds() -> None:
     check(20_000)

@@ -171,9 +171,14 @@ class World:
             ).encode()
 
     def _chain(self, at_ms: int) -> chain.ChainFacts | None:
-        if self.version == "v2" or self._way(CHAIN, at_ms) == "mute":
+        if self._way(CHAIN, at_ms) == "mute":
             return None
         shares = self._shown(CHAIN, at_ms)
+        if self.version == "v2":
+            paid = [int(share * 1_000_000) for share in shares] if shares else []
+            return chain.ChainFacts(
+                result="0x" + "".join(f"{number:064x}" for number in (32, len(paid), *paid))
+            )
         first, second = (int(2 * share) for share in shares) if shares else (0, 0)
         if first and second:
             first = second = 1
@@ -225,7 +230,12 @@ def random_world(rng: Random) -> World:
     version = "v2" if rng.random() < 0.25 else "v1"
     first, second = rng.choice(NAMES)
     number = rng.randrange(1, 400)
-    tokens = _v1_tokens(number, rng.choice(COLLATERALS))
+    condition_id, tokens = f"0x{number:064x}", _v1_tokens(number, rng.choice(COLLATERALS))
+    if version == "v2":
+        condition_id = f"0x01{number:032x}{'0' * 30}"
+        tokens = TokenId(str(int(condition_id, 16))), TokenId(str(int(condition_id, 16) + 1))
+        if rng.random() < 0.3:  # should ids of another form come
+            condition_id = f"0x{number:062x}00"
     winner = None if rng.random() < 0.1 else rng.randrange(2)
     final_ms = {source: rng.randrange(LAST_FINAL_MS) for source in Source}
     flash = None
@@ -234,13 +244,11 @@ def random_world(rng: Random) -> World:
         until_ms = since_ms + rng.randrange(1_000, FLASH_MS)
         flash = since_ms, until_ms, 1 if winner == 0 else 0
         final_ms = {source: max(at_ms, until_ms) for source, at_ms in final_ms.items()}
-    if version == "v2":
-        del final_ms[CHAIN]
     if winner is None or (version == "v2" and rng.random() < 0.7):
         del final_ms[CLOB]
     return World(
         version=version,
-        condition_id=ConditionId(f"0x{number:062x}00" if version == "v2" else f"0x{number:064x}"),
+        condition_id=ConditionId(condition_id),
         tokens=tokens,
         names=(first, second) if rng.random() < 0.5 else (second, first),
         winner=winner,
