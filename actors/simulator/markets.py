@@ -10,14 +10,11 @@ from actors.simulator.market import (
     Lifetime,
     Market,
     Pace,
-    condition_id,
-    contract_tokens,
     draw_fate,
-    draw_oddity,
-    gamma_id,
     plan_lifetime,
-    token_id,
 )
+from actors.simulator.market_ids import condition_id, contract_tokens, gamma_id, token_id
+from actors.simulator.sources.oddities import draw_oddity
 
 SUBJECTS = (
     (("Up", "Down"), "Bitcoin Up or Down, window {n}", ("crypto", "up-or-down")),

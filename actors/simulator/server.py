@@ -18,15 +18,12 @@ from aiohttp import WSMsgType, web
 
 from actors.simulator.channel import Connection
 from actors.simulator.events import PONG, close_frame, frame
-from actors.simulator.gamma import Listing, Query
 from actors.simulator.simulation import Simulation
-from actors.simulator.sources import (
-    RecordedCalls,
-    books_answer,
-    chain_answer,
-    clob_answer,
-    data_answer,
-)
+from actors.simulator.sources.chain import chain_answer
+from actors.simulator.sources.clob import books_answer, clob_answer
+from actors.simulator.sources.data_api import data_answer
+from actors.simulator.sources.listing import Listing, Query
+from actors.simulator.sources.recorded_calls import RecordedCalls
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 FaultValue = Callable[[str], float | None]

@@ -29,8 +29,9 @@ from typing import Any, NamedTuple
 import psycopg
 
 from actors.simulator.judge import Judgement, judge, ledger_lines
-from actors.simulator.market import Market, gamma_fails
+from actors.simulator.market import Market
 from actors.simulator.markets import market_from_line
+from actors.simulator.sources.oddities import gamma_fails
 from tests.chaos.proxied import CommandProcess
 from tests.chaos.server import OwnServer
 from tests.live.processes import ROOT, Process, Processes, processes_in, until

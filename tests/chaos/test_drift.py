@@ -5,9 +5,10 @@ from typing import Any
 from actors.health.rules import RULES
 from actors.model.assumptions import Assumption
 from actors.simulator.beliefs import BREAKS
-from actors.simulator.market import FAILING_EACH, Pace
+from actors.simulator.market import Pace
 from actors.simulator.markets import Markets, MarketSpec, ledger_line
 from actors.simulator.options import LAGS
+from actors.simulator.sources.oddities import FAILING_EACH
 from tests.chaos.drift import EXPECTED, OURS, Marks, Result, compare_marks, mark_of, unknowable
 
 

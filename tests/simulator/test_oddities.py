@@ -6,12 +6,16 @@ from typing import Any
 
 import pytest
 
-from actors.simulator import events, sources
-from actors.simulator.gamma import gamma_market
-from actors.simulator.market import ODDITIES, SOURCES, Market, Pace, draw_oddity
+from actors.simulator import events
+from actors.simulator.market import ODDITIES, SOURCES, Market, Pace
 from actors.simulator.markets import Markets, MarketSpec, ledger_line, market_from_line
 from actors.simulator.simulation import Traffic
-from actors.simulator.sources import chain_result, clob_market, data_row
+from actors.simulator.sources import chain
+from actors.simulator.sources.chain import chain_result
+from actors.simulator.sources.clob import clob_market
+from actors.simulator.sources.data_api import data_row
+from actors.simulator.sources.gamma import gamma_market
+from actors.simulator.sources.oddities import draw_oddity
 
 PACE = Pace(settle=1000, lags=dict.fromkeys(SOURCES, (1000, 1000)))
 LATE = 200_000
@@ -38,8 +42,8 @@ class Odd:
 
     def numerators(self) -> list[int]:
         key = self.market.condition[2:]
-        calls = [sources.NUMERATOR + key + f"{side:064x}" for side in (0, 1)]
-        params = [{"to": sources.CONTRACT, "data": data} for data in calls]
+        calls = [chain.NUMERATOR + key + f"{side:064x}" for side in (0, 1)]
+        params = [{"to": chain.CONTRACT, "data": data} for data in calls]
         asked = [{"method": "eth_call", "id": 1, "params": [one]} for one in params]
         shown = [chain_result(self.markets, each, LATE, lie=False) for each in asked]
         return [int(each["result"], 16) for each in shown]
