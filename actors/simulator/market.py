@@ -8,7 +8,7 @@ split           resolved 50/50: CLOB shows no winner, the others two halves
 proposed_first  proposed at 0.9995 while it still trades, then resolved
 disputed        proposed for the wrong side, disputed, proposed again, resolved
 early_close     closed and priced 1/0 seconds before it is resolved
-no_status       closed and priced 1/0, but Gamma never shows a UMA status
+no_status       closed and priced 1/0, but Gamma never shows a status
 stuck           proposed at 0.5/0.5 and never final
 long            does not end within its run
 
@@ -178,18 +178,6 @@ def plan_lifetime(
     )
 
 
-def final_times(fate: str, lifetime: Lifetime, *, v2: bool) -> dict[str, int]:
-    """Return source → when it shows the final outcome; sources that never do are absent."""
-    if lifetime.reported == NEVER:
-        return {}
-    silent = {"clob"} if fate == "split" else set()
-    if fate == "no_status" or v2:
-        silent.add("gamma")
-    if v2:
-        silent.add("chain")
-    return {name: lifetime.reported + lifetime.lags[name] for name in SOURCES if name not in silent}
-
-
 @dataclass(slots=True, kw_only=True)
 class Market:
     """A market with two tokens.
@@ -204,6 +192,7 @@ class Market:
         replayed: It is known from recordings only.
         recorded: Source → recorded payload that is served instead of a generated one.
         odd: One of ODDITIES; empty for most.
+        swapped: The slots of the contract have the other order than `tokens` and `outcomes`.
         views: Requests to any source about it so far.
     """
 
@@ -233,6 +222,7 @@ class Market:
     replayed: bool = False
     recorded: dict[str, msgspec.Raw] = field(default_factory=dict)
     odd: str = ""
+    swapped: bool = False
     views: int = 0
 
     def changed_at(self, side: int, now: int) -> int:
@@ -240,26 +230,9 @@ class Market:
         return self.changed[side] or min(now, self.lifetime.trades)
 
     @property
-    def final_at(self) -> dict[str, int]:
-        """Return source → when it shows the true outcome (milliseconds); empty without one."""
-        final = final_times(self.fate, self.lifetime, v2=self.v2)
-        liar = self.odd.removeprefix("contradicted_")
-        # An honest CLOB shows nothing for a split; one that contradicts names a winner.
-        if self.odd in UNDECIDED or liar in final or liar == "clob":
-            return {}
-        late = self.lifetime.lags if self.odd == "stale" else {}
-        return {
-            name: at + late.get(name, 0)
-            for name, at in final.items()
-            if name != MUTED.get(self.odd)
-        }
-
-    @property
-    def true_outcome(self) -> str | None:
-        """Return `winner`, `split`, or None when its present plan has no true outcome."""
-        if not self.final_at:
-            return None
-        return "split" if self.winner is None else "winner"
+    def begun(self) -> int:
+        """Return when it was announced, or where it was not, when it began to trade."""
+        return self.lifetime.announced or self.lifetime.trades
 
     def text_price(self, side: int) -> str:
         """Return a token's price with the decimals of its step."""

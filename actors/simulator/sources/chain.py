@@ -1,6 +1,7 @@
 """The chain: JSON-RPC `eth_call` to the conditional tokens contract, alone or in batches.
 
-Errors come with HTTP 200. V2 markets are not on this contract: no outcome slots, no payout.
+Errors come with HTTP 200. V2 markets are not on this contract: no outcome slots, no payout. Free
+nodes take few calls at once, and know nothing about conditions that were never prepared.
 """
 
 from typing import Any
@@ -8,10 +9,15 @@ from typing import Any
 from actors.simulator.market import Market
 from actors.simulator.markets import Markets
 from actors.simulator.sources.oddities import shown_numerators
+from actors.simulator.sources.orders import by_slot
 
 CONTRACT = "0x4d97dcd97ec945f40cf65f87097ace5ea0476045"
 DENOMINATOR, NUMERATOR, SLOTS = "0xdd34de67", "0x0504c814", "0xd42dc0c2"
 """Selectors of payoutDenominator, payoutNumerators and getOutcomeSlotCount."""
+
+FREE_CALLS = 3
+"""Calls in a batch that a free node takes."""
+BLOCK_MS = 2_000
 
 
 def chain_answer(markets: Markets, request: Any, now: int, *, lie: bool = False) -> Any:
@@ -19,6 +25,10 @@ def chain_answer(markets: Markets, request: Any, now: int, *, lie: bool = False)
     if isinstance(request, list):
         if not request:
             return _error(None, -32600, "empty batch")
+        if len(request) > FREE_CALLS and "free_nodes" in markets.broken:
+            error = _error(None, -32600, f"a batch of more than {FREE_CALLS} calls is not served")
+            # Which of the two a node sends is not known.
+            return [error] if now // BLOCK_MS % 2 else error
         return [chain_result(markets, item, now, lie=lie) for item in request]
     return chain_result(markets, request, now, lie=lie)
 
@@ -28,7 +38,7 @@ def chain_result(markets: Markets, request: Any, now: int, *, lie: bool) -> dict
     if not isinstance(request, dict) or not isinstance(request.get("method"), str):
         return _error(None, -32600, "invalid request")
     number, method = request.get("id"), request["method"]
-    simple = {"eth_chainId": "0x89", "eth_blockNumber": hex(now // 2000)}
+    simple = {"eth_chainId": "0x89", "eth_blockNumber": hex(now // BLOCK_MS)}
     if method in simple:
         return _result(number, simple[method])
     if method != "eth_call":
@@ -56,6 +66,8 @@ def _call(markets: Markets, data: str, now: int, *, lie: bool) -> int | None:
     selector, condition, rest = data[:10], f"0x{data[10:74]}", data[74:]
     market = markets.by_condition.get(condition)
     known = market is not None and not market.v2
+    if not known and "free_nodes" in markets.broken:
+        return None
     if selector == SLOTS:
         return 2 if known else 0
     numerators = _payouts(market, now, lie=lie) if market is not None and known else (0, 0)
@@ -70,7 +82,7 @@ def _call(markets: Markets, data: str, now: int, *, lie: bool) -> int | None:
 def _payouts(market: Market, now: int, *, lie: bool) -> tuple[int, int]:
     if market.lifetime.reported > market.view("chain", now):
         return (0, 0)
-    first, second = shown_numerators(market, "chain", lie=lie)
+    first, second = by_slot(market, shown_numerators(market, "chain", lie=lie))
     unit = max(
         min(first or second, second or first), 1
     )  # 1 and 0, or 1 and 1, as the oracle reports

@@ -12,8 +12,9 @@ from actors.simulator.events import LevelPool, book
 from actors.simulator.market import Market
 from actors.simulator.market_ids import hex_id
 from actors.simulator.markets import Markets
+from actors.simulator.sources.finality import clob_knows
 from actors.simulator.sources.gamma import iso
-from actors.simulator.sources.oddities import apply_clob_oddity, shown_winner
+from actors.simulator.sources.oddities import apply_clob_oddity, apply_compact_oddity, shown_winner
 
 MAX_BOOKS = 500
 """Tokens in one request for books."""
@@ -21,12 +22,38 @@ Answer = tuple[int, Any]
 """HTTP status and JSON body."""
 
 
+NOT_FOUND: Answer = (404, {"error": "market not found"})
+
+
 def clob_answer(markets: Markets, condition: str, now: int, *, lie: bool = False) -> Answer:
     """Answer `/markets/{condition_id}`; a market too new for the CLOB is not found."""
     market = markets.by_condition.get(condition)
-    if market is None or market.lifetime.announced > market.view("clob", now):
-        return 404, {"error": "market not found"}
+    if market is None or not clob_knows(market, markets.broken):
+        return NOT_FOUND
+    if market.lifetime.announced > market.view("clob", now):
+        return NOT_FOUND
     return 200, market.recorded.get("clob") or clob_market(market, now, lie=lie)
+
+
+def compact_answer(markets: Markets, condition: str, now: int) -> Answer:
+    """Answer `/clob-markets/{condition_id}`, which knows every market and no winner."""
+    market = markets.by_condition.get(condition)
+    if market is None:
+        return NOT_FOUND
+    at = market.view("clob", now)
+    if market.lifetime.announced > at:
+        return NOT_FOUND
+    row = {
+        "c": market.condition,
+        "t": [
+            {"t": token, "o": outcome}
+            for token, outcome in zip(market.tokens, market.outcomes, strict=True)
+        ],
+        "mts": 1 / market.ticks,
+        "mos": 5,
+        "ao": market.lifetime.closed > at,
+    }
+    return 200, apply_compact_oddity(row, market)
 
 
 def books_answer(markets: Markets, tokens: Sequence[str], now: int, pool: LevelPool) -> Answer:

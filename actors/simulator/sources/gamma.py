@@ -7,6 +7,7 @@ from typing import Any
 from actors.simulator.market import Market, gamma_condition_id
 from actors.simulator.market_ids import hex_id
 from actors.simulator.sources.oddities import apply_gamma_oddity, shown_winner
+from actors.simulator.sources.orders import listed_orders
 
 ORACLE = "0x65070BE91477460D8A7AeEb94ef92fe056C2f2A7"
 
@@ -46,44 +47,67 @@ def gamma_tags(market: Market) -> list[dict[str, str]]:
     ]
 
 
-def gamma_status(market: Market, at: int) -> str:
+def uma_status(market: Market, at: int, broken: frozenset[str] = frozenset()) -> str:
     """Return the UMA status that Gamma shows of the state at a time, empty for none."""
-    status, _ = market.lifetime.stage_at(at)
-    return "" if market.v2 or market.fate == "no_status" else status
+    if market.v2 or market.fate == "no_status" or "no_uma_status" in broken:
+        return ""
+    return market.lifetime.stage_at(at)[0]
 
 
-def gamma_market(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
+def v2_status(market: Market, at: int, broken: frozenset[str] = frozenset()) -> str:
+    """Return the `resolutionStatus`, which V2 markets have instead; empty for none."""
+    if not market.v2 or market.fate == "no_status" or "no_uma_status" in broken:
+        return ""
+    status = market.lifetime.stage_at(at)[0]
+    return {"": "inactive", "resolved": "resolved"}.get(status, "active")
+
+
+def gamma_market(
+    market: Market, now: int, *, lie: bool = False, broken: frozenset[str] = frozenset()
+) -> dict[str, Any]:
     """Return the market object, without tags.
 
     Args:
         market: Which.
         now: Wall clock, milliseconds; the lag of Gamma is subtracted here.
         lie: Show the other side as winner (a fault).
+        broken: Names of `beliefs.BREAKS` that are in force.
     """
     at = market.view("gamma", now)
     closed = market.lifetime.closed <= at
-    shown = prices(market, at, lie=lie)
-    row = _row_of_every_market(market, now, shown, closed=closed)
+    row = _row_of_every_market(market, now, closed=closed)
+    row.update(_lists(market, at, broken, lie=lie))
     if market.last_price[0]:
         row["lastTradePrice"] = float(market.last_price[0])
-    if market.v2:
-        row["positionIds"] = list(market.tokens)
     if market.neg_risk:
         row["negRiskMarketID"] = hex_id("negrisk", market.condition)
         row["negRiskRequestID"] = hex_id("request", market.condition)
     if "sports" in market.tags:
-        row["gameStartTime"] = spaced(begun(market))
+        row["gameStartTime"] = spaced(market.begun)
     if closed:
         row["closedTime"] = spaced(market.lifetime.closed)
         row["automaticallyResolved"] = True
-    _add_resolution(row, market, at, closed=closed)
+    _add_resolution(row, market, at, broken, closed=closed)
     return apply_gamma_oddity(row, market, closed=closed)
 
 
-def _row_of_every_market(
-    market: Market, now: int, shown: tuple[str, str], *, closed: bool
-) -> dict[str, Any]:
-    start = begun(market)
+def _lists(market: Market, at: int, broken: frozenset[str], *, lie: bool) -> dict[str, Any]:
+    """Return the lists of a market, which Gamma means to stand side by side."""
+    ids, names = listed_orders(market, at, broken)
+    shown = prices(market, at, lie=lie)
+    tokens = [market.tokens[side] for side in ids]
+    lists: dict[str, Any] = {
+        "outcomes": json.dumps([market.outcomes[side] for side in names], ensure_ascii=False),
+        "outcomePrices": json.dumps([shown[side] for side in names]),
+        "clobTokenIds": None if market.v2 else json.dumps(tokens),
+    }
+    if market.v2:
+        lists["positionIds"] = tokens
+    return lists
+
+
+def _row_of_every_market(market: Market, now: int, *, closed: bool) -> dict[str, Any]:
+    start = market.begun
     ends = market.lifetime.ends
     return {
         "id": market.gamma_id,
@@ -94,8 +118,6 @@ def _row_of_every_market(
         "endDate": iso(ends),
         "startDate": iso(start),
         "description": f"Simulated: {market.question}",
-        "outcomes": json.dumps(market.outcomes, ensure_ascii=False),
-        "outcomePrices": json.dumps(shown),
         "volume": f"{market.volume:.6f}",
         "volumeNum": round(market.volume, 6),
         "active": True,
@@ -114,7 +136,6 @@ def _row_of_every_market(
         "endDateIso": iso(ends)[:10],
         "startDateIso": iso(start)[:10],
         "hasReviewedDates": True,
-        "clobTokenIds": None if market.v2 else json.dumps(market.tokens),
         "version": "v2" if market.v2 else "v1",
         "acceptingOrders": not closed,
         "negRisk": market.neg_risk,
@@ -132,8 +153,13 @@ def _row_of_every_market(
     }
 
 
-def _add_resolution(row: dict[str, Any], market: Market, at: int, *, closed: bool) -> None:
-    status = gamma_status(market, at)
+def _add_resolution(
+    row: dict[str, Any], market: Market, at: int, broken: frozenset[str], *, closed: bool
+) -> None:
+    of_v2 = v2_status(market, at, broken)
+    if of_v2:
+        row["resolutionStatus"] = of_v2
+    status = uma_status(market, at, broken)
     if status:
         row["umaResolutionStatus"] = status
         row["umaResolutionStatuses"] = json.dumps(_history(market, at))
@@ -141,12 +167,7 @@ def _add_resolution(row: dict[str, Any], market: Market, at: int, *, closed: boo
         row["umaEndDate"] = iso(market.lifetime.reported if status == "resolved" else at)
     elif closed:
         row["resolvedBy"] = ORACLE
-        row["acceptingOrders"] = True
-
-
-def begun(market: Market) -> int:
-    """Return when a market was announced, or where it was not, when it began to trade."""
-    return market.lifetime.announced or market.lifetime.trades
+        row["acceptingOrders"] = not of_v2
 
 
 def _history(market: Market, at: int) -> list[str]:

@@ -18,7 +18,7 @@ import msgspec
 from actors.simulator.beliefs import page_size
 from actors.simulator.market import NEVER, Market, gamma_condition_id
 from actors.simulator.markets import Markets
-from actors.simulator.sources.gamma import begun, gamma_market, gamma_status, gamma_tags
+from actors.simulator.sources.gamma import gamma_market, gamma_tags, uma_status, v2_status
 from actors.simulator.sources.oddities import damage_gamma, gamma_fails
 
 Query = Mapping[str, Sequence[str]]
@@ -39,14 +39,14 @@ class _Rejected(ValueError):
 
 ORDERS: dict[str, Callable[[Market], float]] = {
     "id": lambda market: int(market.gamma_id),
-    "startDate": begun,
-    "createdAt": begun,
+    "startDate": lambda market: market.begun,
+    "createdAt": lambda market: market.begun,
     "endDate": lambda market: market.lifetime.ends,
     "closedTime": lambda market: 0 if market.lifetime.closed == NEVER else market.lifetime.closed,
     "volumeNum": lambda market: market.volume,
 }
 _SPANS: dict[str, Callable[[Market], float]] = {
-    "start_date": begun,
+    "start_date": lambda market: market.begun,
     "end_date": lambda market: market.lifetime.ends,
     "volume_num": lambda market: market.volume,
 }
@@ -60,7 +60,8 @@ class _Filter:
     Attributes:
         names: Parameter → the names that it lists; a market must have one of each.
         spans: (key, low, high) of the `_min` and `_max` parameters.
-        status: UMA status, or empty for any.
+        uma_status: UMA status, or empty for any.
+        v2_status: The same of `resolutionStatus`.
         order: Names of ORDERS.
         tags: Whether tags are shown.
     """
@@ -68,7 +69,8 @@ class _Filter:
     closed: bool
     names: dict[str, frozenset[str]]
     spans: tuple[tuple[Callable[[Market], float], float, float], ...]
-    status: str
+    uma_status: str
+    v2_status: str
     order: tuple[str, ...]
     descending: bool
     tags: bool
@@ -98,7 +100,8 @@ class Listing:
     def by_id(self, gamma_id: str, now: int, *, lie: bool = False) -> Answer:
         """Answer `/markets/{id}`."""
         market = self._markets.by_gamma.get(gamma_id)
-        if market is None or not self._lists(market, now):
+        mute = "gamma_mute" in self._broken
+        if market is None or mute or not self._lists(market, now):
             return 404, {"type": "not found error", "error": "market not found"}
         return self._rows([market], now, lambda rows: rows[0], lie=lie, tags=True)
 
@@ -145,7 +148,8 @@ class Listing:
         for market in markets:
             if gamma_fails(market, self._broken):
                 return 500, {"type": "internal error", "error": "internal server error"}
-            rows.append(damage_gamma(_row(market, now, **show), market, self._broken))
+            row = _row(market, now, self._broken, **show)
+            rows.append(damage_gamma(row, market, self._broken))
         return 200, body(rows)
 
     def _walk(
@@ -168,11 +172,13 @@ class Listing:
 
     def _matching(self, wanted: _Filter, now: int) -> list[Market]:
         """Return the listed markets that fit, in the requested order."""
+        if wanted.names and "gamma_mute" in self._broken:
+            return []
         candidates = _candidates(self._markets, wanted.names)
         found = [
             market
             for market in candidates
-            if self._lists(market, now) and _fits(market, wanted, now)
+            if self._lists(market, now) and _fits(market, wanted, now, self._broken)
         ]
         found.sort(key=wanted.sort_key)
         return found
@@ -193,12 +199,12 @@ def _key_of(cursor: str) -> SortKey | None:
         raise _Rejected("invalid cursor") from exc
 
 
-def _row(market: Market, now: int, *, lie: bool, tags: bool) -> Any:
+def _row(market: Market, now: int, broken: frozenset[str], *, lie: bool, tags: bool) -> Any:
     """Return a market as recorded, else as generated; tags only on request."""
     recorded = market.recorded.get("gamma")
     if recorded is not None:
         return recorded
-    row = gamma_market(market, now, lie=lie)
+    row = gamma_market(market, now, lie=lie, broken=broken)
     if tags:
         row["tags"] = gamma_tags(market)
     return row
@@ -219,13 +225,15 @@ def _candidates(markets: Markets, names: Mapping[str, frozenset[str]]) -> Iterab
     return markets
 
 
-def _fits(market: Market, wanted: _Filter, now: int) -> bool:
+def _fits(market: Market, wanted: _Filter, now: int, broken: frozenset[str]) -> bool:
     at = market.view("gamma", now)
     if (market.lifetime.closed <= at) != wanted.closed or not _named(market, wanted.names):
         return False
     if any(not low <= key(market) <= high for key, low, high in wanted.spans):
         return False
-    return not wanted.status or gamma_status(market, at) == wanted.status
+    if wanted.uma_status and uma_status(market, at, broken) != wanted.uma_status:
+        return False
+    return not wanted.v2_status or v2_status(market, at, broken) == wanted.v2_status
 
 
 def _named(market: Market, names: Mapping[str, frozenset[str]]) -> bool:
@@ -258,7 +266,8 @@ def _read(query: Query) -> _Filter:
         closed=_first(query, "closed", "false") == "true",
         names=names,
         spans=spans,
-        status=_first(query, "uma_resolution_status", ""),
+        uma_status=_first(query, "uma_resolution_status", ""),
+        v2_status=_first(query, "resolution_status", ""),
         order=order,
         descending="order" in query and _first(query, "ascending", "true") == "false",
         tags=_first(query, "include_tag", "false") == "true",

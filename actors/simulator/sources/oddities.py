@@ -51,7 +51,7 @@ def apply_gamma_oddity(row: dict[str, Any], market: Market, *, closed: bool) -> 
     elif odd == "empty_tokens":
         row["clobTokenIds"], row["positionIds"] = "[]", []
     elif odd == "three_outcomes":
-        row["outcomes"] = json.dumps([*market.outcomes, "Other"])
+        row["outcomes"] = json.dumps([*json.loads(row["outcomes"]), "Other"])
         row["outcomePrices"] = json.dumps([*json.loads(row["outcomePrices"]), "0"])
     elif odd in {"scalar", "zero"}:
         row["outcomePrices"] = json.dumps(SCALAR if odd == "scalar" else ("0", "0"))
@@ -73,6 +73,15 @@ def apply_clob_oddity(row: dict[str, Any], market: Market) -> dict[str, Any]:
     return row
 
 
+def apply_compact_oddity(row: dict[str, Any], market: Market) -> dict[str, Any]:
+    """Change the CLOB's compact object as the oddity of its market demands, and return it."""
+    if market.odd == "reordered":
+        row["t"].reverse()
+    elif market.odd == "wrong_echo":
+        row["c"] = hex_id("elsewhere", market.condition)
+    return row
+
+
 def apply_data_oddity(row: dict[str, Any], market: Market) -> dict[str, Any]:
     """Change the row of the Data API as the oddity of its market demands, and return it."""
     if market.odd == "texts" and row["payouts"] is not None:
@@ -87,11 +96,16 @@ def gamma_fails(market: Market, broken: frozenset[str]) -> bool:
     return "market_500" in broken and market.index % FAILING_EACH == 7
 
 
+def is_poisoned(market: Market, broken: frozenset[str]) -> bool:
+    """Return whether this market makes every answer that holds it no clean JSON."""
+    return "poisoned_market" in broken and market.index % POISONED_EACH == 11
+
+
 def damage_gamma(row: dict[str, Any], market: Market, broken: frozenset[str]) -> Any:
     """Return the object of a market as the breaks in force make it."""
     if "field_types" in broken:
         _change_types(row)
-    if "poisoned_market" in broken and market.index % POISONED_EACH == 11:
+    if is_poisoned(market, broken):
         kind = market.index // POISONED_EACH % len(_POISON)
         rest = msgspec.json.encode({name: row[name] for name in row if name != "description"})
         return msgspec.Raw(b'{"description":' + _POISON[kind] + b"," + rest[1:])

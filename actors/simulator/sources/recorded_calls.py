@@ -1,5 +1,6 @@
 """HTTP calls that were recorded in a look at the exchange, and the answers to them now."""
 
+import re
 from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ class RecordedAnswer:
 
 _OTHERS = frozenset({"age", "cache-control", "cf-cache-status", "x-cache", "retry-after"})
 """Headers that are served as they were."""
+_OF_ONE_MARKET = re.compile(r"^(/markets/|/clob-markets/).+")
 _Asked = tuple[str, str, str, tuple[tuple[str, str], ...], bytes]
 
 
@@ -77,8 +79,9 @@ def _asked(side: str, method: str, target: str, sent: bytes) -> _Asked:
 def _route(asked: _Asked) -> tuple[str, str, str, bool]:
     """Return what a question is one of: a route, with or without an order."""
     side, method, path, query, _ = asked
-    is_one = side == "clob" and path.startswith("/markets/")
-    return side, method, "/markets/*" if is_one else path, "order" in dict(query)
+    if side == "clob":
+        path = _OF_ONE_MARKET.sub(r"\1*", path)
+    return side, method, path, "order" in dict(query)
 
 
 def _as_now(call: recorded.Http, now_s: float) -> RecordedAnswer:
