@@ -50,6 +50,7 @@ OUTAGES = ("http_500", "http_html", "http_429", "http_truncated", "http_redirect
 COUNTS = (
     "right",
     "wrong",
+    "two_wrong",
     "missing",
     "invented",
     "rightly_absent",
@@ -272,6 +273,7 @@ def figures(processes: Processes, size: RunSize, kills: int) -> dict[str, Any]:
         "requests": requests,
         "over_budget": [side for side, most in MOST.items() if _most(requests, side) > most],
         "unresolved": dict(Counter(words.partition(":")[0] for words in unresolved.values())),
+        "wrong_ones": _wrong(plans, rows),
         "late": _late(due, rows, unresolved, size.in_force),
         "ways": dict(Counter(market.odd or market.fate for market in plans.values())),
         "pace": size.pace,
@@ -300,13 +302,17 @@ def count_markets(
         row = rows.get(condition)
         liar = market.odd.removeprefix(CONTRADICTED) if CONTRADICTED in market.odd else ""
         final = final_times(market, broken)
-        # Where the order of a list makes a source name the loser, a conflict is right, too.
-        due = is_due(market, broken) and not is_contradicted(market, broken)
+        # Where the order of a list makes a source name the loser, a conflict is right, too; with
+        # one that contradicts besides there are two wrong sources, and nothing is promised.
+        misnamed = is_contradicted(market, broken)
+        due = is_due(market, broken) and not misnamed
         disputed = liar in final and len(final) > 1
         if row is not None and (market.odd in UNDECIDED or market.lifetime.reported == NEVER):
             counts["invented"] += 1
+        elif row is not None and row[0] == truth(market):
+            counts["right"] += 1
         elif row is not None:
-            counts["right" if row[0] == truth(market) else "wrong"] += 1
+            counts["two_wrong" if misnamed and liar in final else "wrong"] += 1
         elif due:
             counts["missing"] += 1
         else:
@@ -329,6 +335,16 @@ def plain_reason(words: str) -> str:
 
 def _percentile_99(waits: list[float]) -> float:
     return statistics.quantiles(waits, n=100)[98] if len(waits) > 1 else sum(waits)
+
+
+def _wrong(plans: dict[str, Market], rows: dict[str, tuple[str, int]]) -> list[str]:
+    """Describe up to five markets whose resolution is wrong."""
+    return [
+        f"{condition}: {market.odd or market.fate}, {'v2' if market.v2 else 'v1'}, number"
+        f" {market.index}, recorded {rows[condition][0]}, true {truth(market)}"
+        for condition, market in plans.items()
+        if condition in rows and rows[condition][0] != truth(market)
+    ][:5]
 
 
 def _late(

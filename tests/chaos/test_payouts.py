@@ -54,6 +54,14 @@ def test_a_foreign_token_and_the_name_of_the_other_side_are_wrong_and_no_name_is
     assert (counts["payouts_wrong"], counts["names_wrong"]) == (1, 1)
 
 
+def counted(one: Market, broken: str, row: int | None) -> set[str]:
+    """Return what is counted of a market for which this side, or nothing, is recorded."""
+    size = RunSize(minutes=1, markets=1, pace=1, kills=0, seed=1, broken=broken)
+    labels = {} if row is None else {one.condition: (one.tokens[row], 10**9)}
+    counts = count_markets({one.condition: one}, labels, set(), size.in_force)
+    return {name for name, count in counts.items() if count}
+
+
 @pytest.mark.parametrize(
     ("broken", "v2", "row", "found"),
     [
@@ -72,11 +80,16 @@ def test_a_foreign_token_and_the_name_of_the_other_side_are_wrong_and_no_name_is
 def test_what_becomes_of_a_market_is_judged_by_what_its_sources_can_tell(
     broken: str, *, v2: bool, row: int | None, found: str
 ) -> None:
-    size = RunSize(minutes=1, markets=1, pace=1, kills=0, seed=1, broken=broken)
-    one = market(v2=v2, broken=broken)
-    labels = {} if row is None else {one.condition: (one.tokens[row], 10**9)}
-    counts = count_markets({one.condition: one}, labels, set(), size.in_force)
-    assert {name for name, count in counts.items() if count} == {found}
+    assert counted(market(v2=v2, broken=broken), broken, row) == {found}
+
+
+@pytest.mark.parametrize(
+    ("broken", "row", "found"),
+    [("ids_reversed", 0, "two_wrong"), ("ids_reversed", 1, "right"), ("", 0, "wrong")],
+)
+def test_of_two_wrong_sources_nothing_is_promised(broken: str, row: int, found: str) -> None:
+    seen = counted(market(odd="contradicted_data", broken=broken), broken, row)
+    assert seen - {"contradicted", "conflicts_missed"} == {found}
 
 
 def test_reasons_are_counted_without_the_tokens_that_they_name() -> None:
