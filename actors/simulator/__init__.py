@@ -10,7 +10,7 @@ exchange        each turn: new markets, trades, book noise, resolutions
 channel         who is subscribed to what, and the rules of the market channel
 events          trades and all other events of the channel, as bytes
 markets         all markets by token, condition and Gamma id                        (market)
-gamma, sources  answers of Gamma; of CLOB, Data API and chain
+sources         a folder: answers of Gamma, CLOB, Data API and chain
 beliefs         what can be false about Polymarket, by name
 faults          the grammar of faults                                               (fault_injector)
 ledger          what was sent and decided                                           (judge)

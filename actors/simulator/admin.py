@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from actors.simulator.fault_injector import make_fault
-from actors.simulator.market import ENDLESS, FATES, ODDITIES
+from actors.simulator.market import ENDLESS, FATES, ODDITIES, Market
 from actors.simulator.markets import MarketSpec, ledger_line
 from actors.simulator.simulation import Simulation
 
@@ -60,7 +60,10 @@ class Admin:
 
     async def markets(self, _: web.Request) -> web.Response:
         """Return every market with its planned lifetime, as in the ledger."""
-        return _json({"markets": [ledger_line(market) for market in self._simulation.markets]})
+        return _json({"markets": [self._line(market) for market in self._simulation.markets]})
+
+    def _line(self, market: Market) -> dict[str, Any]:
+        return ledger_line(market, self._simulation.markets.broken)
 
     async def fault(self, request: web.Request) -> web.Response:
         """Apply a fault now: `{"fault": "drop:2"}` or `{"kind": "drop", "count": 2}`.
@@ -106,7 +109,7 @@ class Admin:
         )
         market = self._simulation.exchange.add(spec, wall)
         self._simulation.exchange.flush()
-        return _json(ledger_line(market))
+        return _json(self._line(market))
 
     async def trades(self, request: web.Request) -> web.Response:
         """Send trades now, identical ones: `{"token", "price", "size", "side", "count"}`."""

@@ -145,6 +145,62 @@ BREAKS: dict[str, Break] = {
         "weak",
         "those of V1 markets have the price of UMA (1e18: the first slot) and no payouts",
     ),
+    "ids_reversed": Break(
+        "the ids in Gamma's list of a market have the order of its outcomes",
+        "weak",
+        "those of half of the markets have the other order; the CLOB and /v2/tokens are right",
+        group="order",
+    ),
+    "ids_reversed_later": Break(
+        "Gamma lists the ids of a market in the order that it had before",
+        "weak",
+        "half of the markets change to the wrong one, while they trade or after their resolution",
+        group="order",
+    ),
+    "lists_reversed_later": Break(
+        "Gamma lists the outcomes of a market in the order that it had before",
+        "weak",
+        "half of the markets change it, with ids and prices, so each token keeps its name",
+        group="order",
+    ),
+    "slots_swapped": Break(
+        "the slots of the contract have the order of Gamma's list and of the order book",
+        "weak",
+        "those of half of the markets have the other one; V1 slots follow from the condition still",
+    ),
+    "v2_not_in_clob": Break(
+        "the CLOB answers /markets/{id} for every market",
+        "weak",
+        "it is 404 for V2 markets; /clob-markets/{id} knows them",
+        group="clob",
+    ),
+    "clob_gone": Break(
+        "the CLOB answers /markets/{id} for every market",
+        "weak",
+        "it is 404 for all; /clob-markets/{id} knows them",
+        group="clob",
+    ),
+    "data_gone": Break(
+        "the Data API answers /v2/resolutions", "sure", "/v2/resolutions is answered with 404"
+    ),
+    "data_tokens_gone": Break(
+        "the Data API answers /v2/tokens", "weak", "/v2/tokens is answered with 410"
+    ),
+    "no_uma_status": Break(
+        "Gamma shows by a status that a market is resolved",
+        "sure",
+        "no market has one, neither that of UMA nor that of V2",
+    ),
+    "gamma_mute": Break(
+        "Gamma finds the markets that it lists by their ids",
+        "sure",
+        "every look-up by id, token or slug is answered with an empty list, one by path with 404",
+    ),
+    "free_nodes": Break(
+        "a node of the chain takes large batches, and answers about every condition",
+        "weak",
+        "more than 3 calls at once are one error, and calls about unprepared conditions revert",
+    ),
     "numbers": Break(
         "price, size, fee and time of a trade are JSON strings", "good", "they are JSON numbers"
     ),
@@ -209,7 +265,13 @@ TOKENS_OR_END = 30
 TOKENS_PER_MESSAGE = 20
 """How many tokens of one subscription are taken."""
 DEFAULTS: frozenset[str] = frozenset(
-    {"cached_300s", "uma_rows_without_payouts", "repeat_text", "dump_only_when_asked"}
+    {
+        "cached_300s",
+        "uma_rows_without_payouts",
+        "v2_not_in_clob",
+        "repeat_text",
+        "dump_only_when_asked",
+    }
 )
 
 

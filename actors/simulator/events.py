@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import pairwise
 
-from actors.simulator.market import CENT, MIL, Market, digest, hex_id
+from actors.simulator.market import CENT, MIL, Market
+from actors.simulator.market_ids import digest, hex_id
 
 TEXT = 0x1
 CONTINUATION = 0x0

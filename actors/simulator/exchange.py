@@ -29,6 +29,7 @@ from actors.simulator.ledger import Ledger
 from actors.simulator.market import NEVER, Market
 from actors.simulator.markets import Markets, MarketSpec, ledger_line
 from actors.simulator.options import Options
+from actors.simulator.sources.finality import final_at, true_outcome
 
 LATEST_S = 1.0
 """The most time that one turn catches up with."""
@@ -90,7 +91,7 @@ class Calendar:
 
     def add(self, market: Market, wall: int) -> None:
         """Write a market with its planned lifetime to the ledger, and note its dates."""
-        self._ledger.add("market", **ledger_line(market), ts=wall)
+        self._ledger.add("market", **ledger_line(market, self._markets.broken), ts=wall)
         lifetime = market.lifetime
         for when in (lifetime.announced, lifetime.trades, lifetime.ends, lifetime.reported):
             if when != NEVER:
@@ -138,22 +139,23 @@ class Calendar:
     def _settle(self, market: Market, wall: int) -> None:
         market.settled = True
         self.resolved += 1
-        if market.true_outcome is not None:
-            self._record_outcome(market, wall)
+        true = true_outcome(market, self._markets.broken)
+        if true is not None:
+            self._record_outcome(market, true, wall)
         if self._rng.random() < RESOLVED_SENT:
             subscribers = self._channel.subscribers_of(market.tokens, custom=True)
             self._channel.send(subscribers, frame(events.market_resolved(market, wall)))
         self._close_settled(market)
 
-    def _record_outcome(self, market: Market, wall: int) -> None:
+    def _record_outcome(self, market: Market, true: str, wall: int) -> None:
         self._ledger.add(
             "outcome",
             run=self._markets.run,
             condition=market.condition,
-            true_outcome=market.true_outcome,
+            true_outcome=true,
             winning_token=None if market.winner is None else market.tokens[market.winner],
             payouts=market.payouts(),
-            final_at=market.final_at,
+            final_at=final_at(market, self._markets.broken),
             fate=market.fate,
             ts=wall,
         )

@@ -10,14 +10,13 @@ from actors.simulator.market import (
     Lifetime,
     Market,
     Pace,
-    condition_id,
-    contract_tokens,
     draw_fate,
-    draw_oddity,
-    gamma_id,
     plan_lifetime,
-    token_id,
 )
+from actors.simulator.market_ids import condition_id, contract_tokens, gamma_id, token_id
+from actors.simulator.sources.finality import true_outcome
+from actors.simulator.sources.oddities import draw_oddity
+from actors.simulator.sources.orders import is_swapped
 
 SUBJECTS = (
     (("Up", "Down"), "Bitcoin Up or Down, window {n}", ("crypto", "up-or-down")),
@@ -53,10 +52,20 @@ class Markets:
         run: The number of this run.
         pace: How fast markets settle.
         odd: Share of the markets of which sources send strangely.
+        broken: Names of `beliefs.BREAKS` that are in force.
     """
 
-    def __init__(self, seed: int, run: int, pace: Pace, *, odd: float = 0.0) -> None:
+    def __init__(
+        self,
+        seed: int,
+        run: int,
+        pace: Pace,
+        *,
+        odd: float = 0.0,
+        broken: frozenset[str] = frozenset(),
+    ) -> None:
         self.odd = odd
+        self.broken = broken
         self.seed = seed
         self.run = run
         self.pace = pace
@@ -82,12 +91,15 @@ class Markets:
         # A negRisk market cannot be split (the operator rejects ties).
         neg_risk = rng.random() < 0.2 and fate != "split"
         condition = spec.condition or condition_id(self.seed, self.run, index, v2=v2)
+        swapped = spec.tokens is None and is_swapped(index, self.broken)
+        tokens = spec.tokens or self._tokens(condition, index, v2=v2, neg_risk=neg_risk)
         market = Market(
             run=self.run,
             index=index,
             gamma_id=gamma_id(self.run, index),
             condition=condition,
-            tokens=spec.tokens or self._tokens(condition, index, v2=v2, neg_risk=neg_risk),
+            # The contract decides which token has which slot of a V1 market.
+            tokens=(tokens[1], tokens[0]) if swapped else tokens,
             outcomes=spec.outcomes or outcomes,
             question=question.format(n=number),
             slug=f"{tags[0]}-{number}",
@@ -102,6 +114,7 @@ class Markets:
             price=rng.randint(8, 92),
             replayed=spec.replayed,
             odd=self._oddity(spec, index),
+            swapped=swapped,
         )
         self.keep(market)
         return market
@@ -169,8 +182,13 @@ class Markets:
         )
 
 
-def ledger_line(market: Market) -> dict[str, Any]:
-    """Return the line of a market in the ledger, with its planned lifetime."""
+def ledger_line(market: Market, broken: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """Return the line of a market in the ledger, with its planned lifetime.
+
+    Args:
+        market: Which.
+        broken: Names of `beliefs.BREAKS` that are in force.
+    """
     lifetime = market.lifetime
     return {
         "run": market.run,
@@ -186,7 +204,8 @@ def ledger_line(market: Market) -> dict[str, Any]:
         "neg_risk": market.neg_risk,
         "fate": market.fate,
         "odd": market.odd,
-        "true_outcome": market.true_outcome,
+        "swapped": market.swapped,
+        "true_outcome": true_outcome(market, broken),
         "winner": market.winner,
         "announced_at": lifetime.announced,
         "trades_at": lifetime.trades,
@@ -218,6 +237,7 @@ def market_from_line(line: dict[str, Any]) -> Market:
         winner=line["winner"],
         replayed=line["replayed"],
         odd=line.get("odd", ""),
+        swapped=line.get("swapped", False),
         price=min(max(round(line["price"] * 100), 2), 98),
         lifetime=Lifetime(
             announced=line["announced_at"],

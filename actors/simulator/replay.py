@@ -18,7 +18,8 @@ from actors.simulator.channel import Channel, Connection
 from actors.simulator.events import TradeGenerator, frame
 from actors.simulator.exchange import Exchange
 from actors.simulator.ledger import Ledger
-from actors.simulator.market import NEVER, Market, digest
+from actors.simulator.market import NEVER, Market
+from actors.simulator.market_ids import digest
 from actors.simulator.markets import Markets, MarketSpec
 from actors.simulator.options import Replay
 from actors.simulator.recorded import FILE, Look, Unreadable, is_recording, listed, read, tokens_of

@@ -18,15 +18,12 @@ from aiohttp import WSMsgType, web
 
 from actors.simulator.channel import Connection
 from actors.simulator.events import PONG, close_frame, frame
-from actors.simulator.gamma import Listing, Query
 from actors.simulator.simulation import Simulation
-from actors.simulator.sources import (
-    RecordedCalls,
-    books_answer,
-    chain_answer,
-    clob_answer,
-    data_answer,
-)
+from actors.simulator.sources.chain import chain_answer
+from actors.simulator.sources.clob import books_answer, clob_answer, compact_answer
+from actors.simulator.sources.data_api import data_answer, tokens_answer
+from actors.simulator.sources.listing import Listing, Query
+from actors.simulator.sources.recorded_calls import RecordedCalls
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 FaultValue = Callable[[str], float | None]
@@ -175,7 +172,9 @@ class Server:
         self.app.router.add_get("/gamma/markets/{id}", self._gamma_by_id)
         self.app.router.add_get("/clob/markets/{condition}", self._clob)
         self.app.router.add_post("/clob/books", self._books)
+        self.app.router.add_get("/clob/clob-markets/{condition}", self._clob_compact)
         self.app.router.add_get("/data/v2/resolutions", self._data)
+        self.app.router.add_get("/data/v2/tokens", self._tokens)
         self.app.router.add_post("/rpc", self._rpc)
 
     # -- HTTP ---------------------------------------------------------------
@@ -260,6 +259,9 @@ class Server:
         name = request.match_info["condition"]
         return _json(*clob_answer(self._markets, name, self._wall(), lie=self._lies("clob")))
 
+    async def _clob_compact(self, request: web.Request) -> web.Response:
+        return _json(*compact_answer(self._markets, request.match_info["condition"], self._wall()))
+
     async def _books(self, request: web.Request) -> web.Response:
         try:
             asked = msgspec.json.decode(await request.read(), type=list[dict[str, str]])
@@ -271,9 +273,12 @@ class Server:
 
     async def _data(self, request: web.Request) -> web.Response:
         text = request.query.get("condition", "")
-        with_payouts = "uma_rows_without_payouts" not in self._simulation.options.broken
-        answer = data_answer(
-            self._markets, text, self._wall(), lie=self._lies("data"), with_payouts=with_payouts
+        return _json(*data_answer(self._markets, text, self._wall(), lie=self._lies("data")))
+
+    async def _tokens(self, request: web.Request) -> web.Response:
+        tokens, conditions = (request.query.get(name, "") for name in ("token_id", "condition"))
+        answer = tokens_answer(
+            self._markets, tokens, conditions, self._wall(), lie=self._lies("data")
         )
         return _json(*answer)
 

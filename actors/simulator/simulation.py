@@ -86,7 +86,9 @@ class Simulation:
         self.ledger = Ledger(options.directory)
         lines = list(history(self.ledger.path))
         self.run = _run_number(options, lines)
-        self.markets = Markets(options.seed, self.run, options.pace, odd=options.odd)
+        self.markets = Markets(
+            options.seed, self.run, options.pace, odd=options.odd, broken=options.broken
+        )
         rng = random.Random(f"exchange:{options.seed}:{self.run}")
         self.pool = pool = LevelPool(options.seed)
         self.channel = Channel(self.markets, self.ledger, pool, rng, options.broken)

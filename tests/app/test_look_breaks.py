@@ -11,6 +11,8 @@ UNSEEN = dict.fromkeys(["spelling", "on_time", "sent_once"], "not seen in 15 s")
 DROPPED = dict.fromkeys(["event_names", "spelling", "on_time", "sent_once"], "not seen in 0 s")
 SPELLED = {"spelling": "differs: 100 of 100 trades in another spelling"}
 GONE = "/gamma/markets/keyset: HTTP 404"
+BUSIEST = "0x9764b5bff2cd7d1e85c78d736e3189e5e84d9f25f8bda931518bc331f2c2d800"
+UNKNOWN = f"differs: /clob/markets/{BUSIEST}: HTTP 404"
 SEEN: dict[str, dict[str, str]] = {
     "gamma_list_gone": {"gamma_list": "differs: /gamma/markets: HTTP 404"},
     "keyset_gone": {"keyset": f"differs: {GONE}", "filters": GONE},
@@ -49,6 +51,13 @@ SEEN: dict[str, dict[str, str]] = {
     "clock_+2d": {"clock": "differs: ours is +172799.6 s from theirs"},
     "clock_-30s": {"clock": "differs: ours is -29.4 s from theirs"},
     "clock_-2d": {"clock": "differs: ours is -172799.4 s from theirs"},
+    "v2_not_in_clob": {"clob": UNKNOWN},  # the busiest market is one of V2
+    "clob_gone": {"clob": UNKNOWN},
+    "data_gone": {"data": "differs: /data/v2/resolutions: HTTP 404"},
+    "gamma_mute": {
+        "keyset": "differs: it does not find a market that it lists",
+        "gamma_list": "differs: it does not know a market that is listed",
+    },
     "numbers": SPELLED,
     "lower_side": SPELLED,
     "seconds": SPELLED,
@@ -64,7 +73,8 @@ SEEN: dict[str, dict[str, str]] = {
 NOT_SEEN_IN_A_MINUTE = {"stamps_differ", "empty_first_rejected", "frozen_for_good"}
 AS_ASSUMED = {
     "repeat_book", "page_100", "tokens_100_per_connection", "tokens_20_per_message",
-    "tokens_30_or_end", "uma_rows_without_payouts",
+    "tokens_30_or_end", "uma_rows_without_payouts", "ids_reversed", "ids_reversed_later",
+    "lists_reversed_later", "slots_swapped", "data_tokens_gone", "no_uma_status", "free_nodes",
 }  # fmt: skip
 OK = {
     **dict.fromkeys(

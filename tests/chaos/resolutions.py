@@ -4,7 +4,10 @@
 
 With `--pace 1` it has the real lags (1 s to 10 min), poll (60 s) and hold (120 s) of the
 defaults, and takes half an hour; `--pace 4`, the default, divides all of them by four, not the
-minutes and the markets. The last line is JSON: every promised figure and whether it was kept.
+minutes and the markets. With `--broken clob_gone,free_nodes` beliefs about Polymarket are false,
+as the option of the simulator has it. The last line is JSON: every promised figure and whether it
+was kept; `due` are the markets that two independent sources show rightly, `absent` says why
+those of them have no resolution that have none.
 """
 
 import argparse
@@ -12,6 +15,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import signal
 import statistics
 import sys
@@ -26,9 +30,12 @@ import psycopg
 
 from actors.polymarket import sources
 from actors.resolution.schedule import AGE_DIVISOR
+from actors.simulator.beliefs import in_force, parse_broken
 from actors.simulator.ledger import history
-from actors.simulator.market import CONTRADICTED, SOURCES, UNDECIDED, Market, final_times
+from actors.simulator.market import CONTRADICTED, NEVER, SOURCES, UNDECIDED, Market
 from actors.simulator.markets import market_from_line
+from actors.simulator.sources.finality import final_at, final_times, is_contradicted, is_due
+from tests.chaos.payouts import PAYOUTS, judge_payouts, stored_payouts
 from tests.chaos.server import OwnServer
 from tests.live.processes import Process, Processes, processes_in, until
 
@@ -48,13 +55,22 @@ OUTAGES = ("http_500", "http_html", "http_429", "http_truncated", "http_redirect
 COUNTS = (
     "right",
     "wrong",
+    "two_wrong",
     "missing",
     "invented",
     "rightly_absent",
     "contradicted",
     "conflicts_missed",
 )
-BROKEN = ("wrong", "missing", "invented", "conflicts_missed", "over_budget", "evidence_repeated")
+BROKEN = (
+    "wrong",
+    "missing",
+    "invented",
+    "conflicts_missed",
+    "over_budget",
+    "evidence_repeated",
+    *PAYOUTS,
+)
 REPEATED = """select condition_id, source, verdict, reason, first_at, observed_at from (
   select *, (verdict, reason) is not distinct from
          (lag(verdict) over w, lag(reason) over w) as same, lag(verdict) over w as before,
@@ -66,13 +82,18 @@ where same and before is not null order by observed_at"""
 
 @dataclass(frozen=True)
 class RunSize:
-    """The size of a run; times are seconds, but for `minutes`."""
+    """The size of a run; times are seconds, but for `minutes`; `broken` is a list with commas."""
 
     minutes: float
     markets: int
     pace: float
     kills: int
     seed: int
+    broken: str = ""
+
+    @property
+    def in_force(self) -> frozenset[str]:
+        return in_force(parse_broken(self.broken))
 
     @property
     def poll_s(self) -> float:
@@ -141,7 +162,7 @@ class ResolutionRun:
                 f"{HEAD_START_S + size.minutes * 60:g}",
             ),
             *("--settle", f"{20 / size.pace:g}", *lags),
-            *("--seed", str(size.seed)),
+            *("--seed", str(size.seed), "--broken", size.broken),
         )
 
     def _tracker(self) -> Process:
@@ -183,7 +204,7 @@ class ResolutionRun:
         size = self._size
         over_s = 0.0
         for one in markets(self._processes).values():
-            final_s = max(one.final_at.values(), default=0) / 1000
+            final_s = max(final_at(one, size.in_force).values(), default=0) / 1000
             poll_s = max(size.poll_s, (final_s - one.lifetime.ends / 1000) / AGE_DIVISOR)
             over_s = max(over_s, final_s + size.hold_s + 2 * poll_s + GRACE_S)
         until("all is over", lambda: time.time() >= over_s, within_s=over_s - time.time() + 60)
@@ -219,56 +240,85 @@ def figures(processes: Processes, size: RunSize, kills: int) -> dict[str, Any]:
             row[0] for row in base.execute("select distinct condition_id from resolution_conflicts")
         }
         repeated = base.execute(REPEATED).fetchall()
+        payouts = stored_payouts(base)
         unresolved = {
             row[0]: f"{row[1]}: {row[2]}"
             for row in base.execute("select condition_id, state, reason from unresolved_markets")
         }
-    plans = {each: market for each, market in markets(processes).items() if each in known}
-    counts = _counts(plans, rows, conflicts)
+    every = markets(processes)
+    plans = {each: market for each, market in every.items() if each in known}
+    counts = count_markets(plans, rows, conflicts, size.in_force)
+    counts += judge_payouts(payouts, every)
+    due = {each: market for each, market in plans.items() if is_due(market, size.in_force)}
     waits = [
-        (rows[each][1] - sorted(market.final_at.values())[1]) / 1000
-        for each, market in plans.items()
-        if each in rows and len(market.final_at) >= 2
+        (rows[each][1] - sorted(final_at(market, size.in_force).values())[1]) / 1000
+        for each, market in due.items()
+        if each in rows
     ]
     requests = _requests(processes)
     median = statistics.median(waits) if waits else 0.0
-    said = {
+    said: dict[str, Any] = {
         "markets": len(plans),
-        "unseen": len(markets(processes)) - len(plans),
+        "unseen": len(every) - len(plans),
+        "due": len(due),
+        "due_right": sum(each in rows and rows[each][0] == truth(due[each]) for each in due),
         **{name: counts[name] for name in COUNTS},
+        "absent": dict(
+            Counter(
+                plain_reason(unresolved.get(each, "unknown")) for each in due.keys() - rows.keys()
+            )
+        ),
+        **{name: counts[name] for name in ("payouts", *PAYOUTS)},
         "evidence_repeated": len(repeated),
         "repeated": [" ".join(map(str, row)) for row in repeated[:5]],
         "second_final_to_row_median_s": round(median, 1),
-        "second_final_to_row_p99_s": round(statistics.quantiles(waits, n=100)[98], 1),
+        "second_final_to_row_p99_s": round(_percentile_99(waits), 1),
         "allowed_median_s": size.poll_s + size.hold_s + GRACE_S,
         "kills": kills,
         "requests": requests,
         "over_budget": [side for side, most in MOST.items() if _most(requests, side) > most],
         "unresolved": dict(Counter(words.partition(":")[0] for words in unresolved.values())),
-        "late": _late(plans, rows, unresolved),
+        "wrong_ones": _wrong(plans, rows),
+        "late": _late(due, rows, unresolved, size.in_force),
         "ways": dict(Counter(market.odd or market.fate for market in plans.values())),
         "pace": size.pace,
+        "beliefs_broken": sorted(size.in_force),
     }
     broken = [name for name in BROKEN if said[name]]
     return {"kept": not broken and median <= said["allowed_median_s"], "broken": broken, **said}
 
 
-def _counts(
-    plans: dict[str, Market], rows: dict[str, tuple[str, int]], conflicts: set[str]
+def count_markets(
+    plans: dict[str, Market],
+    rows: dict[str, tuple[str, int]],
+    conflicts: set[str],
+    broken: frozenset[str],
 ) -> Counter[str]:
-    """Count what became of each market."""
+    """Count what became of each market.
+
+    Args:
+        plans: Those that the tracker knows, by condition.
+        rows: Winning token or `split`, and when it was recorded (milliseconds).
+        conflicts: Conditions with a recorded contradiction.
+        broken: The beliefs that do not hold.
+    """
     counts: Counter[str] = Counter()
     for condition, market in plans.items():
-        row, two = rows.get(condition), len(market.final_at) >= 2
-        truth = "split" if market.winner is None else market.tokens[market.winner]
+        row = rows.get(condition)
         liar = market.odd.removeprefix(CONTRADICTED) if CONTRADICTED in market.odd else ""
-        final = final_times(market.fate, market.lifetime, v2=market.v2)
+        final = final_times(market, broken)
+        # Where the order of a list makes a source name the loser, a conflict is right, too; with
+        # one that contradicts besides there are two wrong sources, and nothing is promised.
+        misnamed = is_contradicted(market, broken)
+        due = is_due(market, broken) and not misnamed
         disputed = liar in final and len(final) > 1
-        if row is not None and (market.odd in UNDECIDED or not final):
+        if row is not None and (market.odd in UNDECIDED or market.lifetime.reported == NEVER):
             counts["invented"] += 1
+        elif row is not None and row[0] == truth(market):
+            counts["right"] += 1
         elif row is not None:
-            counts["right" if row[0] == truth else "wrong"] += 1
-        elif two:
+            counts["two_wrong" if misnamed and liar in final else "wrong"] += 1
+        elif due:
             counts["missing"] += 1
         else:
             counts["rightly_absent"] += 1
@@ -278,16 +328,43 @@ def _counts(
     return counts
 
 
+def truth(market: Market) -> str:
+    """Return the winning token of a market, or `split`."""
+    return "split" if market.winner is None else market.tokens[market.winner]
+
+
+def plain_reason(words: str) -> str:
+    """Return the state and the reason of a market without the tokens that it names."""
+    return re.sub(r"[0-9]{5,}", "…", words)
+
+
+def _percentile_99(waits: list[float]) -> float:
+    return statistics.quantiles(waits, n=100)[98] if len(waits) > 1 else sum(waits)
+
+
+def _wrong(plans: dict[str, Market], rows: dict[str, tuple[str, int]]) -> list[str]:
+    """Describe up to five markets whose resolution is wrong."""
+    return [
+        f"{condition}: {market.odd or market.fate}, {'v2' if market.v2 else 'v1'}, number"
+        f" {market.index}, recorded {rows[condition][0]}, true {truth(market)}"
+        for condition, market in plans.items()
+        if condition in rows and rows[condition][0] != truth(market)
+    ][:5]
+
+
 def _late(
-    plans: dict[str, Market], rows: dict[str, tuple[str, int]], unresolved: dict[str, str]
+    due: dict[str, Market],
+    rows: dict[str, tuple[str, int]],
+    unresolved: dict[str, str],
+    broken: frozenset[str],
 ) -> list[str]:
     """Describe up to five markets that are final at two sources and unresolved in the tracker."""
     return [
         f"{condition}: {market.odd or market.fate}, final"
         f" {', '.join(f'{name} +{(at - market.lifetime.ends) / 1000:.0f} s' for name, at in seen)},"
         f" stands as {unresolved.get(condition, 'unknown')}"
-        for condition, market in plans.items()
-        if condition not in rows and len(seen := sorted(market.final_at.items())) >= 2
+        for condition, market in due.items()
+        if condition not in rows and (seen := sorted(final_at(market, broken).items()))
     ][:5]
 
 
@@ -310,6 +387,7 @@ def main() -> int:
     parser.add_argument("--pace", type=float, default=4, help="lags, poll and hold are divided")
     parser.add_argument("--kills", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--broken", default="", help="beliefs that are false, NAME,…")
     size = RunSize(**vars(parser.parse_args()))
     with (
         tempfile.TemporaryDirectory(prefix="resolutions-") as name,

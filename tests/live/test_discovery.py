@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from actors.simulator.judge import judge, ledger_lines
-from actors.simulator.market import FAILING_EACH
+from actors.simulator.sources.oddities import FAILING_EACH
 from tests.live.processes import Processes, processes_in, until
 from tests.postgres import Server, ask, do, name_of
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from actors.polymarket.slots import COLLATERALS, position_ids
-from actors.simulator.market import condition_id, contract_tokens, gamma_id, token_id
+from actors.simulator.market_ids import condition_id, contract_tokens, gamma_id, token_id
 from actors.simulator.markets import ledger_line
 from tests.simulator.harness import rehearsal
 

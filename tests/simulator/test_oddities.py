@@ -6,12 +6,17 @@ from typing import Any
 
 import pytest
 
-from actors.simulator import events, sources
-from actors.simulator.gamma import gamma_market
-from actors.simulator.market import ODDITIES, SOURCES, Market, Pace, draw_oddity
+from actors.simulator import events
+from actors.simulator.market import ODDITIES, SOURCES, Market, Pace
 from actors.simulator.markets import Markets, MarketSpec, ledger_line, market_from_line
 from actors.simulator.simulation import Traffic
-from actors.simulator.sources import chain_result, clob_market, data_row
+from actors.simulator.sources import chain
+from actors.simulator.sources.chain import chain_result
+from actors.simulator.sources.clob import clob_market
+from actors.simulator.sources.data_api import data_row
+from actors.simulator.sources.finality import final_at, true_outcome
+from actors.simulator.sources.gamma import gamma_market
+from actors.simulator.sources.oddities import draw_oddity
 
 PACE = Pace(settle=1000, lags=dict.fromkeys(SOURCES, (1000, 1000)))
 LATE = 200_000
@@ -38,8 +43,8 @@ class Odd:
 
     def numerators(self) -> list[int]:
         key = self.market.condition[2:]
-        calls = [sources.NUMERATOR + key + f"{side:064x}" for side in (0, 1)]
-        params = [{"to": sources.CONTRACT, "data": data} for data in calls]
+        calls = [chain.NUMERATOR + key + f"{side:064x}" for side in (0, 1)]
+        params = [{"to": chain.CONTRACT, "data": data} for data in calls]
         asked = [{"method": "eth_call", "id": 1, "params": [one]} for one in params]
         shown = [chain_result(self.markets, each, LATE, lie=False) for each in asked]
         return [int(each["result"], 16) for each in shown]
@@ -51,7 +56,7 @@ def test_the_winner_is_shown_right_by_token(odd: str) -> None:
     assert one.clob_winner() == one.market.tokens[1]
     assert one.payouts() == [0, 1_000_000]
     assert one.numerators() == [0, 1]
-    assert len(one.market.final_at) == 4
+    assert len(final_at(one.market)) == 4
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -64,18 +69,21 @@ def test_a_contradicted_market_has_one_source_that_names_the_other_side(source: 
         "chain": one.numerators() == [0, 1],
     }
     assert [name for name, right in shown.items() if not right] == [source]
-    assert one.market.true_outcome is None
+    assert true_outcome(one.market) is None
 
 
 def test_a_contradiction_by_a_source_without_final_outcome_is_none() -> None:
     one = Odd("contradicted_chain", v2=True)
-    assert one.market.true_outcome == "winner"
-    assert set(one.market.final_at) == {"clob", "data"}
+    assert true_outcome(one.market) == "winner"
+    assert set(final_at(one.market)) == {"gamma", "clob", "data"}
+    unknown = frozenset({"v2_not_in_clob"})
+    assert true_outcome(Odd("contradicted_clob", v2=True).market, unknown) == "winner"
+    assert true_outcome(Odd("contradicted_clob", v2=True).market) is None
 
 
 def test_a_split_that_the_clob_calls_won_is_contradicted_too() -> None:
-    assert Odd("contradicted_clob", fate="split").market.final_at == {}
-    assert set(Odd("", fate="split").market.final_at) == {"gamma", "data", "chain"}
+    assert final_at(Odd("contradicted_clob", fate="split").market) == {}
+    assert set(final_at(Odd("", fate="split").market)) == {"gamma", "data", "chain"}
 
 
 def test_a_contradicted_split_is_named_a_winner() -> None:
@@ -88,7 +96,7 @@ def test_a_market_without_outcome_has_none_at_any_source(odd: str, shares: Any) 
     one = Odd(odd)
     assert one.clob_winner() is None
     assert one.payouts() == shares
-    assert one.market.true_outcome is None
+    assert true_outcome(one.market) is None
     assert json.loads(one.gamma()["outcomePrices"])[0] in {"0.584", "0"}
 
 
@@ -103,7 +111,7 @@ def test_gamma_leaves_fields_out_only_once_the_market_closed() -> None:
         one = Odd(odd)
         assert len(json.loads(one.gamma(at=50_000)[name])) == 2
         assert one.gamma().get(name) in (None, "[]")
-        assert set(one.market.final_at) == {"clob", "data", "chain"}
+        assert set(final_at(one.market)) == {"clob", "data", "chain"}
     assert len(json.loads(Odd("three_outcomes").gamma()["outcomes"])) == 3
 
 

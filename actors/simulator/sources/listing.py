@@ -1,34 +1,25 @@
-"""Gamma: its market object and its listings, with the real service's defaults and rejections.
+"""Gamma's listings, with the real service's defaults and rejections.
 
-In the market object arrays are JSON inside strings. Listings are by page, by name and by id:
-`closed` defaults to false, even in a request by id; `after_cursor` requests the next page; a
-comma in a list of ids is rejected; answers show the past by Gamma's lag.
+Listings are by page, by name and by id: `closed` defaults to false, even in a request by id;
+`after_cursor` requests the next page; a comma in a list of ids is rejected.
 """
 
 import base64
 import binascii
-import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
 import msgspec
 
 from actors.simulator.beliefs import page_size
-from actors.simulator.market import (
-    NEVER,
-    Market,
-    apply_gamma_oddity,
-    damage_gamma,
-    gamma_condition_id,
-    gamma_fails,
-    hex_id,
-    shown_winner,
-)
+from actors.simulator.market import NEVER, Market, gamma_condition_id
 from actors.simulator.markets import Markets
+from actors.simulator.sources.gamma import gamma_market, gamma_tags, uma_status, v2_status
+from actors.simulator.sources.oddities import damage_gamma, gamma_fails
 
 Query = Mapping[str, Sequence[str]]
 """Parameter → its values."""
@@ -40,152 +31,6 @@ PAGE, MAX_OFFSET = 100, 10_000
 GONE: Answer = (404, {"type": "not found error", "error": "route not found"})
 WALK_MS, WALKS = 60_000, 16
 """How long, and how many, listings over several pages are kept."""
-ORACLE = "0x65070BE91477460D8A7AeEb94ef92fe056C2f2A7"
-
-
-def iso(ms: int) -> str:
-    """Return a time such as `2026-02-27T23:34:28.752Z`."""
-    text = datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
-
-
-def spaced(ms: int) -> str:
-    """Return a time such as `2026-03-19 23:20:15+00`, the other format of the same API."""
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S+00")
-
-
-def prices(market: Market, at: int, *, lie: bool = False) -> tuple[str, str]:
-    """Return the outcome prices that Gamma shows of the state at a time."""
-    lifetime = market.lifetime
-    status, side = lifetime.stage_at(at)
-    if at >= min(lifetime.closed, lifetime.reported):
-        side = shown_winner(market, "gamma", lie=lie)
-        if side is None:
-            return ("0.5", "0.5")
-        return ("1", "0") if side == 0 else ("0", "1")
-    if status == "proposed":
-        if side is None:
-            return ("0.5", "0.5")
-        return ("0.9995", "0.0005") if side == 0 else ("0.0005", "0.9995")
-    return (market.text_price(0), market.text_price(1))
-
-
-def gamma_tags(market: Market) -> list[dict[str, str]]:
-    """Return the tags, which a listing has only with `include_tag`."""
-    return [
-        {"id": str(100 + place), "label": tag.title(), "slug": tag}
-        for place, tag in enumerate(market.tags)
-    ]
-
-
-def gamma_status(market: Market, at: int) -> str:
-    """Return the UMA status that Gamma shows of the state at a time, empty for none."""
-    status, _ = market.lifetime.stage_at(at)
-    return "" if market.v2 or market.fate == "no_status" else status
-
-
-def gamma_market(market: Market, now: int, *, lie: bool = False) -> dict[str, Any]:
-    """Return the market object, without tags.
-
-    Args:
-        market: Which.
-        now: Wall clock, milliseconds; the lag of Gamma is subtracted here.
-        lie: Show the other side as winner (a fault).
-    """
-    at = market.view("gamma", now)
-    closed = market.lifetime.closed <= at
-    shown = prices(market, at, lie=lie)
-    row = _row_of_every_market(market, now, shown, closed=closed)
-    if market.last_price[0]:
-        row["lastTradePrice"] = float(market.last_price[0])
-    if market.v2:
-        row["positionIds"] = list(market.tokens)
-    if market.neg_risk:
-        row["negRiskMarketID"] = hex_id("negrisk", market.condition)
-        row["negRiskRequestID"] = hex_id("request", market.condition)
-    if "sports" in market.tags:
-        row["gameStartTime"] = spaced(_begun(market))
-    if closed:
-        row["closedTime"] = spaced(market.lifetime.closed)
-        row["automaticallyResolved"] = True
-    _add_resolution(row, market, at, closed=closed)
-    return apply_gamma_oddity(row, market, closed=closed)
-
-
-def _row_of_every_market(
-    market: Market, now: int, shown: tuple[str, str], *, closed: bool
-) -> dict[str, Any]:
-    begun = _begun(market)
-    ends = market.lifetime.ends
-    return {
-        "id": market.gamma_id,
-        "question": market.question,
-        "conditionId": gamma_condition_id(market),
-        "slug": market.slug,
-        "resolutionSource": "",
-        "endDate": iso(ends),
-        "startDate": iso(begun),
-        "description": f"Simulated: {market.question}",
-        "outcomes": json.dumps(market.outcomes, ensure_ascii=False),
-        "outcomePrices": json.dumps(shown),
-        "volume": f"{market.volume:.6f}",
-        "volumeNum": round(market.volume, 6),
-        "active": True,
-        "closed": closed,
-        "archived": False,
-        "createdAt": iso(begun),
-        "updatedAt": iso(now),
-        "new": False,
-        "featured": False,
-        "restricted": True,
-        "groupItemTitle": "",
-        "questionID": hex_id("question", market.condition),
-        "enableOrderBook": True,
-        "orderPriceMinTickSize": 1 / market.ticks,
-        "orderMinSize": 5,
-        "endDateIso": iso(ends)[:10],
-        "startDateIso": iso(begun)[:10],
-        "hasReviewedDates": True,
-        "clobTokenIds": None if market.v2 else json.dumps(market.tokens),
-        "version": "v2" if market.v2 else "v1",
-        "acceptingOrders": not closed,
-        "negRisk": market.neg_risk,
-        "negRiskOther": False,
-        "ready": False,
-        "funded": False,
-        "cyom": False,
-        "approved": True,
-        "bestBid": max(market.price - 1, 0) / market.ticks,
-        "bestAsk": min(market.price + 1, market.ticks) / market.ticks,
-        "spread": 2 / market.ticks,
-        "umaResolutionStatuses": "[]",
-        "feesEnabled": False,
-        "events": [{"id": f"9{market.gamma_id}", "slug": market.slug, "title": market.question}],
-    }
-
-
-def _add_resolution(row: dict[str, Any], market: Market, at: int, *, closed: bool) -> None:
-    status = gamma_status(market, at)
-    if status:
-        row["umaResolutionStatus"] = status
-        row["umaResolutionStatuses"] = json.dumps(_history(market, at))
-        row["resolvedBy"] = ORACLE
-        row["umaEndDate"] = iso(market.lifetime.reported if status == "resolved" else at)
-    elif closed:
-        row["resolvedBy"] = ORACLE
-        row["acceptingOrders"] = True
-
-
-def _begun(market: Market) -> int:
-    return market.lifetime.announced or market.lifetime.trades
-
-
-def _history(market: Market, at: int) -> list[str]:
-    """Return the UMA statuses so far; for half of the markets the last `resolved` is left out."""
-    statuses = list(market.lifetime.statuses(at))
-    if statuses[-1] == "resolved" and market.index % 2:
-        statuses.pop()
-    return statuses
 
 
 class _Rejected(ValueError):
@@ -194,14 +39,14 @@ class _Rejected(ValueError):
 
 ORDERS: dict[str, Callable[[Market], float]] = {
     "id": lambda market: int(market.gamma_id),
-    "startDate": _begun,
-    "createdAt": _begun,
+    "startDate": lambda market: market.begun,
+    "createdAt": lambda market: market.begun,
     "endDate": lambda market: market.lifetime.ends,
     "closedTime": lambda market: 0 if market.lifetime.closed == NEVER else market.lifetime.closed,
     "volumeNum": lambda market: market.volume,
 }
 _SPANS: dict[str, Callable[[Market], float]] = {
-    "start_date": _begun,
+    "start_date": lambda market: market.begun,
     "end_date": lambda market: market.lifetime.ends,
     "volume_num": lambda market: market.volume,
 }
@@ -215,7 +60,8 @@ class _Filter:
     Attributes:
         names: Parameter → the names that it lists; a market must have one of each.
         spans: (key, low, high) of the `_min` and `_max` parameters.
-        status: UMA status, or empty for any.
+        uma_status: UMA status, or empty for any.
+        v2_status: The same of `resolutionStatus`.
         order: Names of ORDERS.
         tags: Whether tags are shown.
     """
@@ -223,7 +69,8 @@ class _Filter:
     closed: bool
     names: dict[str, frozenset[str]]
     spans: tuple[tuple[Callable[[Market], float], float, float], ...]
-    status: str
+    uma_status: str
+    v2_status: str
     order: tuple[str, ...]
     descending: bool
     tags: bool
@@ -253,7 +100,8 @@ class Listing:
     def by_id(self, gamma_id: str, now: int, *, lie: bool = False) -> Answer:
         """Answer `/markets/{id}`."""
         market = self._markets.by_gamma.get(gamma_id)
-        if market is None or not self._lists(market, now):
+        mute = "gamma_mute" in self._broken
+        if market is None or mute or not self._lists(market, now):
             return 404, {"type": "not found error", "error": "market not found"}
         return self._rows([market], now, lambda rows: rows[0], lie=lie, tags=True)
 
@@ -300,7 +148,8 @@ class Listing:
         for market in markets:
             if gamma_fails(market, self._broken):
                 return 500, {"type": "internal error", "error": "internal server error"}
-            rows.append(damage_gamma(_row(market, now, **show), market, self._broken))
+            row = _row(market, now, self._broken, **show)
+            rows.append(damage_gamma(row, market, self._broken))
         return 200, body(rows)
 
     def _walk(
@@ -323,11 +172,13 @@ class Listing:
 
     def _matching(self, wanted: _Filter, now: int) -> list[Market]:
         """Return the listed markets that fit, in the requested order."""
+        if wanted.names and "gamma_mute" in self._broken:
+            return []
         candidates = _candidates(self._markets, wanted.names)
         found = [
             market
             for market in candidates
-            if self._lists(market, now) and _fits(market, wanted, now)
+            if self._lists(market, now) and _fits(market, wanted, now, self._broken)
         ]
         found.sort(key=wanted.sort_key)
         return found
@@ -348,12 +199,12 @@ def _key_of(cursor: str) -> SortKey | None:
         raise _Rejected("invalid cursor") from exc
 
 
-def _row(market: Market, now: int, *, lie: bool, tags: bool) -> Any:
+def _row(market: Market, now: int, broken: frozenset[str], *, lie: bool, tags: bool) -> Any:
     """Return a market as recorded, else as generated; tags only on request."""
     recorded = market.recorded.get("gamma")
     if recorded is not None:
         return recorded
-    row = gamma_market(market, now, lie=lie)
+    row = gamma_market(market, now, lie=lie, broken=broken)
     if tags:
         row["tags"] = gamma_tags(market)
     return row
@@ -374,13 +225,15 @@ def _candidates(markets: Markets, names: Mapping[str, frozenset[str]]) -> Iterab
     return markets
 
 
-def _fits(market: Market, wanted: _Filter, now: int) -> bool:
+def _fits(market: Market, wanted: _Filter, now: int, broken: frozenset[str]) -> bool:
     at = market.view("gamma", now)
     if (market.lifetime.closed <= at) != wanted.closed or not _named(market, wanted.names):
         return False
     if any(not low <= key(market) <= high for key, low, high in wanted.spans):
         return False
-    return not wanted.status or gamma_status(market, at) == wanted.status
+    if wanted.uma_status and uma_status(market, at, broken) != wanted.uma_status:
+        return False
+    return not wanted.v2_status or v2_status(market, at, broken) == wanted.v2_status
 
 
 def _named(market: Market, names: Mapping[str, frozenset[str]]) -> bool:
@@ -413,7 +266,8 @@ def _read(query: Query) -> _Filter:
         closed=_first(query, "closed", "false") == "true",
         names=names,
         spans=spans,
-        status=_first(query, "uma_resolution_status", ""),
+        uma_status=_first(query, "uma_resolution_status", ""),
+        v2_status=_first(query, "resolution_status", ""),
         order=order,
         descending="order" in query and _first(query, "ascending", "true") == "false",
         tags=_first(query, "include_tag", "false") == "true",
