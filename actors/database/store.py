@@ -195,7 +195,7 @@ class Store:
             until=next((condition_id for condition_id, text in found if text == "end"), None),
         )
 
-    def unresolved(self, after: ConditionId) -> Unresolved:
+    def unresolved_after(self, after: ConditionId) -> Unresolved:
         """Return those of the next 1,000 markets without a resolution that ended.
 
         Raises:

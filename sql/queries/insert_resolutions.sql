@@ -11,14 +11,14 @@ where cardinality(g.sources) > 0
   and not exists (
     select from unnest(g.sources) as s (source)
     left join lateral (
-      select o.verdict, o.payouts from resolution_observations o
-      where o.condition_id = g.condition_id and o.source = s.source
-      order by o.observed_at desc limit 1) as last on true
-    where last.payouts is null
-       or last.verdict <> coalesce('winner ' || g.winning_token_id, g.kind)
+      select * from resolution_observations last
+      where last.condition_id = g.condition_id and last.source = s.source
+      order by last.observed_at desc limit 1) as o on true
+    where o.payouts is null
+       or o.verdict <> coalesce('winner ' || g.winning_token_id, g.kind)
        or g.by_token <> '[]'
           and (select array_agg((p ->> 0) || ' ' || trim_scale((p ->> 1)::numeric) order by p ->> 0)
-               from jsonb_array_elements(last.payouts) as p)
+               from jsonb_array_elements(o.payouts) as p)
               is distinct from
               (select array_agg((t ->> 'token_id') || ' ' || trim_scale((t ->> 'payout')::numeric) order by t ->> 'token_id')
                from jsonb_array_elements(g.by_token) as t))

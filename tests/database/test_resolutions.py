@@ -112,7 +112,7 @@ def test_a_recheck_reads_the_payouts_back_by_token(store: Store, database: str) 
 def test_the_evidence_on_a_resolution_is_stored_with_it(store: Store, database: str) -> None:
     store.commit(Batch(resolutions=(resolution(),)))
 
-    query = "select source, verdict from resolution_observations order by 1"
+    query = "select source, o.verdict from resolution_observations o order by 1"
     assert ask(database, query) == [("clob", f"winner {YES}"), ("gamma", f"winner {YES}")]
     assert ask(database, RESOLVED) == [(CONDITION,)]
 

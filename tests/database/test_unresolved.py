@@ -40,7 +40,7 @@ def test_a_market_and_its_resolution_in_one_batch_leave_nothing(
 def test_a_condition_that_only_trades_name_is_remembered(store: Store, database: str) -> None:
     store.commit(Batch(trades=(trade(1),)))
     assert ask(database, REMEMBERED) == [(CONDITION,)]
-    assert store.unresolved(START) == Unresolved()
+    assert store.unresolved_after(START) == Unresolved()
 
 
 def test_what_another_tracker_left_behind_goes_when_the_resolution_is_sent_again(
@@ -49,7 +49,7 @@ def test_what_another_tracker_left_behind_goes_when_the_resolution_is_sent_again
     """It stored the market while the resolution was being recorded."""
     store.commit(Batch(resolutions=(resolution(),)))
     do(database, "insert into unresolved values (%s)", CONDITION)
-    assert store.unresolved(START) == Unresolved()
+    assert store.unresolved_after(START) == Unresolved()
     store.commit(Batch(resolutions=(resolution(),)))
 
     assert ask(database, REMEMBERED) == []
@@ -71,14 +71,14 @@ def test_a_market_has_ended_when_it_is_closed_or_its_planned_end_is_over(
     given = market(**changes)
     store.commit(Batch(markets=(given,)))
 
-    assert store.unresolved(START) == Unresolved(markets=(given,) if ended else ())
+    assert store.unresolved_after(START) == Unresolved(markets=(given,) if ended else ())
 
 
 def test_a_market_without_named_tokens_cannot_be_asked_about(store: Store, database: str) -> None:
     store.commit(Batch(markets=(market(closed=True),)))
     do(database, "update assets set outcome = null, outcome_index = null")
 
-    assert store.unresolved(START) == Unresolved()
+    assert store.unresolved_after(START) == Unresolved()
 
 
 def test_ranges_follow_each_other_until_the_last(
@@ -93,7 +93,7 @@ def test_ranges_follow_each_other_until_the_last(
     found: list[Market] = []
     sizes, after = [], START
     while True:
-        step = store.unresolved(after)
+        step = store.unresolved_after(after)
         found += step.markets
         sizes.append(len(step.markets))
         if step.until is None:
