@@ -25,6 +25,8 @@ Handler = Callable[[Any], Any]
 REASON_CHARACTERS = 500
 TRACEBACK_CHARACTERS = 8_000
 """What is kept of the reason and, from its end, of the traceback of an unexpected error."""
+KEEP_STORED_S = 900.0
+"""How long an outbox keeps what was stored."""
 MOST_UNWOKEN = 32
 """So many messages wake the owner of a `BatchingMailbox` though all of them could wait."""
 
@@ -290,17 +292,21 @@ class Outbox:
 
     A mailbox loses what it holds when its actor ends. So the sender keeps each such message
     here under a ticket, sends it again when the writer reports `StoreOpened`, and forgets it
-    at `TicketsStored`. The writer may receive a message twice, but never not at all. The owner
-    bounds the memory by what it puts in. In the thread of its actor.
+    some time after `TicketsStored`: a database that fails over to a standby may have lost its last
+    commits. The writer may receive a message twice, but never not at all. The owner bounds the
+    memory by what it puts in. In the thread of its actor.
 
     Args:
         incarnation: The number of the owner's run. Each run has its own 2**32 tickets, or a
             late `TicketsStored` for an earlier run would be taken for one of this run.
+        keep: Most messages that are kept after they were stored.
     """
 
-    def __init__(self, *, incarnation: int = 0) -> None:
+    def __init__(self, *, incarnation: int = 0, keep: int = 0) -> None:
         self._next_ticket = (incarnation << 32) + 1
         self._waiting: dict[int, Any] = {}
+        self._keep = keep
+        self._kept: dict[int, tuple[float, Any]] = {}
 
     def put(self, make: Callable[[int], Ticketed]) -> Ticketed:
         """Make a message with its ticket, keep it, and return it to be sent.
@@ -314,9 +320,38 @@ class Outbox:
         self._waiting[ticket] = message
         return message
 
-    def stored(self, tickets: Iterable[int]) -> tuple[Any, ...]:
-        """Forget the messages of these tickets and return them; ignore unknown tickets."""
-        return tuple(self._waiting.pop(ticket) for ticket in tickets if ticket in self._waiting)
+    def stored(self, tickets: Iterable[int], now: float = 0.0) -> tuple[Any, ...]:
+        """Return the messages of these tickets that are stored for the first time.
+
+        Args:
+            tickets: Unknown ones are ignored.
+            now: Monotonic seconds; what was stored `KEEP_STORED_S` before is forgotten.
+        """
+        first = []
+        for ticket in tickets:
+            if ticket in self._waiting:
+                message = self._waiting.pop(ticket)
+                first.append(message)
+            elif ticket in self._kept:
+                _, message = self._kept.pop(ticket)
+            else:
+                continue
+            self._kept[ticket] = (now, message)
+        # Only here: while nothing is stored, what was stored last may be what is lost.
+        while self._kept and (
+            len(self._kept) > self._keep or self._oldest_at <= now - KEEP_STORED_S
+        ):
+            del self._kept[next(iter(self._kept))]
+        return tuple(first)
+
+    @property
+    def _oldest_at(self) -> float:
+        return next(iter(self._kept.values()))[0]
+
+    def to_send_again(self) -> tuple[Any, ...]:
+        """Return what is not known to be stored and what was stored last, oldest first."""
+        kept = {ticket: message for ticket, (_, message) in self._kept.items()}
+        return tuple(message for _, message in sorted({**kept, **self._waiting}.items()))
 
     def waiting(self) -> tuple[Any, ...]:
         """Return the messages that are not known to be stored, oldest first."""

@@ -1,7 +1,8 @@
 -- Roles of least privilege for the tracker's database.
 --   tracker_owner   owns the schema; `tracker --migrate` runs as it, and nothing else.
 --   tracker_writer  the running tracker (TRACKER_MIGRATE=false): reads, inserts, and updates rows
---                   that may change; it deletes nothing, creates no table, and cannot change records.
+--                   that may change; it deletes only from `unresolved`, whose rows follow from other tables,
+--                   creates no table, and cannot change records.
 --   tracker_reader  a group without login, to be granted to readers: the public relations.
 -- Run it as a superuser in the tracker's database, once before the first migration and again after
 -- each one; it may be repeated. It sets no passwords: use `\password tracker_writer` in psql.
@@ -34,9 +35,9 @@ declare
   growing constant text[] := array['assets', 'markets', 'journal_progress', 'process_life', 'epochs',
                                    'listening', 'wanted'];
   public_relations constant text[] := array[
-    'trades', 'candles_1m', 'markets', 'assets', 'resolutions', 'resolution_observations',
-    'resolution_conflicts', 'unresolved_markets', 'coverage', 'connection_events',
-    'rejected_messages'];
+    'trades', 'candles_1m', 'markets', 'assets', 'resolutions', 'resolution_payouts',
+    'resolution_observations', 'resolution_confirmations', 'resolution_conflicts',
+    'unresolved_markets', 'coverage', 'connection_events', 'rejected_messages'];
   -- coverage_gaps() reads these with the rights of its caller.
   of_coverage_gaps constant text[] := array['wanted', 'listening', 'epochs', 'process_life'];
 begin
@@ -53,6 +54,12 @@ begin
     end if;
     if it = 'rejected_messages' then    -- what was kept stays as it was received
       execute format('grant update (taken_in_at) on public.%I to tracker_writer', it);
+    end if;
+    if it = 'resolution_conflicts' then    -- it ends, and stays what it was
+      execute format('grant update (cleared_at, cleared_by) on public.%I to tracker_writer', it);
+    end if;
+    if it = 'unresolved' then
+      execute format('grant delete on public.%I to tracker_writer', it);
     end if;
     if it = any(public_relations || of_coverage_gaps) then
       execute format('grant select on public.%I to tracker_reader', it);

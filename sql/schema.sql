@@ -4,7 +4,8 @@
 -- candles_1m a continuous aggregate), stands in sql/migrations.
 --
 -- For readers: trades, candles_1m, markets, assets, resolutions,
--- resolution_observations, resolution_conflicts, coverage, coverage_gaps(),
+-- resolution_payouts, resolution_observations, resolution_confirmations,
+-- resolution_conflicts, unresolved_markets, coverage, coverage_gaps(),
 -- connection_events, rejected_messages. The rest is the tracker's own.
 
 create table if not exists schema_migrations (
@@ -41,7 +42,6 @@ create table markets (
   first_seen_at timestamptz not null default now(),
   updated_at    timestamptz not null default now()
 );
-create index markets_open on markets (condition_id) where not closed;
 
 -- prints ----------------------------------------------------------------
 
@@ -80,11 +80,27 @@ create table resolutions (
   condition_id     text primary key,
   kind             text not null check (kind in ('winner', 'split')),
   winning_token_id text check ((winning_token_id is not null) = (kind = 'winner')),
-  winning_outcome  text check ((winning_outcome is not null) = (kind = 'winner')),
+  winning_outcome  text check (winning_outcome is null or kind = 'winner'),    -- NULL, too: the name is disputed
   payouts          numeric[] not null,          -- in outcome order, sum 1
   resolved_at      timestamptz not null,
   recorded_at      timestamptz not null default now(),
   sources          text[] not null              -- who agreed
+);
+
+create table resolution_payouts (
+  condition_id text not null,
+  token_id     text not null,
+  outcome      text,                -- its name then; NULL: the sources disagreed about it
+  payout       numeric not null check (payout >= 0 and payout <= 1),
+  primary key (condition_id, token_id)
+);
+
+create table resolution_confirmations (
+  condition_id text not null,
+  source       text not null,
+  confirmed_at timestamptz not null,    -- when its answer was observed
+  recorded_at  timestamptz not null default now(),
+  primary key (condition_id, source)
 );
 
 create table resolution_observations (
@@ -98,6 +114,8 @@ create table resolution_observations (
   recorded_at  timestamptz not null default now(),
   mapped_by    text[] not null default '{}',    -- other sources by which its tokens are known
   generated_at timestamptz,         -- when the answer was made; NULL: when it was observed
+  naming       text not null default 'token id',    -- how it names the token that pays
+  names        jsonb,               -- {token id: name of its outcome}; NULL: it tells none
   unique (condition_id, source, observed_at)
 );
 
@@ -107,11 +125,16 @@ create table resolution_conflicts (
   recorded     text not null,
   observed     text not null,
   source       text not null,
-  primary key (condition_id, source, detected_at)
+  kind         text not null default 'outcome' check (kind in ('outcome', 'mapping')),
+  cleared_at   timestamptz,
+  cleared_by   text,                -- why it is none any more
+  check ((cleared_by is null) = (cleared_at is null)),
+  primary key (condition_id, kind, source, detected_at)
 );
--- The same contradiction found again, after a restart say, is not a new one.
-create unique index resolution_conflicts_once
-  on resolution_conflicts (condition_id, source, md5(recorded), md5(observed));
+-- An open contradiction is one row, told from either side and by any source.
+create unique index resolution_conflicts_open
+  on resolution_conflicts (condition_id, kind, least(md5(recorded), md5(observed)), greatest(md5(recorded), md5(observed)))
+  where cleared_at is null;
 
 create function refuse_change() returns trigger language plpgsql as $$
 begin
@@ -122,9 +145,20 @@ create trigger append_only before update or delete or truncate on resolutions
   for each statement execute function refuse_change();
 create trigger append_only before update or delete or truncate on resolution_observations
   for each statement execute function refuse_change();
+create trigger append_only before update or delete or truncate on resolution_payouts
+  for each statement execute function refuse_change();
+create trigger append_only before update or delete or truncate on resolution_confirmations
+  for each statement execute function refuse_change();
+create trigger append_only before delete or truncate on resolution_conflicts
+  for each statement execute function refuse_change();
 
 create index resolutions_recorded_at on resolutions (recorded_at);
 create index resolution_observations_recorded_at on resolution_observations (recorded_at);
+
+-- Every condition that is known, from a listing or a trade, and has no resolution.
+create table unresolved (
+  condition_id text primary key
+);
 
 create view unresolved_markets as
 select m.condition_id,
@@ -132,7 +166,8 @@ select m.condition_id,
        coalesce(stands.verdict, 'ended') as state,
        coalesce(said.words, 'not asked yet') as reason,
        said.observed_at as last_observed_at
-from markets m
+from unresolved u
+join markets m using (condition_id)
 left join lateral (
   select o.verdict, o.observed_at from resolution_observations o
   where o.condition_id = m.condition_id and o.source = 'tracker'

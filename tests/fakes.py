@@ -14,7 +14,15 @@ from actors.errors import (
 )
 from actors.model.facts import Entry, Hole
 from actors.model.market import Market, Recheck, StoredEvidence, TimeWindow
-from actors.model.storage import Batch, Committed, JournalStats, Opened, Review
+from actors.model.storage import (
+    Batch,
+    Committed,
+    JournalStats,
+    OpenConflicts,
+    Opened,
+    Review,
+    Unresolved,
+)
 from actors.model.trade import ConditionId, TokenId, Trade
 
 JOURNAL_ID = UUID("00000000-0000-4000-8000-000000000001")
@@ -171,7 +179,10 @@ class FakeStore:
         unresolved: The markets to return.
         evidence, rechecks: What to return about them.
         reviewed: What to return of a range; `reviews`: behind what it was asked for.
+        ended: The markets of one range that ended; `ranges`: behind what they were asked for.
+        conflicts: The open contradictions.
         windows: The time windows for which rechecks were requested.
+        unproven, mapping_changed: What the next commits return.
     """
 
     def __init__(self) -> None:
@@ -189,6 +200,11 @@ class FakeStore:
         self.rechecks: tuple[Recheck, ...] = ()
         self.windows: list[TimeWindow] = []
         self.recheck_part: TimeWindow | None = None
+        self.ended = Unresolved()
+        self.ranges: list[ConditionId] = []
+        self.conflicts = OpenConflicts()
+        self.unproven: tuple[ConditionId, ...] = ()
+        self.mapping_changed: tuple[ConditionId, ...] = ()
         self.reviewed = Review()
         self.reviews: list[ConditionId] = []
         self.closed = True
@@ -244,6 +260,8 @@ class FakeStore:
             duplicates=len(batch.trades) - stored,
             rejected=len(batch.rejections),
             watermark=self.watermark,
+            unproven=self.unproven,
+            mapping_changed=self.mapping_changed,
         )
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
@@ -256,9 +274,20 @@ class FakeStore:
             raise StoreUnavailable("server closed the connection")
         return self.reviewed
 
+    def unresolved_after(self, after: ConditionId) -> Unresolved:
+        self.ranges.append(after)
+        if self.away:
+            raise StoreUnavailable("server closed the connection")
+        return self.ended
+
+    def open_conflicts(self) -> OpenConflicts:
+        if self.away:
+            raise StoreUnavailable("server closed the connection")
+        return self.conflicts
+
     def stored_evidence(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
-        rechecked = (each.market for each in self.rechecks)
-        known = (*self.unresolved, *self.reviewed.unresolved, *rechecked)
+        rechecked = (each.market for each in (*self.rechecks, *self.conflicts.rechecks))
+        known = (*self.unresolved, *self.reviewed.unresolved, *self.ended.markets, *rechecked)
         assert set(conditions) <= {market.condition_id for market in known}
         return self.evidence
 

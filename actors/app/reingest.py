@@ -9,17 +9,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 
 import msgspec
 
-from actors.app.factory import prepare_state_dir
+from actors.app.database_of import database_of
 from actors.config.settings import Config
-from actors.database.embedded import Embedded
 from actors.database.kept import BEGINNING, KeptMessage, KeptMessages, Step, Understood
-from actors.database.session import check_dsn
-from actors.errors import ConfigError, StateDirBusy, StoreUnavailable
 from actors.model import facts
 from actors.model.trade import Trade, trade_hashes
 from actors.polymarket import channel
@@ -29,7 +25,6 @@ from actors.writer.gather import replay
 PROGRESS_S = 10.0
 """Seconds between two lines that say how far it is."""
 _MOST_REASONS = 20
-_NO_PERMISSION = "42501"
 _stored_trade = msgspec.json.Decoder(Trade)
 
 
@@ -176,19 +171,12 @@ class Reingest:
             SchemaMismatch: Its schema is not that of this version.
             ConfigError: There is no database, or it does not permit it.
         """
-        with _database(self._config) as dsn:
+        with database_of(self._config) as dsn:
+            self._messages = messages = KeptMessages(dsn)
             try:
-                self._messages = messages = KeptMessages(dsn)
-                try:
-                    self._run(messages)
-                finally:
-                    messages.close()
-            except StoreUnavailable as exc:
-                if exc.sqlstate != _NO_PERMISSION:
-                    raise
-                raise ConfigError(
-                    f"database: {exc}; run sql/roles.sql again, as after each migration"
-                ) from exc
+                self._run(messages)
+            finally:
+                messages.close()
 
     def _run(self, messages: KeptMessages) -> None:
         summary, after, said_at = Summary(), 0, time.monotonic()
@@ -204,24 +192,3 @@ class Reingest:
         kept = messages.count(self._since)
         for line in summary.lines(kept, stopped=self._stopped):
             self._say(line)
-
-
-@contextmanager
-def _database(config: Config) -> Iterator[str]:
-    """Yield the address of the database; the embedded one is started unless a tracker runs it."""
-    if config.dsn:
-        yield check_dsn(config.dsn).dsn
-        return
-    root = prepare_state_dir(config.state_dir) / "postgres"
-    if not (root / "data" / "PG_VERSION").exists():
-        raise ConfigError(f"there is no database in {root}: set TRACKER_DATABASE_URL")
-    server = Embedded(root)
-    try:
-        server.start()
-    except StateDirBusy:
-        yield server.dsn()
-        return
-    try:
-        yield server.dsn()
-    finally:
-        server.stop()

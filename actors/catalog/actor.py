@@ -98,7 +98,7 @@ class CatalogActor(BaseActor):
         self._resolution = to.resolution
         self._gamma = gamma
         self._universe = Universe(settings.filters, closed_s=settings.closed_s)
-        self._outbox = Outbox(incarnation=incarnation.number)
+        self._outbox = Outbox(incarnation=incarnation.number, keep=OUTBOX_MAX)
         self._backoffs = {kind: SourceBackoff() for kind in Kind}
         self._pause_until = 0.0
         self._violations = ViolationCounter()
@@ -371,16 +371,19 @@ class CatalogActor(BaseActor):
             self._resolution.tell(change)
 
     def _store_opened(self, _: StoreOpened) -> None:
-        """Send the writer again what is not stored; sweep for what did not fit into the outbox."""
-        # Some of it may be stored already. Storing a market again changes nothing.
-        for message in self._outbox.waiting():
-            self._writer.tell(message)
+        """Send the writer again what may not be stored; sweep for what did not fit the outbox."""
+        # Each only as it was sent last: as it was before, it would undo what is stored.
+        messages = self._outbox.to_send_again()
+        last = {each.condition_id: m.ticket for m in messages for each in m.markets}
+        for m in messages:
+            markets = tuple(each for each in m.markets if last[each.condition_id] == m.ticket)
+            self._writer.tell(MarketsSeen(ticket=m.ticket, markets=markets))
         if self._overflowed:
             self._discovery.sweep_soon()
         self._discovery.restored()
 
     def _tickets_stored(self, message: TicketsStored) -> None:
-        self._outbox.stored(message.tickets)
+        self._outbox.stored(message.tickets, self._now)
 
     # ---------------------------------------------------------------- sending
 

@@ -1,8 +1,8 @@
 """`bin/tracker`: runs the mode that the command line names and returns its exit code.
 
-Exit codes: 0 good, 70 a fault of the tracker, 74 disk or address, 78 a setting, 130 Ctrl-C before
-it began to record or while it checked or migrated. An error that
-the user can mend is one line of text without a traceback; TRACKER_LOG_LEVEL=DEBUG shows it.
+Exit codes: 0 good, 70 a fault of the tracker, 74 disk or address, 78 a person must act, 130 Ctrl-C
+before it began to record or while it checked or migrated. An error that the user can mend is one
+line of text without a traceback; TRACKER_LOG_LEVEL=DEBUG shows it.
 """
 
 import logging
@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from actors import __version__
 from actors.app import look
+from actors.app.acknowledge import acknowledge
 from actors.app.factory import prepare_state_dir
 from actors.app.reingest import Reingest
 from actors.app.tracker import Tracker
@@ -124,6 +125,11 @@ def _reingest(invocation: Invocation) -> int:
     return EXIT_OK
 
 
+def _acknowledge(invocation: Invocation) -> int:
+    acknowledge(invocation.config, invocation.condition_id, invocation.reason, _print)
+    return EXIT_OK
+
+
 def _demo(invocation: Invocation) -> int:
     demo.check_broken(invocation.broken)
     prepare_state_dir(invocation.config.state_dir)
@@ -145,6 +151,7 @@ _MODES: dict[Mode, Callable[[Invocation], int]] = {
     Mode.CHECK: _check,
     Mode.MIGRATE: _migrate,
     Mode.REINGEST: _reingest,
+    Mode.ACKNOWLEDGE: _acknowledge,
     Mode.DEMO: _demo,
     Mode.VERSION: _version,
     Mode.HELP: _help,

@@ -38,6 +38,9 @@ __all__ = ["Config", "Invocation", "Mode", "describe", "help_text", "load", "soc
 LARGEST_FILE = 1 << 20
 """Largest configuration file or credential, in bytes."""
 
+LONGEST_REASON = 500
+"""Longest reason of an acknowledgement, in characters."""
+
 _PLACES = ("status_socket", "state_dir")
 
 
@@ -48,6 +51,7 @@ class Mode(StrEnum):
     CHECK = "check"
     MIGRATE = "migrate"
     REINGEST = "reingest"
+    ACKNOWLEDGE = "acknowledge"
     DEMO = "demo"
     VERSION = "version"
     HELP = "help"
@@ -64,6 +68,7 @@ class Invocation:
         online: Of a check: also look at Polymarket.
         record: Of a look: the directory for its recording, or None.
         since: Of a reingest: only what was received then or later, or None.
+        condition_id: Of an acknowledgement: the market; `reason`: what was decided about it.
         warnings: Things to be aware of, one sentence each, without secrets.
     """
 
@@ -74,6 +79,8 @@ class Invocation:
     online: bool = False
     record: Path | None = None
     since: datetime | None = None
+    condition_id: str = ""
+    reason: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -146,7 +153,11 @@ def _command_line(argv: Sequence[str]) -> tuple[_Layer, Invocation, str | None]:
     if unknown:
         raise ConfigError(_unknown_argument(unknown[0]))
     given = vars(known)
-    modes = set(given.pop("modes") or [Mode.RUN])
+    asked = given.pop("modes") or []
+    condition_id, reason = given.pop("acknowledge"), given.pop("reason")
+    if condition_id is not None:
+        asked = [*asked, Mode.ACKNOWLEDGE]
+    modes = set(asked or [Mode.RUN])
     file, duration, broken = given.pop("config"), given.pop("duration"), given.pop("broken")
     online, record, since = given.pop("online"), given.pop("record"), given.pop("since")
     if len(modes) > 1:
@@ -172,6 +183,8 @@ def _command_line(argv: Sequence[str]) -> tuple[_Layer, Invocation, str | None]:
         online=online,
         record=Path(record) if record else None,
         since=_since(since, mode),
+        condition_id=(condition_id or "").strip(),
+        reason=_reason(reason, condition_id, mode),
     )
     return layer, run, file
 
@@ -202,6 +215,21 @@ def _since(text: str | None, mode: Mode) -> datetime | None:
             "--since: must be a time such as 2026-11-01 or 2026-11-01T12:30 (UTC)"
         ) from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _reason(text: str | None, condition_id: str | None, mode: Mode) -> str:
+    if mode is not Mode.ACKNOWLEDGE:
+        if text is not None:
+            raise ConfigError("--reason: only with --acknowledge")
+        return ""
+    if not (condition_id or "").strip():
+        raise ConfigError("--acknowledge: must name a market by its condition id, 0x…")
+    reason = (text or "").strip()
+    if not reason:
+        raise ConfigError("--acknowledge: needs --reason TEXT, which says what was decided")
+    if len(reason) > LONGEST_REASON:
+        raise ConfigError(f"--reason: must have at most {LONGEST_REASON} characters")
+    return reason
 
 
 def _unknown_argument(text: str) -> str:

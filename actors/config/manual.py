@@ -20,10 +20,14 @@ MODES = {
     "check": "validate everything, print the values in effect without secrets, and exit",
     "migrate": "bring the database schema up to date, and exit",
     "reingest": "read the kept messages again, store the trades that are understood now, and exit",
+    "acknowledge": "end the open contradictions about a market, because a person decided, and exit",
     "demo": "run against a simulated Polymarket, with a live view; needs nothing else",
     "version": "print the version, and exit",
     "help": "print this help, and exit",
 }
+
+MODE_VALUES = {"acknowledge": "CONDITION"}
+"""What stands behind a mode, for those that need it."""
 
 OPTIONS = {
     "--duration": ("SECONDS", "stop after this many seconds"),
@@ -37,6 +41,7 @@ OPTIONS = {
         "TIME",
         "with --reingest: only messages received since then, such as 2026-11-01 (UTC)",
     ),
+    "--reason": ("TEXT", "with --acknowledge: what was decided; it is stored"),
     "--config": ("FILE", "TOML file with settings"),
 }
 """Options that are no settings: what stands behind them, and their help."""
@@ -86,6 +91,9 @@ def parser() -> argparse.ArgumentParser:
     )
     modes = made.add_argument_group("modes (without one: run)")
     for mode, text in MODES.items():
+        if mode in MODE_VALUES:
+            modes.add_argument(f"--{mode}", metavar=MODE_VALUES[mode], help=text)
+            continue
         short = ("-h",) if mode == "help" else ()
         modes.add_argument(
             *short, f"--{mode}", dest="modes", action="append_const", const=mode, help=text
@@ -144,7 +152,10 @@ def markdown() -> str:
     ]
     lines += ["", "## Modes and options", "", "Without a mode the tracker runs.", ""]
     lines += ["| flag | meaning |", "|---|---|"]
-    lines += [f"| `--{mode}` | {text} |" for mode, text in MODES.items()]
+    lines += [
+        f"| `{' '.join(filter(None, (f'--{mode}', MODE_VALUES.get(mode))))}` | {text} |"
+        for mode, text in MODES.items()
+    ]
     lines += [
         f"| `{' '.join(filter(None, (name, metavar)))}` | {text} |"
         for name, (metavar, text) in OPTIONS.items()

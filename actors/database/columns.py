@@ -9,7 +9,17 @@ import msgspec
 from psycopg.types.numeric import Int4, Int8
 
 from actors.model.conversion import EPOCH, instant, storable_text
-from actors.model.market import TRACKER, Contradiction, Market, Observation, Resolution, Transition
+from actors.model.market import (
+    TRACKER,
+    Clearance,
+    Confirmation,
+    Contradiction,
+    Market,
+    Naming,
+    Observation,
+    Resolution,
+    Transition,
+)
 from actors.model.storage import ConnectionEvent, RejectedRow
 from actors.model.trade import Trade, trade_hashes
 
@@ -130,7 +140,9 @@ def observations(rows: Sequence[Observation]) -> Columns:
                     "verdict": outcome_text(row),
                     "reason": storable_text(row.reason),
                     "payouts": row.payouts,
-                    "payload": _ESCAPED_NUL.sub(r"\1\\ufffd", storable_text(row.payload)),
+                    "payload": _ESCAPED_NUL.sub(r"\1\\ufffd", storable_text(row.payload)) or '""',
+                    "naming": row.naming,
+                    "names": {token: storable_text(name) for token, name in row.names} or None,
                     "mapped_by": row.mapped_by,
                     "generated_at_ms": row.generated_at_ms,
                 }
@@ -168,6 +180,7 @@ def transitions(rows: Sequence[Transition]) -> Columns:
                     "reason": storable_text(row.reason),
                     "payouts": None,
                     "payload": _json({"before": row.before}),
+                    "naming": Naming.BY_ID,
                     "mapped_by": (),
                 }
                 for row in rows
@@ -182,19 +195,24 @@ def quoted(row: Observation) -> Observation:
 
 
 def resolutions(rows: Sequence[Resolution]) -> Columns:
-    """Return the parameters of `insert_resolutions` and `insert_differing_resolutions`."""
-    return {
-        "resolutions": _json(
-            [
-                row
-                if row.winning_outcome is None
-                else msgspec.structs.replace(
-                    row, winning_outcome=storable_text(row.winning_outcome)
-                )
-                for row in rows
-            ]
-        )
-    }
+    """Return the parameters of all statements about resolutions."""
+    return {"resolutions": _json([_clean_resolution(row) for row in rows])}
+
+
+def _clean_resolution(row: Resolution) -> Resolution:
+    return msgspec.structs.replace(
+        row,
+        winning_outcome=_clean_name(row.winning_outcome),
+        by_token=tuple(
+            msgspec.structs.replace(each, outcome=_clean_name(each.outcome))
+            for each in row.by_token
+        ),
+        evidence=(),  # it is stored as observations
+    )
+
+
+def _clean_name(name: str | None) -> str | None:
+    return None if name is None else storable_text(name)
 
 
 def contradictions(rows: Sequence[Contradiction]) -> Columns:
@@ -206,6 +224,17 @@ def contradictions(rows: Sequence[Contradiction]) -> Columns:
         for row in rows
     ]
     return {"contradictions": _json(cleaned)}
+
+
+def confirmations(rows: Sequence[Confirmation]) -> Columns:
+    """Return the parameters of `insert_resolution_confirmations`."""
+    return {"confirmations": _json(rows)}
+
+
+def clearances(rows: Sequence[Clearance]) -> Columns:
+    """Return the parameters of `clear_resolution_conflicts`."""
+    cleaned = [msgspec.structs.replace(row, reason=storable_text(row.reason)) for row in rows]
+    return {"clearances": _json(cleaned)}
 
 
 def _json(value: Any) -> str:

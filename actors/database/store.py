@@ -28,8 +28,10 @@ from actors.model.conversion import instant_of_ms
 from actors.model.market import (
     RECHECKS_MS,
     TRACKER,
+    ContradictionKind,
     Market,
     MarketState,
+    Naming,
     Observation,
     Recheck,
     Resolution,
@@ -37,7 +39,7 @@ from actors.model.market import (
     StoredEvidence,
     TimeWindow,
 )
-from actors.model.storage import Batch, Committed, Opened, Review
+from actors.model.storage import Batch, Committed, OpenConflicts, Opened, Review, Unresolved
 from actors.model.trade import ConditionId, TokenId
 
 log = logging.getLogger(__name__)
@@ -46,14 +48,18 @@ Row = tuple[Any, ...]
 
 _PAGE_ROWS = 5000
 _REVIEW_TOKENS = 2_000
+_UNRESOLVED_MARKETS = 1_000
+_OPEN_CONFLICTS = 1_000
 _RECHECK_WINDOW_MS = 900_000
 _NO_MARKET = (None, "end")
 _RECHECK_AGES = [timedelta(milliseconds=each) for each in RECHECKS_MS]
 _SOURCES = frozenset(Source)
 _MARKET_STATES = frozenset(MarketState)
+_NAMINGS = frozenset(Naming)
 
 _decode_market = msgspec.json.Decoder(Market).decode
 _decode_payouts = msgspec.json.Decoder(tuple[tuple[TokenId, Decimal], ...]).decode
+_decode_names = msgspec.json.Decoder(dict[TokenId, str]).decode
 _decode_resolution = msgspec.json.Decoder(Resolution).decode
 _decode_contradictions = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
 
@@ -167,7 +173,7 @@ class Store:
             StoreUnavailable: The database went away.
         """
         for rows in self._pages(queries.SELECT_OPEN_MARKETS, {}):
-            yield tuple(_decode_market(text) for _, text in rows)
+            yield tuple(_decode_market(text) for _, text in rows if text is not None)
         given = {"journal": self._journal_key}
         for rows in self._pages(queries.SELECT_WANTED_MARKETS, given, after=0):
             # Two tokens of one market have the same text.
@@ -187,6 +193,37 @@ class Store:
             unknown=tuple(condition_id for condition_id, text in found if text is None),
             unresolved=tuple(_decode_market(text) for _, text in found if text not in _NO_MARKET),
             until=next((condition_id for condition_id, text in found if text == "end"), None),
+        )
+
+    def unresolved_after(self, after: ConditionId) -> Unresolved:
+        """Return those of the next 1,000 markets without a resolution that ended.
+
+        Raises:
+            StoreUnavailable: The database went away.
+        """
+        with self._waiting():
+            given = {"after": after, "limit": _UNRESOLVED_MARKETS}
+            rows = self._connection().execute(queries.SELECT_UNRESOLVED, given).fetchall()
+        return Unresolved(
+            markets=tuple(_decode_market(text) for _, text in rows if text is not None),
+            until=rows[-1][0] if len(rows) == _UNRESOLVED_MARKETS else None,
+        )
+
+    def open_conflicts(self) -> OpenConflicts:
+        """Return the first 1,000 contradictions that are open, and about how many markets any is.
+
+        Raises:
+            StoreUnavailable: The database went away.
+        """
+        with self._waiting():
+            run = self._connection().execute
+            total = run(queries.COUNT_OPEN_CONFLICTS).fetchone()
+            rows = run(queries.SELECT_OPEN_CONFLICTS, {"limit": _OPEN_CONFLICTS}).fetchall()
+        found = {row[0]: (row[0], row[2], row[3], *row[4:]) for row in rows if row[4] is not None}
+        return OpenConflicts(
+            total=total[0] if total else 0,
+            open=tuple((row[0], ContradictionKind(row[1])) for row in rows),
+            rechecks=tuple(map(_recheck, found.values())),
         )
 
     def stored_evidence(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
@@ -289,7 +326,18 @@ def _evidence(rows: Sequence[Row]) -> StoredEvidence:
     observations: list[Observation] = []
     states: list[tuple[ConditionId, MarketState, int]] = []
     contradicted: list[ConditionId] = []
-    for condition_id, source, at_ms, reason, payouts, text, mapped_by, made_ms in rows:
+    for (
+        condition_id,
+        source,
+        at_ms,
+        reason,
+        payouts,
+        text,
+        mapped_by,
+        made_ms,
+        naming,
+        names,
+    ) in rows:
         if source == "conflict":
             contradicted.append(condition_id)
         elif source == TRACKER and text in _MARKET_STATES:
@@ -303,6 +351,8 @@ def _evidence(rows: Sequence[Row]) -> StoredEvidence:
                     payouts=_decode_payouts(payouts) if payouts else None,
                     reason=reason,
                     payload="",
+                    naming=Naming(naming) if naming in _NAMINGS else Naming.BY_ID,
+                    names=tuple(_decode_names(names).items()) if names else (),
                     mapped_by=tuple(Source(each) for each in mapped_by if each in _SOURCES),
                     generated_at_ms=made_ms,
                 )

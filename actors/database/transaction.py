@@ -23,9 +23,17 @@ from actors.database.coverage import CoverageWriter, NumberedFact
 from actors.database.session import DATA_FAULTS, Connection, one_line
 from actors.errors import StorePoisoned
 from actors.model.conversion import chunks
-from actors.model.market import Contradiction, Market, Observation, Resolution, Transition
+from actors.model.market import (
+    Clearance,
+    Confirmation,
+    Contradiction,
+    Market,
+    Observation,
+    Resolution,
+    Transition,
+)
 from actors.model.storage import Batch, Committed, ConnectionEvent, RejectedRow
-from actors.model.trade import Rejection, Trade, trade_hashes
+from actors.model.trade import ConditionId, Rejection, Trade, trade_hashes
 
 T = TypeVar("T")
 
@@ -35,6 +43,9 @@ MIN_ROWS_FOR_SHARE = 100
 """… if it has at least so many rows."""
 MAX_REJECTED_IN_A_ROW = 100
 """So many rows may be rejected one after the other, over any number of batches."""
+
+EVIDENCE_MISSING = "evidence missing"
+"""Why a resolution is not recorded, in `rejected_messages`."""
 
 DEADLOCKS = 3
 """So often a batch is stored again when the database has ended it to end a deadlock."""
@@ -109,8 +120,8 @@ class Transaction:
         self._limit = limit
         self._wall_ns = wall_ns
         self._migrations = list(migrations)
-        self._rejected: list[RejectedRow] = []
         self._careful = False
+        self._begin()
 
     def run(self, batch: Batch) -> Committed:
         """Store the batch, move the watermark and commit; the journal's row is locked meanwhile.
@@ -125,8 +136,14 @@ class Transaction:
             with contextlib.suppress(psycopg.errors.DeadlockDetected):
                 return self._run_once(batch)
             self._rolled_back()
-            self._rejected.clear()
+            self._begin()
         return self._run_once(batch)
+
+    def _begin(self) -> None:
+        """Forget what the transaction that was rolled back had met."""
+        self._rejected: list[RejectedRow] = []
+        self._unproven: list[ConditionId] = []
+        self._mapping_changed: list[ConditionId] = []
 
     def _run_once(self, batch: Batch) -> Committed:
         rows = batch.rows
@@ -134,6 +151,7 @@ class Transaction:
             committed = self._store(batch, rows)
         except (_NotAllNew, *DATA_FAULTS):
             self._rolled_back()
+            self._begin()
             self._careful = True
             return self._store(batch, rows)
         self._limit.stored(rows)
@@ -157,6 +175,8 @@ class Transaction:
             duplicates=len(batch.trades) - stored - unstorable,
             rejected=len(batch.rejections) + unstorable,
             watermark=watermark,
+            unproven=tuple(self._unproven),
+            mapping_changed=tuple(self._mapping_changed),
         )
 
     def _move_watermark(self, watermark: int | None) -> int:
@@ -197,10 +217,18 @@ class Transaction:
         markets = sorted(batch.markets, key=lambda each: each.condition_id)
         for some in chunks(markets, _MARKETS_AT_ONCE):
             self._bisect(some, self._upsert_markets, self._reject)
-        self._bisect(batch.observations, self._insert_observations, self._retry_as_string)
+        # Before the resolutions: each is recorded only when all that proves it is there.
+        evidence = (each for row in batch.resolutions for each in row.evidence)
+        observations = tuple(dict.fromkeys((*batch.observations, *evidence)))
+        self._bisect(observations, self._insert_observations, self._retry_as_string)
         self._bisect(batch.transitions, self._insert_transitions, self._reject)
         self._bisect(batch.resolutions, self._insert_resolutions, self._reject)
+        self._bisect(batch.confirmations, self._insert_confirmations, self._reject)
+        # Twice: a contradiction may come back after its end, or end in the same batch. Each
+        # clearance ends only what was found before it.
+        self._bisect(batch.clearances, self._clear_conflicts, self._reject)
         self._bisect(batch.contradictions, self._insert_contradictions, self._reject)
+        self._bisect(batch.clearances, self._clear_conflicts, self._reject)
 
     def _store_coverage(self, facts: Sequence[NumberedFact], watermark: int | None) -> None:
         if not facts:
@@ -258,9 +286,13 @@ class Transaction:
         too_many = self._limit.rejected()
         if too_many:
             raise StorePoisoned(f"the database rejected {too_many}: {one_line(exc)}") from exc
+        self._keep(row, f"database rejected: {one_line(exc)}")
+
+    def _keep(self, row: Any, reason: str) -> None:
+        """Add a row to the rejections of this transaction."""
         received = row.received_at_ns if isinstance(row, Trade) else self._wall_ns()
         rejection = Rejection(
-            reason=f"database rejected: {one_line(exc)}",
+            reason=reason,
             payload=columns.rejected_payload(row),
             received_at_ns=received,
         )
@@ -306,9 +338,11 @@ class Transaction:
     def _upsert_markets(self, rows: Sequence[Market]) -> int:
         given = columns.markets(rows)
         self._run(queries.UPSERT_MARKETS, **given)
-        stored = self._run(queries.UPSERT_ASSETS, **given)
+        changed = self._rows(queries.UPSERT_ASSETS, **given)
+        self._run(queries.INSERT_UNRESOLVED, **given)
         self._tokens.conditions_stored(asset.token_id for row in rows for asset in row.assets)
-        return stored
+        self._mapping_changed += [condition_id for (condition_id,) in changed]
+        return len(rows)
 
     def _insert_observations(self, rows: Sequence[Observation]) -> int:
         return self._run(queries.INSERT_RESOLUTION_OBSERVATIONS, **columns.observations(rows))
@@ -317,10 +351,35 @@ class Transaction:
         return self._run(queries.INSERT_RESOLUTION_OBSERVATIONS, **columns.transitions(rows))
 
     def _insert_resolutions(self, rows: Sequence[Resolution]) -> int:
+        """Record resolutions with what each token pays; keep those without evidence elsewhere."""
         given = columns.resolutions(rows)
-        stored = self._run(queries.INSERT_RESOLUTIONS, **given)
+        recorded = dict(self._rows(queries.INSERT_RESOLUTIONS, **given))
+        if recorded:
+            # Of two about one market that which was recorded.
+            new = {
+                row.condition_id: row
+                for row in reversed(rows)
+                if recorded.get(row.condition_id, "") == row.winning_token_id
+            }
+            payouts = columns.resolutions(tuple(new.values()))
+            self._run(queries.INSERT_RESOLUTION_PAYOUTS, **payouts)
+        conditions = [row.condition_id for row in rows]
+        found = self._rows(queries.SELECT_RESOLVED, conditions=conditions)
+        resolved = [condition_id for (condition_id,) in found]
+        self._run(queries.DELETE_RESOLVED, conditions=resolved)
         self._run(queries.INSERT_DIFFERING_RESOLUTIONS, **given)
-        return stored
+        for row in rows:
+            # Not counted as a row that the database rejects: nothing is wrong with its form.
+            if row.condition_id not in resolved:
+                self._keep(row, EVIDENCE_MISSING)
+                self._unproven.append(row.condition_id)
+        return len(recorded)
+
+    def _insert_confirmations(self, rows: Sequence[Confirmation]) -> int:
+        return self._run(queries.INSERT_RESOLUTION_CONFIRMATIONS, **columns.confirmations(rows))
+
+    def _clear_conflicts(self, rows: Sequence[Clearance]) -> int:
+        return self._run(queries.CLEAR_RESOLUTION_CONFLICTS, **columns.clearances(rows))
 
     def _insert_contradictions(self, rows: Sequence[Contradiction]) -> int:
         return self._run(queries.INSERT_RESOLUTION_CONFLICTS, **columns.contradictions(rows))
@@ -331,6 +390,9 @@ class Transaction:
     def _run(self, query: bytes, **given: Any) -> int:
         """Run a statement; return the number of rows that it changed."""
         return self._connection.execute(query, {"journal": self._journal_key, **given}).rowcount
+
+    def _rows(self, query: bytes, **given: Any) -> list[tuple[Any, ...]]:
+        return self._connection.execute(query, given).fetchall()
 
 
 def _by_bytes(rows: Iterable[RejectedRow]) -> Iterator[list[RejectedRow]]:

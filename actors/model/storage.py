@@ -3,7 +3,17 @@
 import msgspec
 
 from actors.model.facts import Fact
-from actors.model.market import Contradiction, Market, Observation, Resolution, Transition
+from actors.model.market import (
+    Clearance,
+    Confirmation,
+    Contradiction,
+    ContradictionKind,
+    Market,
+    Observation,
+    Recheck,
+    Resolution,
+    Transition,
+)
 from actors.model.trade import ConditionId, Rejection, TokenId, Trade
 
 
@@ -59,15 +69,18 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     observations: tuple[Observation, ...] = ()
     transitions: tuple[Transition, ...] = ()
     resolutions: tuple[Resolution, ...] = ()
+    confirmations: tuple[Confirmation, ...] = ()
     contradictions: tuple[Contradiction, ...] = ()
+    clearances: tuple[Clearance, ...] = ()
     watermark: int | None = None
 
     @property
     def rows(self) -> int:
         """Return the number of rows of all kinds, without rejections."""
         recorded = (self.trades, self.facts, self.events, self.markets)
-        resolved = (self.observations, self.transitions, self.resolutions, self.contradictions)
-        return sum(map(len, (*recorded, *resolved)))
+        resolved = (self.observations, self.transitions, self.resolutions, self.confirmations)
+        contradicted = (self.contradictions, self.clearances)
+        return sum(map(len, (*recorded, *resolved, *contradicted)))
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,12 +108,43 @@ class Committed(msgspec.Struct, frozen=True, kw_only=True):
         rejected: Rejections, and trades that the database could not hold; all of them are in
             `rejected_messages`.
         watermark: The watermark of the database now.
+        unproven: Markets whose resolution was not recorded, because the database lacks the
+            evidence on it; it is in `rejected_messages`.
+        mapping_changed: Markets whose listing tells other names of tokens than before, so that
+            a contradiction was opened.
     """
 
     stored: int
     duplicates: int
     rejected: int
     watermark: int
+    unproven: tuple[ConditionId, ...] = ()
+    mapping_changed: tuple[ConditionId, ...] = ()
+
+
+class Unresolved(msgspec.Struct, frozen=True, kw_only=True):
+    """The markets of one range of condition ids that ended and have no resolution.
+
+    Attributes:
+        until: The last condition id of the range. None: there is no further one.
+    """
+
+    markets: tuple[Market, ...] = ()
+    until: ConditionId | None = None
+
+
+class OpenConflicts(msgspec.Struct, frozen=True, kw_only=True):
+    """The contradictions that are open.
+
+    Attributes:
+        total: How many markets have one.
+        open: (market, kind), as many as are read at once.
+        rechecks: Of those among them that have a resolution.
+    """
+
+    total: int = 0
+    open: tuple[tuple[ConditionId, ContradictionKind], ...] = ()
+    rechecks: tuple[Recheck, ...] = ()
 
 
 class Review(msgspec.Struct, frozen=True, kw_only=True):

@@ -135,6 +135,7 @@ class ResolutionActor(BaseActor):
     def _tick(self, tick: Tick) -> None:
         """Record the time, start what is due, report."""
         self._now, self._wall_ms = tick.now, tick.wall_ns // 1_000_000
+        self._outbox.tick(tick.now)
         self._gates.share(tick.trackers, tick.now)
         self._rounds_ended = 0
         if not self._ticked:

@@ -19,6 +19,8 @@ from actors.resolution.cases import Findings
 log = logging.getLogger(__name__)
 
 OUTBOX_MAX = 10_000
+KEPT_MAX = 10_000
+"""Findings that are kept after they were stored."""
 
 Ticketed = (
     ResolutionObserved
@@ -31,9 +33,10 @@ Ticketed = (
 
 
 class FindingsOutbox:
-    """Sends findings to the writer and keeps them until they are stored.
+    """Sends findings to the writer and keeps them until they are stored, and a while longer.
 
-    In the thread of its actor.
+    A database that has lost its last commits gets them again when it is opened. In the thread of
+    its actor.
 
     Attributes:
         recorded_total: Resolutions that are stored.
@@ -43,7 +46,8 @@ class FindingsOutbox:
     def __init__(self, writer: Mailbox, *, incarnation: int) -> None:
         self.recorded_total = self.conflicts_total = 0
         self._writer = writer
-        self._outbox = Outbox(incarnation=incarnation)
+        self._outbox = Outbox(incarnation=incarnation, keep=KEPT_MAX)
+        self._now = 0.0
 
     def __len__(self) -> int:
         return len(self._outbox)
@@ -52,6 +56,10 @@ class FindingsOutbox:
     def is_full(self) -> bool:
         """Return whether so much waits for the database that polling should pause."""
         return len(self._outbox) >= OUTBOX_MAX
+
+    def tick(self, now: float) -> None:
+        """Record the time, in monotonic seconds."""
+        self._now = now
 
     def add(self, findings: Findings) -> None:
         """Send what follows from an observation, the observation first."""
@@ -76,13 +84,13 @@ class FindingsOutbox:
         self._send(lambda n: MarketStateChanged(ticket=n, transition=transition))
 
     def resend(self) -> None:
-        """Send again what is not stored, in the order in which it was sent."""
-        for message in self._outbox.waiting():
+        """Send again what may not be stored, in the order in which it was sent."""
+        for message in self._outbox.to_send_again():
             self._writer.tell(message)
 
     def stored(self, tickets: Iterable[int]) -> tuple[ConditionId, ...]:
-        """Forget what is stored; return the markets whose resolution is among it."""
-        stored = self._outbox.stored(tickets)
+        """Record what is stored; return the markets whose resolution is new among it."""
+        stored = self._outbox.stored(tickets, self._now)
         settled = [m.resolution.condition_id for m in stored if isinstance(m, MarketResolved)]
         self.recorded_total += len(settled)
         return tuple(settled)

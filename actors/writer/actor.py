@@ -3,12 +3,14 @@
 Owns: the store, the watermark, the batch that is being gathered.
 Receives: TradesSeen, FactSeen, ReadJournal from connections and the supervisor;
 ConnectionNoted from the supervisor; MarketsSeen, RequestMarkets and RequestReview from the catalog;
-ResolutionObserved, MarketStateChanged, MarketResolved, ResolutionConflict, RequestMarkets and
-RequestRechecks from resolution; Flush and Drain from the main thread, Tick from the
+ResolutionObserved, MarketStateChanged, MarketResolved, ResolutionConfirmed, ResolutionConflict,
+ConflictCleared, RequestMarkets, RequestUnresolved, RequestConflicts and RequestRechecks from
+resolution; Flush and Drain from the main thread, Tick from the
 supervisor; Open, CatchUp and SendMarkets from itself.
 Sends: BatchWritten, TradesMissed, StoreOpened, StoreLost and reports to the supervisor;
 StoreOpened, MarketsRestored, TicketsStored to catalog and resolution; MarketsReviewed to the
-catalog; EvidenceRestored and RechecksRestored to resolution.
+catalog; EvidenceRestored, UnresolvedRestored, ConflictsRestored and RechecksRestored to
+resolution.
 Ends when: the unexpected happens; a database that is away is not unexpected.
 Restarted: by the supervisor; what was gathered is read again from the journal.
 
@@ -31,6 +33,7 @@ from actors.journal.recorder import Journal
 from actors.journal.watermark import StallDetector, Watermark
 from actors.messages import (
     CatchUp,
+    ConflictCleared,
     ConnectionNoted,
     Drain,
     FactSeen,
@@ -41,9 +44,12 @@ from actors.messages import (
     Message,
     Open,
     ReadJournal,
+    RequestConflicts,
     RequestMarkets,
     RequestRechecks,
     RequestReview,
+    RequestUnresolved,
+    ResolutionConfirmed,
     ResolutionConflict,
     ResolutionObserved,
     SendMarkets,
@@ -62,7 +68,8 @@ from actors.writer.pacing import BatchSize, DatabaseState
 GATHERED: frozenset[type[Message]] = frozenset(
     {
         *(TradesSeen, FactSeen, ConnectionNoted, MarketsSeen),
-        *(MarketStateChanged, ResolutionObserved, MarketResolved, ResolutionConflict),
+        *(MarketStateChanged, ResolutionObserved, MarketResolved),
+        *(ResolutionConfirmed, ResolutionConflict, ConflictCleared),
     }
 )
 """What waits for the next `Flush` in any case, so that the writer is not woken for it."""
@@ -141,12 +148,16 @@ class WriterActor(BaseActor):
             ConnectionNoted: lambda note: self._notes.append(ConnectionEvent.of(note)),
             RequestMarkets: self._request_markets,
             RequestReview: self._request_review,
+            RequestUnresolved: self._request_unresolved,
+            RequestConflicts: self._request_conflicts,
             RequestRechecks: self._request_rechecks,
             MarketsSeen: self._markets_seen,
             MarketStateChanged: lambda moved: self._add_finding(moved.ticket, moved.transition),
             ResolutionObserved: lambda seen: self._add_finding(seen.ticket, seen.observation),
             MarketResolved: lambda found: self._add_finding(found.ticket, found.resolution),
+            ResolutionConfirmed: lambda found: self._add_finding(found.ticket, found.confirmation),
             ResolutionConflict: lambda found: self._add_finding(found.ticket, found.contradiction),
+            ConflictCleared: lambda found: self._add_finding(found.ticket, found.clearance),
         }
 
     def on_stop(self) -> None:
@@ -192,6 +203,16 @@ class WriterActor(BaseActor):
         """Answer while there is nothing to catch up with; else it is requested again."""
         if self._database.is_live:
             self._guarded(lambda: self._notifier.send_review(self._store, message.after))
+
+    def _request_unresolved(self, message: RequestUnresolved) -> None:
+        """Send what has ended and has no resolution; while the database is away, nothing."""
+        if self._database.is_open:
+            self._guarded(lambda: self._notifier.send_unresolved(self._store, message.after))
+
+    def _request_conflicts(self, _: RequestConflicts) -> None:
+        """Send the open contradictions; while the database is away, they are requested again."""
+        if self._database.is_open:
+            self._guarded(lambda: self._notifier.send_conflicts(self._store))
 
     def _request_rechecks(self, message: RequestRechecks) -> None:
         """Send the rechecks that fall due; while the database is away, they are requested again."""

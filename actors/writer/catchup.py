@@ -17,7 +17,7 @@ from actors.journal.recorder import Journal
 from actors.journal.watermark import Watermark
 from actors.model.facts import Hole, RangeLost
 from actors.model.market import Market, Recheck, StoredEvidence, TimeWindow
-from actors.model.storage import Batch, Committed, Opened, Review
+from actors.model.storage import Batch, Committed, OpenConflicts, Opened, Review, Unresolved
 from actors.model.trade import ConditionId
 from actors.writer.gather import TradeBatch
 
@@ -57,6 +57,12 @@ class Store(Protocol):
 
     def review(self, after: ConditionId) -> Review:
         """Return what is not known or not resolved of one range of condition ids."""
+
+    def unresolved_after(self, after: ConditionId) -> Unresolved:
+        """Return the markets of one range of condition ids that ended and have no resolution."""
+
+    def open_conflicts(self) -> OpenConflicts:
+        """Return the contradictions that are open, a thousand at most, and their number."""
 
     def stored_evidence(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
         """Return the stored evidence on these markets."""

@@ -11,14 +11,22 @@ from collections.abc import Sequence
 import msgspec
 
 from actors.model import facts
-from actors.model.market import Contradiction, Market, Observation, Resolution, Transition
+from actors.model.market import (
+    Clearance,
+    Confirmation,
+    Contradiction,
+    Market,
+    Observation,
+    Resolution,
+    Transition,
+)
 from actors.model.storage import Batch, ConnectionEvent, RejectedRow
 from actors.model.trade import Rejection, Trade, canonical_decimal, trade_hashes
 from actors.polymarket import channel
 from actors.polymarket.events import trade_hidden_in
 from actors.writer.feed_comparison import Disputed
 
-Finding = Observation | Transition | Resolution | Contradiction
+Finding = Observation | Transition | Resolution | Confirmation | Contradiction | Clearance
 
 
 class TradeBatch:
@@ -134,7 +142,9 @@ class FindingsBatch:
         self.observations: list[Observation] = []
         self.transitions: list[Transition] = []
         self.resolutions: list[Resolution] = []
+        self.confirmations: list[Confirmation] = []
         self.contradictions: list[Contradiction] = []
+        self.clearances: list[Clearance] = []
         self.catalog_tickets: list[int] = []
         self.resolution_tickets: list[int] = []
 
@@ -148,8 +158,12 @@ class FindingsBatch:
                 self.transitions.append(finding)
             case Resolution():
                 self.resolutions.append(finding)
+            case Confirmation():
+                self.confirmations.append(finding)
             case Contradiction():
                 self.contradictions.append(finding)
+            case Clearance():
+                self.clearances.append(finding)
 
     def __bool__(self) -> bool:
         return bool(self.catalog_tickets or self.resolution_tickets)
@@ -173,7 +187,9 @@ def to_batch(
         observations=tuple(findings.observations),
         transitions=tuple(findings.transitions),
         resolutions=tuple(findings.resolutions),
+        confirmations=tuple(findings.confirmations),
         contradictions=tuple(findings.contradictions),
+        clearances=tuple(findings.clearances),
         watermark=watermark,
     )
 

@@ -1,11 +1,12 @@
 """What the writer reports: to the other actors and, in few lines, to the log."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from actors.actor import Addresses, Incarnation
 from actors.messages import (
     BatchWritten,
+    ConflictsRestored,
     EvidenceRestored,
     MarketsRestored,
     MarketsReviewed,
@@ -13,6 +14,7 @@ from actors.messages import (
     StoreLost,
     StoreOpened,
     TicketsStored,
+    UnresolvedRestored,
     WriterReport,
 )
 from actors.model.assumptions import Violations
@@ -25,6 +27,8 @@ from actors.writer.gather import FindingsBatch, TradeBatch
 log = logging.getLogger(__name__)
 LOG_S = 10.0
 """Least time between two log lines about what was written, in seconds."""
+LOG_MARKETS = 10
+"""Most log lines of a kind about single markets of one transaction."""
 
 
 class WriterNotifier:
@@ -69,6 +73,10 @@ class WriterNotifier:
         # After the commit only: the senders forget what they read here.
         self._to.catalog.tell(TicketsStored(tickets=tuple(findings.catalog_tickets)))
         self._to.resolution.tell(TicketsStored(tickets=tuple(findings.resolution_tickets)))
+        for condition_id, more in _first(committed.unproven):
+            log.error("resolution_unproven", extra={"condition_id": condition_id, "more": more})
+        for condition_id, more in _first(committed.mapping_changed):
+            log.warning("mapping_changed", extra={"condition_id": condition_id, "more": more})
         oldest_ns = min((trade.received_at_ns for trade in gathered.trades), default=0)
         self._written.add(committed, oldest_received_ns=oldest_ns, wall_ns=wall_ns)
         self._to.supervisor.tell(
@@ -114,12 +122,38 @@ class WriterNotifier:
             yield
 
     def _restore_unresolved(self, store: Store, markets: tuple[Market, ...]) -> None:
-        conditions = tuple(market.condition_id for market in markets)
-        evidence = store.stored_evidence(conditions)
+        self._restore_evidence(store, (market.condition_id for market in markets))
+        self._to.resolution.tell(MarketsRestored(markets=markets))
+
+    def _restore_evidence(self, store: Store, condition_ids: Iterable[ConditionId]) -> None:
         # Before the markets: what is polled without its stored evidence would look new and be
         # stored once more.
+        evidence = store.stored_evidence(tuple(condition_ids))
         self._to.resolution.tell(EvidenceRestored(evidence=evidence))
-        self._to.resolution.tell(MarketsRestored(markets=markets))
+
+    def send_unresolved(self, store: Store, after: ConditionId) -> None:
+        """Send the markets of one range of condition ids that ended and have no resolution.
+
+        Raises:
+            StoreUnavailable: See `Store`.
+        """
+        found = store.unresolved_after(after)
+        if found.markets:
+            self._restore_evidence(store, (market.condition_id for market in found.markets))
+        self._to.resolution.tell(UnresolvedRestored(markets=found.markets, until=found.until))
+
+    def send_conflicts(self, store: Store) -> None:
+        """Send the contradictions that are open, with the resolutions to be checked again.
+
+        Raises:
+            StoreUnavailable: See `Store`.
+        """
+        found = store.open_conflicts()
+        if found.rechecks:
+            self._restore_evidence(store, (each.resolution.condition_id for each in found.rechecks))
+        self._to.resolution.tell(
+            ConflictsRestored(total=found.total, open=found.open, rechecks=found.rechecks)
+        )
 
     def send_review(self, store: Store, after: ConditionId) -> None:
         """Send what is not known or not resolved of one range of condition ids.
@@ -140,13 +174,18 @@ class WriterNotifier:
         """
         part = store.recheck_window(window)
         for rechecks in store.resolutions_to_check(part):
-            conditions = tuple(each.resolution.condition_id for each in rechecks)
-            # Before them, as for the unresolved ones.
-            evidence = store.stored_evidence(conditions)
-            self._to.resolution.tell(EvidenceRestored(evidence=evidence))
+            self._restore_evidence(store, (each.resolution.condition_id for each in rechecks))
             self._to.resolution.tell(RechecksRestored(rechecks=rechecks))
         # Resolution asks for the rest, if any; without this message for the same time again.
         self._to.resolution.tell(RechecksRestored(rechecks=(), until_ms=part.until_ms))
+
+
+def _first(condition_ids: tuple[ConditionId, ...]) -> Iterator[tuple[ConditionId, int]]:
+    """Yield the first few, the last of them with the number of those that are left out."""
+    named = condition_ids[:LOG_MARKETS]
+    left = len(condition_ids) - len(named)
+    for place, condition_id in enumerate(named, start=1):
+        yield condition_id, left if place == len(named) else 0
 
 
 class CommitSummary:

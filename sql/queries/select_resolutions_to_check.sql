@@ -3,7 +3,7 @@
 -- Parameters: since (timestamptz or NULL), until (timestamptz), stages (interval[]: ages of a
 -- resolution at which it is rechecked), after (condition_id, '' at first), limit (rows at most).
 -- Rows: condition_id, recorded_at (ms), due_at (ms), the resolution as JSON, the market as JSON,
--- known contradictions as JSON (pairs of source and outcome); by condition_id.
+-- the contradictions that are open or acknowledged as JSON (pairs of source and outcome); by condition_id.
 with period as (
   select greatest(%(until)s - interval '30 days',
                   coalesce(%(since)s, (select max(recorded_at) - interval '10 minutes' from resolution_observations),
@@ -22,6 +22,12 @@ select r.condition_id, (extract(epoch from r.recorded_at) * 1000)::bigint, (extr
        json_build_object(
          'condition_id', r.condition_id, 'kind', r.kind, 'winning_token_id', r.winning_token_id,
          'winning_outcome', r.winning_outcome, 'payouts', r.payouts::text[],
+         'by_token', coalesce(
+           (select json_agg(json_build_object('token_id', p.token_id, 'outcome', p.outcome, 'payout', p.payout::text)
+                            order by a.outcome_index, p.token_id)
+            from resolution_payouts p left join assets a using (token_id)
+            where p.condition_id = r.condition_id),
+           '[]'::json),
          'resolved_at_ms', (extract(epoch from r.resolved_at) * 1000)::bigint, 'sources', r.sources)::text,
        json_build_object(
          'condition_id', r.condition_id, 'question', '', 'slug', '', 'version', coalesce(m.version, 'v1'), 'end_at', m.end_date,
@@ -31,7 +37,9 @@ select r.condition_id, (extract(epoch from r.recorded_at) * 1000)::bigint, (extr
             from assets a where a.condition_id = m.condition_id and a.outcome_index is not null),
            '[]'::json))::text,
        (select coalesce(json_agg(json_build_array(c.source, c.observed)), '[]'::json)::text
-        from resolution_conflicts c where c.condition_id = r.condition_id and c.source <> 'verdict')
+        from resolution_conflicts c
+        where c.condition_id = r.condition_id and c.kind = 'outcome' and c.source <> 'verdict'
+          and (c.cleared_at is null or c.cleared_by like 'acknowledged: %%'))
 from due
 cross join lateral (select * from resolutions r where r.condition_id = due.condition_id offset 0) as r
 left join lateral (select * from markets m where m.condition_id = due.condition_id offset 0) as m on true

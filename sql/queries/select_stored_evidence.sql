@@ -2,15 +2,16 @@
 -- state, and when a contradiction about them was last seen.
 -- Parameters: conditions (text[]).
 -- Rows: condition_id, source, observed_at (ms), reason, payouts (JSON text or NULL), verdict, mapped_by
--- (text[]), generated_at (ms or NULL); and one with the source `conflict` for each market that had a
--- contradiction.
+-- (text[]), generated_at (ms or NULL), naming, names (JSON text or NULL); and one with the source `conflict` for each
+-- market about whose outcome there was a contradiction.
 select o.condition_id, o.source, (extract(epoch from o.observed_at) * 1000)::bigint, o.reason, o.payouts::text, o.verdict,
-       o.mapped_by, (extract(epoch from o.generated_at) * 1000)::bigint
+       o.mapped_by, (extract(epoch from o.generated_at) * 1000)::bigint, o.naming, o.names::text
 from unnest(%(conditions)s::text[]) as asked (condition_id)
 cross join lateral (select distinct on (said.source) said.* from resolution_observations said
                     where said.condition_id = asked.condition_id
                     order by said.source, said.observed_at desc) o
 union all
-select c.condition_id, 'conflict', (extract(epoch from max(c.detected_at)) * 1000)::bigint, '', null, '', '{}', null
-from resolution_conflicts c where c.condition_id = any(%(conditions)s::text[])
+select c.condition_id, 'conflict', (extract(epoch from max(c.detected_at)) * 1000)::bigint, '', null, '', '{}', null,
+       '', null
+from resolution_conflicts c where c.condition_id = any(%(conditions)s::text[]) and c.kind = 'outcome'
 group by c.condition_id

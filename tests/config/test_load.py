@@ -166,6 +166,8 @@ def test_the_reader_of_the_socket_believes_the_file_when_it_may_read_it(tmp_path
 @pytest.mark.parametrize("mode", list(Mode))
 def test_each_mode_has_its_flag(mode: Mode) -> None:
     argv = [] if mode is Mode.RUN else [f"--{mode}"]
+    if mode is Mode.ACKNOWLEDGE:
+        argv += ["0x1", "--reason", "seen"]
     assert loaded(*argv).mode is mode
 
 

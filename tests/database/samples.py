@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from actors.model.market import Asset, Market, Observation, Resolution, Source
+from actors.model.market import Asset, Market, Observation, Resolution, Source, TokenPayout
 from actors.model.trade import ConditionId, TokenId, Trade
 
 CONDITION = ConditionId("0x" + "a1" * 32)
@@ -52,19 +52,6 @@ def market(
     return Market(**given | more)
 
 
-def resolution(**changes: Any) -> Resolution:
-    given: dict[str, Any] = {
-        "condition_id": CONDITION,
-        "kind": "winner",
-        "winning_token_id": YES,
-        "winning_outcome": "Yes",
-        "payouts": (Decimal(1), Decimal(0)),
-        "resolved_at_ms": ns(0) // 1_000_000,
-        "sources": (Source.GAMMA, Source.CLOB),
-    }
-    return Resolution(**given | changes)
-
-
 def observation(**changes: Any) -> Observation:
     given: dict[str, Any] = {
         "condition_id": CONDITION,
@@ -75,3 +62,29 @@ def observation(**changes: Any) -> Observation:
         "payload": '{"closed": true}',
     }
     return Observation(**given | changes)
+
+
+def resolution(tokens: tuple[str, str] = (YES, NO), **changes: Any) -> Resolution:
+    """Return a resolution with its evidence: each of its sources says so, at the first second."""
+    given: dict[str, Any] = {
+        "condition_id": CONDITION,
+        "kind": "winner",
+        "winning_token_id": tokens[0],
+        "winning_outcome": "Yes",
+        "payouts": (Decimal(1), Decimal(0)),
+        "resolved_at_ms": ns(0) // 1_000_000,
+        "sources": (Source.GAMMA, Source.CLOB),
+        **changes,
+    }
+    paid = tuple(zip(map(TokenId, tokens), given["payouts"], strict=True))
+    proof: dict[str, Any] = {
+        "by_token": tuple(
+            TokenPayout(token_id=token, outcome=name, payout=payout)
+            for (token, payout), name in zip(paid, ("Yes", "No"), strict=True)
+        ),
+        "evidence": tuple(
+            observation(condition_id=given["condition_id"], source=source, payouts=paid)
+            for source in given["sources"]
+        ),
+    }
+    return Resolution(**proof | given)

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import psycopg
 import pytest
@@ -138,6 +139,12 @@ def past(store: Store, database: str) -> str:
     return database
 
 
+def scanned(plan: dict[str, Any]) -> set[str]:
+    """Return the tables that a plan reads from end to end."""
+    found = {plan["Relation Name"]} if plan["Node Type"] == "Seq Scan" else set[str]()
+    return found.union(*map(scanned, plan.get("Plans", ())))
+
+
 @pytest.mark.parametrize("query", ["SELECT_OPEN_MARKETS", "SELECT_WANTED_MARKETS"])
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
 def test_what_is_over_costs_a_start_no_time(past: str, query: str, mode: str) -> None:
@@ -148,7 +155,7 @@ def test_what_is_over_costs_a_start_no_time(past: str, query: str, mode: str) ->
         row = connection.execute(explain, given).fetchone()
     assert row is not None
     plan = row[0][0]["Plan"]
-    assert "Seq Scan" not in str(plan)
+    assert scanned(plan) <= {"unresolved"}  # it is one page here
     # 9 of 20,009 markets; one scan of the whole index of markets alone would be 200 pages.
     assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 300
 
@@ -274,7 +281,7 @@ def test_resolutions_and_evidence_cannot_be_changed(
     store.commit(Batch(resolutions=(resolution(),), observations=(observation(),)))
     with pytest.raises(psycopg.errors.RestrictViolation, match="append-only"):
         do(database, command.format(table))
-    assert ask(database, f"select condition_id from {table}") == [(CONDITION,)]  # noqa: S608 - two constants
+    assert set(ask(database, f"select condition_id from {table}")) == {(CONDITION,)}  # noqa: S608 - two constants
 
 
 def test_evidence_is_stored_once_with_its_outcome(store: Store, database: str) -> None:

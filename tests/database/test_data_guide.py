@@ -37,7 +37,7 @@ from tests.database.samples import (
     resolution,
     trade,
 )
-from tests.postgres import ask
+from tests.postgres import ask, do
 
 pytestmark = pytest.mark.db
 
@@ -203,7 +203,7 @@ def test_every_public_relation_is_named_and_a_reader_may_be_granted_each(databas
 def test_a_label_is_what_the_token_of_the_trade_paid(filled: str) -> None:
     (block,) = RECIPES["Labels for training"]
 
-    assert {row[-1] for row in run(filled, block)} == {Decimal(1)}
+    assert {row[-2:] for row in run(filled, block)} == {(Decimal(1), False)}
 
 
 def test_a_trade_after_the_resolution_has_no_place_in_training(filled: str) -> None:
@@ -222,7 +222,7 @@ def test_a_label_is_not_known_before_it_was_recorded(filled: str) -> None:
     assert run(filled, block, as_of=recorded_at.isoformat())
 
 
-def test_a_market_that_was_contradicted_gives_no_labels(filled: str, store: Store) -> None:
+def test_a_label_is_contested_from_a_contradiction_to_its_end(filled: str, store: Store) -> None:
     (block,) = RECIPES["Labels for training"]
     doubt = Contradiction(
         condition_id=CONDITION,
@@ -232,8 +232,24 @@ def test_a_market_that_was_contradicted_gives_no_labels(filled: str, store: Stor
         observed="split",
     )
     store.commit(Batch(contradictions=(doubt,), watermark=10))
+    contested = [row[-1] for row in run(filled, block)]
+    assert contested == [True] * 4
 
-    assert run(filled, block) == []
+    do(filled, "update resolution_conflicts set cleared_at = now(), cleared_by = 'sources agree'")
+    assert not any(row[-1] for row in run(filled, block))
+    ((cleared_at,),) = ask(filled, "select max(cleared_at) from resolution_conflicts")
+    just_before = (cleared_at - timedelta(microseconds=1)).isoformat()
+    assert all(row[-1] for row in run(filled, block, as_of=just_before))
+
+
+def test_a_label_stays_that_of_its_token_when_the_market_is_listed_otherwise(
+    filled: str, store: Store
+) -> None:
+    (block,) = RECIPES["Labels for training"]
+    do(filled, "update assets set outcome_index = 1 - outcome_index")
+    store.commit(Batch(markets=(market(tokens=(NO, YES)),), watermark=10))
+
+    assert {row[-2] for row in run(filled, block)} == {Decimal(1)}
 
 
 def test_gaps_are_shown_with_their_causes(filled: str) -> None:
@@ -312,8 +328,10 @@ def test_unresolved_markets_are_listed_with_the_last_observation_of_each_source(
 def test_what_was_known_at_a_time_can_be_queried(filled: str) -> None:
     (block,) = RECIPES["What was known when"]
 
-    ((source, outcome, reason, _),) = run(filled, block)
-    assert (source, outcome, reason) == ("gamma", f"winner {YES}", "")
+    assert [(source, outcome, reason) for source, outcome, reason, _ in run(filled, block)] == [
+        ("clob", f"winner {YES}", ""),
+        ("gamma", f"winner {YES}", ""),
+    ]
     assert run(filled, block, as_of="2020-01-01") == []
 
 

@@ -21,8 +21,9 @@ pytestmark = pytest.mark.db
 
 ROLES = ("tracker_owner", "tracker_writer", "tracker_reader")
 READABLE = (
-    "trades", "candles_1m", "markets", "assets", "resolutions", "resolution_observations",
-    "resolution_conflicts", "unresolved_markets", "coverage", "connection_events",
+    "trades", "candles_1m", "markets", "assets", "resolutions", "resolution_payouts",
+    "resolution_observations", "resolution_confirmations", "resolution_conflicts",
+    "unresolved_markets", "coverage", "connection_events",
     "rejected_messages",
 )  # fmt: skip
 
@@ -78,6 +79,9 @@ def test_the_tracker_runs_as_the_writer(secured: str) -> None:
         "update prints set price = 1",
         "delete from resolutions",
         "update resolutions set kind = 'split'",
+        "delete from resolution_conflicts",
+        "update resolution_conflicts set observed = ''",
+        "delete from markets",
         "alter table resolutions disable trigger all",
         "insert into schema_migrations select 'x', 'y', now()",
         "create role mine",
@@ -137,6 +141,7 @@ def test_the_reader_asks_for_gaps(secured: str) -> None:
     [
         "select * from prints",
         "select * from journals",
+        "select * from unresolved",
         "select * from schema_migrations",
         "insert into markets (condition_id) values ('0x1')",
         "update assets set outcome = 'x'",

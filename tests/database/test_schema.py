@@ -18,8 +18,10 @@ PUBLIC = {
     "resolutions": (
         "condition_id kind winning_token_id winning_outcome payouts resolved_at recorded_at"
     ),
+    "resolution_payouts": "condition_id token_id outcome payout",
     "resolution_observations": "condition_id source observed_at verdict payload",
-    "resolution_conflicts": "condition_id detected_at recorded observed source",
+    "resolution_confirmations": "condition_id source confirmed_at recorded_at",
+    "resolution_conflicts": "condition_id detected_at recorded observed source cleared_at",
     "unresolved_markets": "condition_id ended_at state reason last_observed_at",
     "coverage": "token_id during",
     "connection_events": "at connection event reason",
@@ -31,6 +33,7 @@ TYPES = {
     ("trades", "size"): "numeric",
     ("trades", "traded_at"): "timestamp with time zone",
     ("resolutions", "payouts"): "numeric[]",
+    ("resolution_payouts", "payout"): "numeric",
     ("resolution_observations", "payload"): "jsonb",
     ("coverage", "during"): "tstzrange",
     ("rejected_messages", "payload"): "bytea",

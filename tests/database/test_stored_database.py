@@ -12,7 +12,7 @@ from actors.database.store import Store
 from actors.journal.journal import Journal
 from actors.model.market import Source, TimeWindow
 from actors.model.storage import Batch
-from actors.model.trade import ConditionId, TokenId
+from actors.model.trade import ConditionId
 from tests.database.samples import NO, market, observation, resolution, trade
 from tests.database.stored_rows import (
     FROM_JOURNAL,
@@ -211,7 +211,7 @@ def test_what_is_stored_already_is_not_stored_again(old: str) -> None:
         trades=(trade(1), trade(2, token_id=NO)),
         markets=(market(),),
         observations=(observation(),),
-        resolutions=(resolution(),),
+        resolutions=(resolution(evidence=()),),
         watermark=20,
     )
     store = Store(old)
@@ -227,10 +227,10 @@ def test_what_is_stored_already_is_not_stored_again(old: str) -> None:
 def test_a_market_that_the_old_version_left_open_gets_its_outcome(old: str) -> None:
     known = values("remembered")["open_markets"]
     waits = next(each for each in known if each["slug"] == "snow-6")
-    (token, outcome, _), _ = waits["tokens"]
+    (token, outcome, _), (other, *_) = waits["tokens"]
     decided = resolution(
+        (token, other),
         condition_id=ConditionId(waits["condition_id"]),
-        winning_token_id=TokenId(token),
         winning_outcome=outcome,
         sources=(Source.CLOB, Source.GAMMA),
     )

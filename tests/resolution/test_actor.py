@@ -623,9 +623,10 @@ def test_what_is_not_stored_is_sent_again_in_order_when_the_database_opens() -> 
     harness.actor.on_receive(StoreOpened(server="x"))
     assert harness.to_store() == sent
     harness.store_all()
+    assert harness.report().waiting == 0
     harness.writer.clear()
     harness.actor.on_receive(StoreOpened(server="x"))
-    assert harness.to_store() == []
+    assert harness.to_store() == sent  # it may have lost its last commits
 
 
 def test_no_round_begins_while_too_much_waits_for_the_database() -> None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from actors.actor import KEEP_STORED_S
 from actors.messages import (
     MarketResolved,
     MarketStateChanged,
@@ -21,7 +22,7 @@ from actors.model.market import (
 )
 from actors.model.trade import ConditionId, TokenId
 from actors.resolution.cases import Findings
-from actors.resolution.outbox import OUTBOX_MAX, FindingsOutbox
+from actors.resolution.outbox import KEPT_MAX, OUTBOX_MAX, FindingsOutbox
 from tests.fakes_box import Box
 
 ONE = ConditionId("0x" + "1" * 64)
@@ -100,3 +101,36 @@ def test_with_too_much_waiting_the_outbox_is_full() -> None:
         assert not outbox.is_full
         outbox.add_transition(TRANSITION)
     assert outbox.is_full
+
+
+def test_what_is_stored_is_sent_again_in_order_until_it_is_old() -> None:
+    box = Box()
+    outbox = FindingsOutbox(box, incarnation=1)
+    outbox.tick(1_000.0)
+    outbox.add(Findings(observation=OBSERVATION, resolution=RESOLUTION))
+    sent = list(box.received)
+    tickets = tuple(m.ticket for m in sent if isinstance(m, ResolutionObserved | MarketResolved))
+    outbox.stored(tickets)
+    outbox.add_transition(TRANSITION)
+    last = box.last(MarketStateChanged)
+    box.clear()
+    outbox.resend()
+    assert box.received == [*sent, last]
+
+    outbox.tick(1_000.0 + KEEP_STORED_S)
+    outbox.stored((last.ticket,))
+    box.clear()
+    outbox.resend()
+    assert box.received == [last]
+    assert outbox.recorded_total == 1
+
+
+def test_of_what_is_stored_a_bounded_number_is_kept() -> None:
+    box = Box()
+    outbox = FindingsOutbox(box, incarnation=1)
+    for _ in range(KEPT_MAX + 5):
+        outbox.add_transition(TRANSITION)
+    outbox.stored(tuple(message.ticket for message in box.of(MarketStateChanged)))
+    box.clear()
+    outbox.resend()
+    assert len(box.received) == KEPT_MAX

@@ -1,20 +1,34 @@
 """The writer actor as the memory of outcomes: what it gives back, and what it keeps."""
 
+import logging
 from collections.abc import Iterator
 from decimal import Decimal
 
+import pytest
+
 from actors.messages import (
+    ConflictCleared,
+    ConflictsRestored,
     EvidenceRestored,
+    MarketResolved,
     MarketsRestored,
+    MarketsSeen,
     MarketStateChanged,
     Open,
     RechecksRestored,
+    RequestConflicts,
     RequestMarkets,
     RequestRechecks,
     RequestReview,
+    RequestUnresolved,
+    ResolutionConfirmed,
     TicketsStored,
+    UnresolvedRestored,
 )
 from actors.model.market import (
+    Clearance,
+    Confirmation,
+    ContradictionKind,
     Market,
     MarketState,
     Observation,
@@ -25,6 +39,7 @@ from actors.model.market import (
     TimeWindow,
     Transition,
 )
+from actors.model.storage import OpenConflicts, Unresolved
 from actors.model.trade import ConditionId
 from tests.fakes import FakeStore
 from tests.fakes_box import drain
@@ -161,3 +176,116 @@ def test_a_transition_of_a_market_is_stored_and_its_ticket_confirmed() -> None:
 
     assert [each for batch in harness.store.batches for each in batch.transitions] == [step]
     assert harness.resolution.last(TicketsStored).tickets == (9,)
+
+
+# ------------------------------------------------------- what ended, what is contradicted
+
+
+def test_markets_that_ended_without_a_resolution_come_behind_their_evidence() -> None:
+    harness = WriterHarness().open()
+    until = ConditionId("0x" + "cd" * 32)
+    harness.store.ended = Unresolved(markets=(MARKET,), until=until)
+    harness.store.evidence = StoredEvidence(observations=(WORD,))
+    harness.tell(RequestUnresolved(after=CONDITION))
+
+    assert harness.store.ranges == [CONDITION]
+    assert harness.resolution.received[-2:] == [
+        EvidenceRestored(evidence=harness.store.evidence),
+        UnresolvedRestored(markets=(MARKET,), until=until),
+    ]
+    assert not harness.catalog.of(UnresolvedRestored)
+
+
+def test_a_range_without_such_markets_is_answered_all_the_same() -> None:
+    harness = WriterHarness().open()
+    harness.tell(RequestUnresolved(after=ConditionId("")))
+
+    assert harness.resolution.last(UnresolvedRestored) == UnresolvedRestored(markets=(), until=None)
+    assert not harness.resolution.of(EvidenceRestored)
+
+
+def test_open_contradictions_come_with_the_resolutions_to_check_again() -> None:
+    harness = WriterHarness().open()
+    pairs = ((CONDITION, ContradictionKind.OUTCOME),)
+    harness.store.conflicts = OpenConflicts(total=3, open=pairs, rechecks=(RECHECK,))
+    harness.tell(RequestConflicts())
+
+    assert harness.resolution.received[-2:] == [
+        EvidenceRestored(evidence=StoredEvidence()),
+        ConflictsRestored(total=3, open=pairs, rechecks=(RECHECK,)),
+    ]
+
+
+def test_no_open_contradiction_is_an_answer() -> None:
+    harness = WriterHarness().open()
+    harness.tell(RequestConflicts())
+
+    assert harness.resolution.last(ConflictsRestored).total == 0
+
+
+@pytest.mark.parametrize("question", [RequestUnresolved(after=ConditionId("")), RequestConflicts()])
+@pytest.mark.parametrize("when", ["before", "over the question"])
+def test_while_the_database_is_away_there_is_no_answer(
+    question: RequestUnresolved | RequestConflicts, when: str
+) -> None:
+    harness = WriterHarness()
+    if when == "before":
+        harness.store.away = True
+        harness.open()
+    else:
+        harness.open()
+        harness.store.away = True
+    harness.tell(question)
+
+    assert not harness.resolution.of(UnresolvedRestored)
+    assert not harness.resolution.of(ConflictsRestored)
+    assert harness.store.closed
+
+
+def test_a_confirmation_and_a_clearance_are_stored_and_their_tickets_confirmed() -> None:
+    harness = WriterHarness().open()
+    confirmation = Confirmation(condition_id=CONDITION, source=Source.CHAIN, confirmed_at_ms=5)
+    clearance = Clearance(
+        condition_id=CONDITION,
+        kind=ContradictionKind.MAPPING,
+        cleared_at_ms=6,
+        reason="sources agree",
+    )
+    harness.tell(
+        ResolutionConfirmed(ticket=3, confirmation=confirmation),
+        ConflictCleared(ticket=4, clearance=clearance),
+    )
+    assert not harness.resolution.of(TicketsStored)
+    harness.flush()
+
+    (batch,) = harness.store.batches
+    assert (batch.confirmations, batch.clearances, batch.rows) == ((confirmation,), (clearance,), 2)
+    assert harness.resolution.last(TicketsStored).tickets == (3, 4)
+
+
+def test_a_resolution_that_is_not_recorded_is_an_error_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    harness = WriterHarness().open()
+    harness.store.unproven = (CONDITION,)
+    with caplog.at_level(logging.ERROR):
+        harness.tell(MarketResolved(ticket=9, resolution=RECHECK.resolution))
+        harness.flush()
+
+    (line,) = [each for each in caplog.records if each.message == "resolution_unproven"]
+    assert (line.levelname, line.__dict__["condition_id"]) == ("ERROR", CONDITION)
+    assert harness.resolution.last(TicketsStored).tickets == (9,)
+
+
+def test_of_many_listings_with_other_names_a_few_are_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    harness = WriterHarness().open()
+    harness.store.mapping_changed = tuple(ConditionId(f"0x{each:064x}") for each in range(500))
+    with caplog.at_level(logging.WARNING):
+        harness.tell(MarketsSeen(ticket=1, markets=(MARKET,)))
+        harness.flush()
+
+    lines = [each for each in caplog.records if each.message == "mapping_changed"]
+    assert len(lines) == 10
+    assert [each.__dict__["more"] for each in lines] == [0] * 9 + [490]

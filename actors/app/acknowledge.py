@@ -1,0 +1,31 @@
+"""`tracker --acknowledge`: a person has decided about the contradictions of a market."""
+
+from collections.abc import Callable
+
+from actors.app.database_of import database_of
+from actors.config.settings import Config
+from actors.database.acknowledge import acknowledge as end_contradictions
+
+
+def acknowledge(config: Config, condition_id: str, reason: str, say: Callable[[str], None]) -> None:
+    """End the open contradictions of a market and say which they were.
+
+    Args:
+        config: Names the database.
+        condition_id: The market.
+        reason: What the person has decided; it is stored.
+        say: Is given each line of the result.
+
+    Raises:
+        ConfigError: There is no such market, or nothing about it is open; there is no database, or
+            it does not permit it.
+        SchemaMismatch: Its schema is not that of this version.
+        StoreUnavailable: It does not answer.
+    """
+    with database_of(config) as dsn:
+        ended = end_contradictions(dsn, condition_id, reason)
+    for each in ended:
+        at = each.detected_at.isoformat(sep=" ", timespec="seconds")
+        say(f"{at}  {each.kind}  {each.source}: {each.observed}; recorded: {each.recorded}")
+    some = "1 contradiction" if len(ended) == 1 else f"{len(ended)} contradictions"
+    say(f"{some} of {condition_id} acknowledged: {reason}")

@@ -1,0 +1,74 @@
+"""Contradictions that a person has decided about."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from actors.database import migrate, queries
+from actors.database.session import Connection, Session, translate_errors
+from actors.errors import ConfigError, SchemaMismatch, SchemaNewer
+from actors.model.conversion import storable_text
+
+PREFIX = "acknowledged: "
+"""With it begins `cleared_by`. Statements look for it."""
+
+
+class Acknowledged(NamedTuple):
+    """A contradiction that was open."""
+
+    detected_at: datetime
+    kind: str
+    source: str
+    recorded: str
+    observed: str
+
+
+def acknowledge(
+    dsn: str, condition_id: str, reason: str, folder: Path = migrate.MIGRATIONS
+) -> tuple[Acknowledged, ...]:
+    """End all open contradictions about a market, in one transaction; return them, oldest first.
+
+    Args:
+        dsn: Checked by `check_dsn`.
+        condition_id: The market.
+        reason: Stored behind `acknowledged: `.
+        folder: The migrations of this version.
+
+    Raises:
+        ConfigError: The market is not known, or nothing about it is open.
+        SchemaMismatch: The schema is not that of this version.
+        StoreUnavailable: The database does not answer.
+    """
+    session = Session(dsn)
+    try:
+        with translate_errors(), session.connection.transaction():
+            _verify(session.connection, folder)
+            ended = _end(session.connection, condition_id, reason)
+            # Behind the lock of the statement: a migration waits for the end of this transaction,
+            # or is seen here.
+            _verify(session.connection, folder)
+            return ended
+    finally:
+        session.close()
+
+
+def _end(connection: Connection, condition_id: str, reason: str) -> tuple[Acknowledged, ...]:
+    given = {"condition_id": condition_id, "reason": PREFIX + storable_text(reason)}
+    rows = connection.execute(queries.ACKNOWLEDGE_CONFLICTS, given).fetchall()
+    if rows:
+        return tuple(Acknowledged(*row) for row in rows)
+    if connection.execute(queries.SELECT_MARKET_KNOWN, given).fetchone() == (True,):
+        raise ConfigError(f"no contradiction about the market {condition_id} is open")
+    raise ConfigError(f"the database knows no market {condition_id}: give its condition id, 0x…")
+
+
+def _verify(connection: Connection, folder: Path) -> None:
+    """Check that this version may write.
+
+    Raises:
+        SchemaMismatch: It may not.
+    """
+    try:
+        migrate.verify(connection, folder)
+    except SchemaNewer as newer:
+        raise SchemaMismatch(str(newer)) from newer
