@@ -3,9 +3,9 @@
 A market is polled first when its trading is planned to end, or at once when it is
 reported as closed or resolved. From then on every `poll_s`, and after ten minutes
 without a change at intervals of a tenth of the time without a change, one hour at
-most. Markets without a planned end: every six hours. All times are wall clock
-milliseconds since 1970, passed in; a clock that is set back delays polls and loses
-none.
+most. Markets without a planned end: every six hours. The next poll is set when one
+begins, however long its answers take. All times are wall clock milliseconds since
+1970, passed in; a clock that is set back delays polls and loses none.
 
 Recorded resolutions are compared with the sources at growing intervals (`RECHECKS_MS`). They
 never change; a source that contradicts one later is reported, once for each outcome that it
@@ -45,13 +45,17 @@ LONGEST_MS = 3_600_000
 NO_END_MS = 6 * 3_600_000
 NOT_ENDED = "not ended"
 MAX_OUTCOMES = 20_000
-_TAKEN = -1
+NEWS_MS = 600_000
+"""So long after its planned end the first poll of a market is urgent."""
+_UNSET = -1
 AHEAD_MS = 600_000
 """How far ahead the database is asked."""
 MARGIN_MS = 180_000
 """It is asked again when what is known reaches less far."""
 RETRY_MS = 60_000
 SPREAD_MS = 600_000
+HINTS_MS = 60_000
+"""After a hint about a recorded resolution, others are ignored for so long: each feed sends one."""
 MAX_DONE = 5_000
 
 
@@ -61,7 +65,9 @@ class _Entry(msgspec.Struct, gc=False):
     Attributes:
         end_ms: Planned end; 0: unknown.
         changed_ms: When a source last changed; 0: never.
-        next_ms: When it is due; -1 while it is polled.
+        regular_ms: When it is due by its interval.
+        next_ms: When it is due: then, or before, when that is known to help.
+        urgent: Whether its next poll is about something new.
         reason: What it waits for.
     """
 
@@ -70,7 +76,9 @@ class _Entry(msgspec.Struct, gc=False):
     version: str
     end_ms: int
     changed_ms: int
+    regular_ms: int
     next_ms: int
+    urgent: bool
     reason: str
 
 
@@ -97,14 +105,17 @@ class Schedule:
         end_ms = 0 if market.end_at is None else int(market.end_at.timestamp() * 1000)
         entry = self._entries.get(market.condition_id)
         if entry is None:
-            entry = self._entries[market.condition_id] = self._entry(market, end_ms)
+            # One that ended long ago was polled by a process before this one.
+            urgent = bool(end_ms) and end_ms > now_ms - NEWS_MS
+            entry = self._entry(market, end_ms, urgent=urgent)
+            self._entries[market.condition_id] = entry
             self._reasons[entry.reason] += 1
             first_ms = max(end_ms, now_ms) if end_ms else now_ms + NO_END_MS
-            self._set_next(market.condition_id, entry, first_ms)
+            self._set_regular(market.condition_id, entry, first_ms)
         elif end_ms != entry.end_ms:
             entry.end_ms = end_ms
             if end_ms and entry.reason == NOT_ENDED:
-                self._set_next(market.condition_id, entry, max(end_ms, now_ms))
+                self._set_regular(market.condition_id, entry, max(end_ms, now_ms))
         if market.closed and entry.reason == NOT_ENDED:
             self.make_due(market.condition_id, now_ms)
 
@@ -136,6 +147,11 @@ class Schedule:
         entry = self._entries.get(condition_id)
         return entry is not None and 0 < entry.end_ms <= now_ms
 
+    def is_v1(self, condition_id: ConditionId) -> bool:
+        """Return whether this market is one of V1, which alone are on the CTF contract."""
+        entry = self._entries.get(condition_id)
+        return entry is not None and entry.version == "v1"
+
     # --------------------------------------------------------------- reasons
 
     def wait_for(self, condition_id: ConditionId, reason: str) -> None:
@@ -157,39 +173,19 @@ class Schedule:
         self._drop_stale()
         return bool(self._heap) and self._heap[0][0] <= now_ms
 
-    def take(self, now_ms: int, limit: int) -> tuple[ConditionId, ...]:
-        """Return markets that are due, the longest waiting first.
+    def take(self, now_ms: int) -> tuple[tuple[ConditionId, bool], ...]:
+        """Return the markets that are due, the longest waiting first, and whether each is urgent.
 
-        A market that was taken is not due again before `put_back`, `set_due` or
-        `make_due`.
+        Each is due again after its interval, unless something changes.
         """
-        taken: list[ConditionId] = []
-        while len(taken) < limit and self.has_due(now_ms):
+        taken: list[tuple[ConditionId, bool]] = []
+        while self.has_due(now_ms):
             condition_id = heapq.heappop(self._heap)[1]
-            self._entries[condition_id].next_ms = _TAKEN
-            taken.append(condition_id)
+            entry = self._entries[condition_id]
+            taken.append((condition_id, entry.urgent))
+            entry.urgent, entry.next_ms = False, _UNSET
+            self._set_regular(condition_id, entry, now_ms + self._interval_ms(entry, now_ms))
         return tuple(taken)
-
-    def put_back(
-        self, condition_id: ConditionId, now_ms: int, *, poll_at_ms: int | None = None
-    ) -> None:
-        """Set when a market that was taken is due again, by its interval.
-
-        Args:
-            condition_id: Of the market.
-            now_ms: Wall clock.
-            poll_at_ms: It is due by then at the latest. A time in the past means
-                after the shortest interval.
-        """
-        entry = self._entries.get(condition_id)
-        if entry is None:
-            return
-        next_ms = now_ms + self._interval_ms(entry, now_ms)
-        if poll_at_ms is not None:
-            next_ms = min(next_ms, poll_at_ms if poll_at_ms > now_ms else now_ms + self._poll_ms)
-        # `make_due` may have set an earlier time while the market was polled.
-        if entry.next_ms == _TAKEN or next_ms < entry.next_ms:
-            self._set_next(condition_id, entry, next_ms)
 
     def make_due(self, condition_id: ConditionId, now_ms: int) -> bool:
         """Make a market due now; False when it is not here."""
@@ -197,22 +193,55 @@ class Schedule:
         if entry is None:
             return False
         entry.changed_ms = now_ms
+        entry.urgent = True
         # Also while it is polled: the answers under way may be older than what made it due.
-        if entry.next_ms > now_ms or entry.next_ms == _TAKEN:
-            self._set_next(condition_id, entry, now_ms)
+        self._set_regular(condition_id, entry, min(now_ms, entry.next_ms))
         return True
 
     def set_due(self, condition_id: ConditionId, at_ms: int) -> None:
         """Make this market due at this time and not before."""
         entry = self._entries.get(condition_id)
         if entry is not None:
-            self._set_next(condition_id, entry, at_ms)
+            self._set_regular(condition_id, entry, at_ms)
+
+    def put_off(self, condition_id: ConditionId, now_ms: int) -> None:
+        """Make this market due after its interval and not before."""
+        entry = self._entries.get(condition_id)
+        if entry is not None:
+            self._set_regular(condition_id, entry, now_ms + self._interval_ms(entry, now_ms))
 
     def note_change(self, condition_id: ConditionId, now_ms: int) -> None:
         """Record that a source changed what it reports: the intervals become short again."""
         entry = self._entries.get(condition_id)
         if entry is not None:
             entry.changed_ms = now_ms
+            entry.urgent = True
+            entry.regular_ms = min(entry.regular_ms, now_ms + self._poll_ms)
+            self._set_next(condition_id, entry, min(entry.next_ms, entry.regular_ms))
+
+    def expect(self, condition_id: ConditionId, at_ms: int | None, now_ms: int) -> None:
+        """Set when polling is known to help, which may be before its interval is over.
+
+        Args:
+            condition_id: Of the market.
+            at_ms: A time in the past means after the shortest interval; None means that
+                nothing is known, whatever was before.
+            now_ms: Wall clock.
+        """
+        entry = self._entries.get(condition_id)
+        if entry is None:
+            return
+        next_ms = entry.regular_ms
+        if at_ms is not None:
+            entry.urgent = True
+            next_ms = min(next_ms, at_ms if at_ms > now_ms else now_ms + self._poll_ms)
+        self._set_next(condition_id, entry, next_ms)
+
+    def expect_soon(self, condition_id: ConditionId, now_ms: int) -> None:
+        """Make this market due after the shortest interval at the latest."""
+        entry = self._entries.get(condition_id)
+        if entry is not None:
+            self._set_next(condition_id, entry, min(entry.next_ms, now_ms + self._poll_ms))
 
     def _interval_ms(self, entry: _Entry, now_ms: int) -> int:
         ended_ms = entry.end_ms if entry.end_ms <= now_ms else 0
@@ -221,6 +250,10 @@ class Schedule:
             return entry.end_ms - now_ms if entry.end_ms else NO_END_MS
         longest_ms = LONGEST_MS if entry.end_ms else NO_END_MS
         return max(self._poll_ms, min((now_ms - since_ms) // AGE_DIVISOR, longest_ms))
+
+    def _set_regular(self, condition_id: ConditionId, entry: _Entry, at_ms: int) -> None:
+        entry.regular_ms = at_ms
+        self._set_next(condition_id, entry, at_ms)
 
     def _set_next(self, condition_id: ConditionId, entry: _Entry, at_ms: int) -> None:
         if entry.next_ms != at_ms:
@@ -243,7 +276,7 @@ class Schedule:
         if not self._reasons[reason]:
             del self._reasons[reason]
 
-    def _entry(self, market: Market, end_ms: int) -> _Entry:
+    def _entry(self, market: Market, end_ms: int, *, urgent: bool) -> _Entry:
         outcomes = tuple(asset.outcome for asset in market.assets)
         if len(self._outcomes) < MAX_OUTCOMES:  # nearly all of them are Yes and No: share one tuple
             outcomes = self._outcomes.setdefault(outcomes, outcomes)
@@ -253,7 +286,9 @@ class Schedule:
             version=market.version,
             end_ms=end_ms,
             changed_ms=0,
-            next_ms=_TAKEN,
+            regular_ms=_UNSET,
+            next_ms=_UNSET,
+            urgent=urgent,
             reason=NOT_ENDED,
         )
 
@@ -302,6 +337,7 @@ class _Recorded(msgspec.Struct):
     resolution: Resolution
     at_ms: int
     stored: bool = False
+    hinted_ms: int | None = None
     contradicted_by: frozenset[tuple[Source, str]] = frozenset()
 
 
@@ -345,6 +381,16 @@ class RecordedResolutions:
         """Return whether the database is known to have the resolution of this market."""
         recorded = self._recorded.get(condition_id)
         return recorded.stored if recorded else condition_id in self._done
+
+    def take_hint(self, condition_id: ConditionId, now_ms: int) -> bool:
+        """Return whether a hint about this resolution brings a check; it does once a minute."""
+        recorded = self._recorded[condition_id]
+        before_ms = recorded.hinted_ms
+        # A clock that was set back may show a hint in the future.
+        if before_ms is not None and before_ms <= now_ms < before_ms + HINTS_MS:
+            return False
+        recorded.hinted_ms = now_ms
+        return True
 
     def is_past_first_recheck(self, condition_id: ConditionId, now_ms: int) -> bool:
         """Return whether the first recheck of this resolution is over."""

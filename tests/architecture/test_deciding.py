@@ -29,6 +29,8 @@ NOT_DECIDING = {
     "feed.report": "sends to actors, and logs",
     "catalog.actor": "the actor itself",
     "resolution.actor": "the actor itself",
+    "resolution.asking": "threads",
+    "resolution.findings_outbox": "sends to actors, and logs",
     "writer.actor": "the actor itself",
     "writer.catchup": "reads the journal",
     "writer.notify": "sends to actors, and logs",

@@ -20,8 +20,8 @@ from actors.model.market import (
     Transition,
 )
 from actors.model.trade import ConditionId, TokenId
-from actors.resolution.actor import OUTBOX_MAX, FindingsOutbox
 from actors.resolution.cases import Findings
+from actors.resolution.findings_outbox import OUTBOX_MAX, FindingsOutbox
 from tests.fakes_box import Box
 
 ONE = ConditionId("0x" + "1" * 64)

@@ -1,0 +1,97 @@
+"""The outbox of the resolution actor: what it found out, until the database has it."""
+
+import logging
+from collections.abc import Callable, Iterable
+
+from actors.actor import Mailbox, Outbox
+from actors.messages import (
+    MarketResolved,
+    MarketStateChanged,
+    ResolutionConflict,
+    ResolutionObserved,
+)
+from actors.model.market import Contradiction, Resolution, Transition
+from actors.model.trade import ConditionId
+from actors.resolution.cases import Findings
+
+log = logging.getLogger(__name__)
+
+OUTBOX_MAX = 10_000
+
+Ticketed = ResolutionObserved | MarketStateChanged | MarketResolved | ResolutionConflict
+
+
+class FindingsOutbox:
+    """Sends findings to the writer and keeps them until they are stored.
+
+    In the thread of its actor.
+
+    Attributes:
+        recorded_total: Resolutions that are stored.
+        conflicts_total: Contradictions that were found.
+    """
+
+    def __init__(self, writer: Mailbox, *, incarnation: int) -> None:
+        self.recorded_total = self.conflicts_total = 0
+        self._writer = writer
+        self._outbox = Outbox(incarnation=incarnation)
+
+    def __len__(self) -> int:
+        return len(self._outbox)
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether so much waits for the database that polling should pause."""
+        return len(self._outbox) >= OUTBOX_MAX
+
+    def add(self, findings: Findings) -> None:
+        """Send what follows from an observation, the observation first."""
+        # In this order, so that the database never holds a resolution without its evidence.
+        observation = findings.observation
+        if observation is not None:
+            self._send(lambda n: ResolutionObserved(ticket=n, observation=observation))
+        if findings.transition is not None:
+            self.add_transition(findings.transition)
+        if findings.resolution is not None:
+            self._add_resolution(findings.resolution)
+        if findings.contradiction is not None:
+            self._add_contradiction(findings.contradiction)
+
+    def add_transition(self, transition: Transition) -> None:
+        """Send a change of the state of a market."""
+        self._send(lambda n: MarketStateChanged(ticket=n, transition=transition))
+
+    def resend(self) -> None:
+        """Send again what is not stored, in the order in which it was sent."""
+        for message in self._outbox.waiting():
+            self._writer.tell(message)
+
+    def stored(self, tickets: Iterable[int]) -> tuple[ConditionId, ...]:
+        """Forget what is stored; return the markets whose resolution is among it."""
+        stored = self._outbox.stored(tickets)
+        settled = [m.resolution.condition_id for m in stored if isinstance(m, MarketResolved)]
+        self.recorded_total += len(settled)
+        return tuple(settled)
+
+    def _add_resolution(self, resolution: Resolution) -> None:
+        self._send(lambda n: MarketResolved(ticket=n, resolution=resolution))
+        log.info(
+            "market_resolved",
+            extra={"condition_id": resolution.condition_id, "kind": resolution.kind},
+        )
+
+    def _add_contradiction(self, contradiction: Contradiction) -> None:
+        self.conflicts_total += 1
+        self._send(lambda n: ResolutionConflict(ticket=n, contradiction=contradiction))
+        log.error(
+            "resolution_conflict",
+            extra={
+                "condition_id": contradiction.condition_id,
+                "source": contradiction.source.value,
+                "recorded": contradiction.recorded,
+                "observed": contradiction.observed,
+            },
+        )
+
+    def _send(self, make: Callable[[int], Ticketed]) -> None:
+        self._writer.tell(self._outbox.put(make))
