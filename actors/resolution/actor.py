@@ -200,7 +200,7 @@ class ResolutionActor(BaseActor):
         Nothing is asked while too much waits for the database: the sources will report the same
         later.
         """
-        if self._outbox.is_full:
+        if not self._ticked or self._outbox.is_full:
             return
         self._begin_polls()
         for source in self._asker.sources:

@@ -67,7 +67,7 @@ class _Entry(msgspec.Struct, gc=False):
         changed_ms: When a source last changed; 0: never.
         regular_ms: When it is due by its interval.
         next_ms: When it is due: then, or before, when that is known to help.
-        urgent: Whether its next poll is about something new.
+        urgent: Whether its next poll is about something new; None: it is its first.
         reason: What it waits for.
     """
 
@@ -78,7 +78,7 @@ class _Entry(msgspec.Struct, gc=False):
     changed_ms: int
     regular_ms: int
     next_ms: int
-    urgent: bool
+    urgent: bool | None
     reason: str
 
 
@@ -105,10 +105,7 @@ class Schedule:
         end_ms = 0 if market.end_at is None else int(market.end_at.timestamp() * 1000)
         entry = self._entries.get(market.condition_id)
         if entry is None:
-            # One that ended long ago was polled by a process before this one.
-            urgent = bool(end_ms) and end_ms > now_ms - NEWS_MS
-            entry = self._entry(market, end_ms, urgent=urgent)
-            self._entries[market.condition_id] = entry
+            entry = self._entries[market.condition_id] = self._entry(market, end_ms)
             self._reasons[entry.reason] += 1
             first_ms = max(end_ms, now_ms) if end_ms else now_ms + NO_END_MS
             self._set_regular(market.condition_id, entry, first_ms)
@@ -182,7 +179,9 @@ class Schedule:
         while self.has_due(now_ms):
             condition_id = heapq.heappop(self._heap)[1]
             entry = self._entries[condition_id]
-            taken.append((condition_id, entry.urgent))
+            # One that ended long ago was polled by a process before this one.
+            is_new = entry.end_ms > now_ms - NEWS_MS
+            taken.append((condition_id, is_new if entry.urgent is None else entry.urgent))
             entry.urgent, entry.next_ms = False, _UNSET
             self._set_regular(condition_id, entry, now_ms + self._interval_ms(entry, now_ms))
         return tuple(taken)
@@ -276,7 +275,7 @@ class Schedule:
         if not self._reasons[reason]:
             del self._reasons[reason]
 
-    def _entry(self, market: Market, end_ms: int, *, urgent: bool) -> _Entry:
+    def _entry(self, market: Market, end_ms: int) -> _Entry:
         outcomes = tuple(asset.outcome for asset in market.assets)
         if len(self._outcomes) < MAX_OUTCOMES:  # nearly all of them are Yes and No: share one tuple
             outcomes = self._outcomes.setdefault(outcomes, outcomes)
@@ -288,7 +287,7 @@ class Schedule:
             changed_ms=0,
             regular_ms=_UNSET,
             next_ms=_UNSET,
-            urgent=urgent,
+            urgent=None,
             reason=NOT_ENDED,
         )
 

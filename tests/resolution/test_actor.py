@@ -329,6 +329,18 @@ def test_observations_of_two_polls_in_one_tick_have_times_of_their_own() -> None
         assert times_ms[-1] < WALL_MS + 1_010  # still the time of this tick
 
 
+def test_a_hint_before_the_first_tick_waits_for_the_time() -> None:
+    market = FakeMarket(1, end_ms=WALL_MS + 86_400_000)
+    harness = Harness(FakePolymarket(), chain=False, settled=False)
+    harness.watch(harness.web.add(market))
+    harness.actor.on_receive(ResolutionHint(condition_id=market.condition_id))
+    drain(harness.actor)
+    assert harness.web.asked == []
+    harness.tick()
+    harness.tick(10.0)
+    assert harness.evidence(Source.GAMMA) == ["open"]
+
+
 def test_a_hint_alone_is_no_evidence() -> None:
     market = FakeMarket(1, end_ms=ENDED)
     harness = watching(market)
