@@ -108,7 +108,7 @@ class SendMarkets(Message, frozen=True, kw_only=True):
 
 
 class Poll(Message, frozen=True, kw_only=True):
-    """Catalog, resolution → themselves: do one more bounded step of the work that is due."""
+    """Catalog → itself: do one more bounded step of the work that is due."""
 
 
 class MailboxDrained(Message, frozen=True, kw_only=True):

@@ -260,12 +260,13 @@ class FakePolymarket:
         self._reject("lookup", ids)
         if "lookup" in self.canned:
             return self.canned["lookup"]
+        wanted = set(ids)
         return self._objects(
             market
             for market in self.markets.values()
             if market.listed
             and market.closed is closed
-            and (market.condition_id[:64] if market.v2 else market.condition_id) in ids
+            and (market.condition_id[:64] if market.v2 else market.condition_id) in wanted
         )
 
     def clob_market(self, condition_id: ConditionId) -> bytes | None:

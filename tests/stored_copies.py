@@ -309,8 +309,8 @@ def observed_again(store: StorePort, since_ms: int, now_ms: int) -> list[Any]:
                 "transition": step and transition(step),
             }
         )
-    ended = cases.end_round([markets[each] for each in sorted(markets)], now_ms)
-    return [*found, *map(transition, ended)]
+    ended = [cases.end_poll(each, now_ms) for each in sorted(markets)]
+    return [*found, *(transition(each) for each in ended if each is not None)]
 
 
 # ---------------------------------------------------------------------- catch-up

@@ -27,12 +27,13 @@ from actors.journal.journal import Journal
 from actors.journal.recorder import Recorder
 from actors.messages import Tick
 from actors.model.connection import ConnectionSpec, DescriptorLimit
-from actors.model.market import Shard
+from actors.model.market import Shard, Source
 from actors.model.trade import TokenId
 from actors.polymarket.client import BookTimes, Polymarket
 from actors.polymarket.http import Http
 from actors.polymarket.nodes import Chain
 from actors.resolution.actor import ResolutionActor, ResolutionSettings
+from actors.resolution.asking import ThreadAsker
 from actors.supervision.actor import ChildSpecs, VitalChild
 from actors.supervision.children import ConnectionPolicy, StartConnection
 from actors.supervision.pacing import ChildSpec
@@ -211,8 +212,8 @@ class ActorFactory:
         """Return the children that the supervisor has to start."""
         return ChildSpecs(
             vital=(
-                # One request to a source may take 20 s, and one call of the database is cut off by
-                # the query watchdog; each limit is well above its longest step.
+                # One request of the catalog may take 20 s, and one call of the database is cut off
+                # by the query watchdog; each limit is well above its longest step.
                 self._vital("writer", self._to.writer, 60.0, self._start_writer),
                 self._vital("resolution", self._to.resolution, 120.0, self._start_resolution),
                 self._vital("catalog", self._to.catalog, 120.0, self._start_catalog),
@@ -262,8 +263,10 @@ class ActorFactory:
         return ResolutionActor.start(
             incarnation,
             to=self._to,
-            sources=self._polymarket(),
-            chain=self._chain(),
+            asker=ThreadAsker(
+                {each: self._polymarket() for each in Source if each is not Source.CHAIN},
+                self._chain(),
+            ),
             settings=ResolutionSettings(
                 poll_s=self._config.resolution_seconds,
                 hold_s=self._config.resolution_hold_seconds,
@@ -271,8 +274,7 @@ class ActorFactory:
         )
 
     def _chain(self) -> Chain | None:
-        # Nodes for everybody must not be asked about every market.
-        if not self._config.rpc_urls or self._config.has_public_nodes:
+        if not self._config.rpc_urls:
             return None
         return Chain(
             self._config.rpc_urls,

@@ -162,9 +162,9 @@ class RateLimit:
         # (when, how many trackers), as far back as requests of one that has gone still count.
         self._trackers: deque[tuple[float, int]] = deque()
 
-    def ready(self, now: float) -> bool:
-        """Return whether one more request may be made."""
-        return now >= self._begins_at and self.recent(now) < self._part
+    def ready(self, now: float, *, share: float = 1.0) -> bool:
+        """Return whether one more request may be made, of this share of all that are allowed."""
+        return now >= self._begins_at and self.recent(now) < self._part * share
 
     def exhaust(self, now: float) -> None:
         """Allow nothing for ten seconds: an earlier incarnation may have made all requests."""
@@ -293,17 +293,13 @@ class SourceGates:
         """Return whether the source answers, as far as is known."""
         return self._backoffs[source].ready(now)
 
-    def any_able(self, now: float) -> bool:
-        """Return whether any source answers."""
-        return any(each.ready(now) for each in self._backoffs.values())
+    def affords(self, source: Source, now: float, *, share: float = 1.0) -> bool:
+        """Return whether this share of the rate limit of the source allows one more request."""
+        return self._limits[source].ready(now, share=share)
 
-    def affords(self, source: Source, now: float) -> bool:
-        """Return whether the rate limit of the source allows one more request."""
-        return self._limits[source].ready(now)
-
-    def open(self, source: Source, now: float) -> bool:
-        """Return whether the source answers and may be asked."""
-        return self.able(source, now) and self.affords(source, now)
+    def open(self, source: Source, now: float, *, share: float = 1.0) -> bool:
+        """Return whether the source answers and may be asked, within this share of its limit."""
+        return self.able(source, now) and self.affords(source, now, share=share)
 
     def asked(self, source: Source, now: float) -> None:
         """Count a request."""

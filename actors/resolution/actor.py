@@ -1,7 +1,8 @@
 """The resolution actor: finds the true outcome of every market, or leaves it open.
 
-Owns: the open cases, the schedule of polls, the findings that are not stored yet.
-Receives: Tick, Poll, ResolutionHint, UniverseChanged, EvidenceRestored,
+Owns: the open cases, the schedule of polls, the queues of the sources, the findings that are not
+stored yet, and the threads that ask the sources.
+Receives: Tick, SourceAnswered, ResolutionHint, UniverseChanged, EvidenceRestored,
 MarketsRestored, RechecksRestored, StoreOpened, TicketsStored. Sends:
 ResolutionObserved, MarketStateChanged, MarketResolved, ResolutionConflict, RequestMarkets
 and RequestRechecks to the writer, MarketsSettled to the catalog,
@@ -10,24 +11,23 @@ does not answer is an expected one. Restarted by the supervisor; the new
 incarnation asks the writer for the markets without a resolution and the evidence
 on them.
 
-Each Poll makes one request to one source. Then the actor sends itself Poll again,
-unless the rate limit of that source is reached: then it goes on at the next Tick.
-`resolution/quorum.py` alone decides. Markets that the catalog removes stay here:
-they were traded, so their outcome is wanted.
+The sources are asked side by side, each in its own thread (`asking.py`) and one request at a
+time; each answer is a message, and brings the next request to its source, unless its rate limit
+is reached or it failed: then it goes on at a later Tick. `resolution/quorum.py` alone decides.
+Markets that the catalog removes stay here: they were traded, so their outcome is wanted.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import msgspec
 
-from actors.actor import Addresses, BaseActor, Incarnation
+from actors.actor import Address, Addresses, BaseActor, Incarnation
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.messages import (
     EvidenceRestored,
     MarketsRestored,
     MarketsSettled,
-    Poll,
     RechecksRestored,
     RequestMarkets,
     RequestRechecks,
@@ -40,28 +40,34 @@ from actors.messages import (
 )
 from actors.model.assumptions import Assumption, ViolationCounter
 from actors.model.conversion import chunks
-from actors.model.market import Market, Source
+from actors.model.market import Market, Observation, Source, Transition
 from actors.model.trade import ConditionId
 from actors.polymarket import gamma
-from actors.polymarket.pagination import Pagination
-from actors.polymarket.sources import Chain, SourceGates, Sources
+from actors.polymarket.sources import Page, SourceGates
+from actors.resolution.asking import Asker, SourceAnswered
 from actors.resolution.cases import CaseBook
 from actors.resolution.outbox import FindingsOutbox
 from actors.resolution.polling import (
-    ROUND_MARKETS,
-    PollRound,
+    MOST_MARKETS,
+    Answer,
+    PageRequest,
     RecentlyClosed,
     Request,
     closing_times,
     read_answer,
-    send,
+    read_page,
 )
-from actors.resolution.schedule import RecheckHorizon
+from actors.resolution.queues import EndedPoll, PollQueues, Urgency
+from actors.resolution.rechecks import RecheckHorizon
 
 log = logging.getLogger(__name__)
 
 PENDING_REASONS = 20
 SETTLED_CHUNK = 1_000
+OVERDUE_S = 300.0
+"""A call that takes so long hangs where no deadline reaches: in the resolver."""
+SHARES = {Urgency.NEW: 1.0, Urgency.AGAIN: 0.75, Urgency.RECHECK: 0.75, Urgency.IDLE: 0.05}
+"""Of its rate limit, how much a source may have used up when it is asked about such markets."""
 
 
 class ResolutionSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,14 +82,26 @@ class ResolutionSettings(msgspec.Struct, frozen=True, kw_only=True):
     hold_s: float
 
 
+class _Asked(msgspec.Struct, frozen=True):
+    """A request under way.
+
+    Attributes:
+        at: Monotonic seconds.
+        wall_ms: By which its observations are dated: the answer is not made before.
+    """
+
+    request: Request | PageRequest
+    at: float
+    wall_ms: int
+
+
 class ResolutionActor(BaseActor):
     """One incarnation of the search for outcomes.
 
     Args:
         incarnation: This incarnation.
         to: The other actors; it sends to the supervisor, the writer and the catalog.
-        sources: Gamma, CLOB and Data API; closed when the actor stops.
-        chain: The CTF contract, or None when it is not asked; closed likewise.
+        asker: Asks the sources; closed when the actor stops.
         settings: Poll interval and hold.
     """
 
@@ -92,29 +110,35 @@ class ResolutionActor(BaseActor):
         incarnation: Incarnation,
         *,
         to: Addresses,
-        sources: Sources,
-        chain: Chain | None,
+        asker: Asker,
         settings: ResolutionSettings,
     ) -> None:
         super().__init__(incarnation, to.supervisor)
         self._writer = to.writer
         self._catalog = to.catalog
-        self._sources = sources
-        self._chain = chain
-        self._gates = SourceGates(each for each in Source if chain or each is not Source.CHAIN)
-        self._cases = CaseBook(poll_s=settings.poll_s, hold_s=settings.hold_s)
+        self._asker = asker
+        self._me = Address()  # of this incarnation alone: an answer to an earlier one is lost
+        self._me.move_to(self.actor_ref)
+        public_nodes = asker.chain is not None and asker.chain.is_public
+        self._gates = SourceGates(
+            (each for each in Source if each in asker.sources), public_nodes=public_nodes
+        )
+        self._cases = CaseBook(
+            poll_s=settings.poll_s, hold_s=settings.hold_s, public_nodes=public_nodes
+        )
+        self._queues = PollQueues(asker.sources, self._cases.schedule)
         self._recently_closed = RecentlyClosed(settings.poll_s)
         self._outbox = FindingsOutbox(to.writer, incarnation=incarnation.number)
         self._horizon = RecheckHorizon()
-        self._round: PollRound | None = None
         self._early: list[EvidenceRestored | RechecksRestored] = []
+        self._asked: dict[Source, _Asked] = {}
+        self._dated: dict[tuple[Source, ConditionId], int] = {}  # observed since the last tick
         self._now, self._wall_ms = 0.0, 0
-        self._rounds_ended = 0  # since the last tick
-        self._ticked = self._polling = False
+        self._ticked = self._page_was_last = False
         self._violations = ViolationCounter()
         self.handlers = {
             Tick: self._tick,
-            Poll: self._poll,
+            SourceAnswered: self._source_answered,
             UniverseChanged: self._universe_changed,
             EvidenceRestored: self._restored,
             MarketsRestored: self._markets_restored,
@@ -125,10 +149,8 @@ class ResolutionActor(BaseActor):
         }
 
     def on_stop(self) -> None:
-        """Close the HTTP sessions, which belong to this actor alone."""
-        self._sources.close()
-        if self._chain is not None:
-            self._chain.close()
+        """End the threads that ask, and close their HTTP sessions."""
+        self._asker.close()
 
     # ------------------------------------------------------------------ time
 
@@ -137,16 +159,18 @@ class ResolutionActor(BaseActor):
         self._now, self._wall_ms = tick.now, tick.wall_ns // 1_000_000
         self._outbox.tick(tick.now)
         self._gates.share(tick.trackers, tick.now)
-        self._rounds_ended = 0
+        if self._asker.chain is not None:
+            self._asker.chain.share(tick.trackers)
+        self._dated.clear()
         if not self._ticked:
             self._first_tick()
         window = self._horizon.tick(self._wall_ms)
         if window is not None:
             self._writer.tell(RequestRechecks(window=window))
         self._recently_closed.tick(tick.now, self._wall_ms)
+        self._end_polls(self._queues.overdue(tick.now))
+        self._abandon_overdue()
         self._go_on()
-        self._violations.add(Assumption.CLOCK, self._sources.take_clock_errors())
-        self._violations.add(Assumption.FRESH_ANSWERS, self._sources.take_old_answers())
         self.supervisor.tell(
             ResolutionReport(
                 child=self.child,
@@ -176,137 +200,190 @@ class ResolutionActor(BaseActor):
         for message in early:
             self._restored(message)
 
-    # ------------------------------------------------------------------ poll
-
-    def _poll(self, _: Poll) -> None:
-        """Make one request to one source, then go on. Blocks for 20 s at most."""
-        self._polling = False
-        # The listing first: it takes one request and names the markets that the next round polls.
-        if self._readable_listing() is not None:
-            if self._guarded(Source.GAMMA, self._read_closings) is not None:
-                self._recently_closed.failed()
-        elif self._may_advance():
-            if self._round is not None:
-                self._advance(self._round)
-            else:
-                self._begin_round()
-        self._go_on()
+    # ------------------------------------------------------------------- ask
 
     def _go_on(self) -> None:
-        """Send Poll to this actor when there is a request to make and a source to answer it."""
-        # One Poll at a time: otherwise each message that makes a market due would
-        # start another chain of them.
-        if not self._polling and (self._readable_listing() is not None or self._may_advance()):
-            self._polling = True
-            self.actor_ref.tell(Poll())
+        """Begin the polls that are due, and ask each source that may be asked.
 
-    def _is_able(self, source: Source) -> bool:
-        # A round does not wait for the rate limit of the chain: it leaves the chain out.
-        chain = source is Source.CHAIN
-        return (self._gates.open if chain else self._gates.able)(source, self._now)
-
-    def _readable_listing(self) -> Pagination | None:
-        """Return the pass through the closings if a page of it may be read now."""
-        return self._recently_closed.listing if self._gates.open(Source.GAMMA, self._now) else None
-
-    def _may_advance(self) -> bool:
-        """Return whether the round under way goes on now, or another one begins."""
-        if self._round is None:
-            return self._may_begin_round()
-        source = self._round.next_source
-        return source is None or not self._is_able(source) or self._gates.affords(source, self._now)
-
-    def _may_begin_round(self) -> bool:
-        """Return whether a market is due and polling it makes sense.
-
-        It does not while no source answers, nor while too much waits for the
-        database: the sources will report the same later.
+        Nothing is asked while too much waits for the database: the sources will report the same
+        later.
         """
-        return (
-            not self._outbox.is_full
-            and self._cases.schedule.has_due(self._wall_ms)
-            and self._gates.any_able(self._now)
-        )
+        if not self._ticked or self._outbox.is_full:
+            return
+        self._begin_polls()
+        for source in self._asker.sources:
+            self._ask(source)
 
-    def _guarded(
-        self, source: Source, work: Callable[[], None]
-    ) -> SourceUnavailable | PayloadRejected | None:
-        """Do work that makes a request to a source; return its failure, or None."""
+    def _begin_polls(self) -> None:
+        """Put the markets that are due into the queues."""
+        self._cases.horizon_ms = self._horizon.until_ms
+        due = self._cases.take_due(self._wall_ms)
+        able = self._able() if due else ()
+        for market in due:
+            # The one before is over at the latest now.
+            for ended in self._queues.begin(market, self._now, able):
+                self._add(self._cases.judge(ended.condition_id, self._wall_ms))
+
+    def _able(self) -> frozenset[Source]:
+        """Return the sources that answer, as far as is known."""
+        return frozenset(each for each in self._asker.sources if self._gates.able(each, self._now))
+
+    def _ask(self, source: Source) -> None:
+        """Make the next request to a source, if it may be asked now."""
+        if source in self._asked:
+            return
+        request = self._next_request(source)
+        if request is None:
+            return
         # Counted before it is sent: the server counts it, whether its answer arrives or not.
         self._gates.asked(source, self._now)
-        try:
-            work()
-        except (SourceUnavailable, PayloadRejected) as failure:
-            wait_s = self._gates.failed(source, self._now, failure)
-            log.warning(
-                "source_failed",
-                extra={"source": source.value, "reason": str(failure), "retry_s": wait_s},
-            )
-            return failure
-        self._gates.answered(source)
-        return None
+        if source is Source.GAMMA:
+            self._page_was_last = isinstance(request, PageRequest)
+        self._asked[source] = _Asked(request, self._now, self._date(request))
+        self._asker.ask(request, self._me)
 
-    def _read_closings(self) -> None:
-        """Read a page of the closings: its markets are due now."""
-        listing = self._recently_closed.listing
-        if listing is None:
-            return
-        page = self._sources.markets_page(listing.params, listing.cursor, route=listing.route)
-        listing.advance(page.next_cursor, count=len(page.markets))
-        self._violations.add(Assumption.KEYSET, len(listing.findings()))
-        rows = ((gamma.condition_of(raw), gamma.resolved_at_ms(raw)) for raw in page.markets)
-        for condition_id in self._recently_closed.add_page(rows, self._wall_ms):
-            self._cases.poll_unresolved(condition_id, self._wall_ms)
+    def _next_request(self, source: Source) -> Request | PageRequest | None:
+        """Return what to ask a source next, as far as its rate limit allows it."""
+        urgency = self._queues.urgency(source)
+        page = self._recently_closed.request if source is Source.GAMMA else None
+        # A page and a look-up in turn: a long listing must not keep Gamma from the markets.
+        if self._page_was_last and urgency is not None:
+            page = None
+        if page is not None:
+            urgency = Urgency.NEW
+        if urgency is None or not self._gates.open(source, self._now, share=SHARES[urgency]):
+            return None
+        chain = self._asker.chain if source is Source.CHAIN else None
+        most = MOST_MARKETS[source] if chain is None else chain.at_once
+        return page or self._queues.next(source, most)
 
-    def _begin_round(self) -> None:
-        """Begin a round with markets that are due."""
-        schedule = self._cases.schedule
-        ids = schedule.take(self._wall_ms, ROUND_MARKETS)
-        markets = [market for each in ids if (market := schedule.market(each)) is not None]
-        ended = [each for each in ids if schedule.ended(each, self._wall_ms)]
-        self._round = PollRound(
-            markets,
-            ended=ended,
-            with_chain=self._chain is not None,
-            without_clob=self._cases.past_first_recheck(ids, self._wall_ms),
+    def _date(self, request: Request | PageRequest) -> int:
+        """Return the time of the observations that this request brings.
+
+        Market, source and time are the key of a stored observation. A source may be asked about
+        a market twice between two ticks, and with equal times the second would be lost.
+        """
+        if isinstance(request, PageRequest):  # it may have any market
+            before = [at for (source, _), at in self._dated.items() if source is request.source]
+            return max([self._wall_ms, *(at + 1 for at in before)])
+        keys = [(request.source, each) for each in request.ids]
+        before = [self._dated[each] for each in keys if each in self._dated]
+        return max([self._wall_ms, *(at + 1 for at in before)])
+
+    def _abandon_overdue(self) -> None:
+        """Count a call without end as a failure, so that its source is asked again."""
+        for source, asked in tuple(self._asked.items()):
+            if self._now >= asked.at + OVERDUE_S:
+                self._asker.abandon(source)
+                del self._asked[source]
+                self._failed(asked.request, SourceUnavailable(f"no answer in {OVERDUE_S:g} s"))
+
+    # ---------------------------------------------------------------- answers
+
+    def _source_answered(self, message: SourceAnswered) -> None:
+        """Take in an answer or a failure, and ask on."""
+        request = message.request
+        asked = self._asked.get(request.source)
+        if asked is None or asked.request is not request:
+            return  # it was abandoned
+        del self._asked[request.source]
+        self._violations.add(Assumption.CLOCK, message.clock_errors)
+        self._violations.add(Assumption.FRESH_ANSWERS, message.old_answers)
+        failure = message.failure
+        if isinstance(failure, SourceUnavailable | PayloadRejected):
+            self._failed(request, failure)
+        elif failure is not None:
+            raise failure
+        else:
+            self._gates.answered(request.source)
+            if isinstance(request, Request):
+                self._take_answer(request, message.answer, asked.wall_ms, message.age_ms)
+            elif message.page is not None:
+                self._take_page(message.page, asked.wall_ms, message.age_ms)
+        self._go_on()
+
+    def _failed(
+        self, request: Request | PageRequest, failure: SourceUnavailable | PayloadRejected
+    ) -> None:
+        """Leave the source alone for a while, or ask it about the half of what it rejected."""
+        wait_s = self._gates.failed(request.source, self._now, failure)
+        log.warning(
+            "source_failed",
+            extra={"source": request.source.value, "reason": str(failure), "retry_s": wait_s},
         )
+        if isinstance(request, Request):
+            self._end_polls(self._queues.failed(request, failure))
+        else:
+            self._recently_closed.failed()
+        if not self._gates.able(request.source, self._now):
+            self._end_polls(self._queues.away(request.source))
 
-    def _advance(self, poll_round: PollRound) -> None:
-        """Make the next request of this round; at its end set when each market is due again."""
-        request = poll_round.next(self._is_able)
-        if request is not None:
-            failure = self._guarded(request.source, lambda: self._request(request, poll_round))
-            if failure is not None:
-                poll_round.failed(request, failure)
-            return
-        self._round = None
-        self._rounds_ended += 1
-        self._cases.horizon_ms = self._horizon.until_ms
-        markets = poll_round.markets.values()
-        for transition in self._cases.end_round(markets, self._wall_ms, missed=poll_round.missed):
-            self._outbox.add_transition(transition)
-
-    def _request(self, request: Request, poll_round: PollRound) -> None:
-        """Send a request and take in the answer."""
-        answer = send(request, self._sources, self._chain)
-        # A hint can bring a second round in one tick. Market, source and time are the key of a
-        # stored observation, so with equal times the second would be lost.
-        at_ms = self._wall_ms + self._rounds_ended
-        age_ms = 0 if request.source is Source.CHAIN else int(self._sources.age_s * 1000)
-        observations = read_answer(request, answer, poll_round.markets, at_ms, age_ms=age_ms)
-        poll_round.answered(request, observations)
+    def _take_answer(self, request: Request, answer: Answer, at_ms: int, age_ms: int) -> None:
+        """Take in what a source answered about markets."""
+        observations = read_answer(
+            request, answer, self._markets(request.ids), at_ms, age_ms=age_ms
+        )
         # Before the observations: one of them may decide a market, and is then dated by this time.
         for condition_id, closed_ms in closing_times(request, answer):
             self._cases.closed(condition_id, closed_ms, self._wall_ms)
         for observation in observations:
-            market = poll_round.markets[observation.condition_id]
-            self._outbox.add(self._cases.observe(observation, market, self._wall_ms))
+            self._dated[request.source, observation.condition_id] = at_ms
+            self._observe(observation)
+        observed = (each.condition_id for each in observations)
+        self._end_polls(self._queues.answered(request, observed))
+
+    def _take_page(self, page: Page, at_ms: int, age_ms: int) -> None:
+        """Take in a page of the closings, which is evidence on its markets; news make them due."""
+        listing = self._recently_closed.listing
+        if listing is None:
+            return
+        listing.advance(page.next_cursor, count=len(page.markets))
+        self._violations.add(Assumption.KEYSET, len(listing.findings()))
+        rows = [(gamma.condition_of(raw), gamma.resolved_at_ms(raw)) for raw in page.markets]
+        recent = self._recently_closed.add_page(rows, self._wall_ms)
+        markets = self._markets(recent)
+        for condition_id, closed_ms in rows:
+            if condition_id in markets:
+                self._cases.closed(condition_id, closed_ms, self._wall_ms)
+        for observation in read_page(page, markets, at_ms, age_ms=age_ms):
+            self._dated[Source.GAMMA, observation.condition_id] = at_ms
+            market = markets[observation.condition_id]
+            self._outbox.add(self._cases.observe_listed(observation, market, self._wall_ms))
+
+    def _markets(self, ids: Iterable[ConditionId]) -> dict[ConditionId, Market]:
+        """Return those of these markets that still wait; others were settled meanwhile."""
+        found = ((each, self._cases.schedule.market(each)) for each in ids)
+        return {each: market for each, market in found if market is not None}
+
+    def _observe(self, observation: Observation) -> None:
+        """Take in an observation; ask the CLOB, too, about what another source calls final."""
+        condition_id = observation.condition_id
+        market = self._cases.schedule.market(condition_id)
+        if market is None:
+            return
+        self._outbox.add(self._cases.observe(observation, market, self._wall_ms))
+        final = observation.payouts is not None and observation.source is not Source.CLOB
+        if final and self._cases.may_ask_clob(condition_id, self._wall_ms):
+            self._queues.ask_clob(condition_id, self._able())
+
+    def _end_polls(self, ended: Iterable[EndedPoll]) -> None:
+        """Judge the states of these markets, and forget those of which nothing more is asked."""
+        self._cases.horizon_ms = self._horizon.until_ms
+        for poll in ended:
+            condition_id = poll.condition_id
+            self._add(self._cases.end_poll(condition_id, self._wall_ms, missed=poll.missed))
+            if condition_id not in self._cases.schedule:
+                self._queues.remove(condition_id)
+
+    def _add(self, transition: Transition | None) -> None:
+        if transition is not None:
+            self._outbox.add_transition(transition)
 
     # ---------------------------------------------- messages of other actors
 
     def _universe_changed(self, change: UniverseChanged) -> None:
         """Wait for the outcome of what is watched. What is removed stays here."""
-        self._add(change.added)
+        self._watch(change.added)
 
     def _restored(self, message: EvidenceRestored | RechecksRestored) -> None:
         """Take over stored evidence, or resolutions to recheck."""
@@ -322,16 +399,16 @@ class ResolutionActor(BaseActor):
 
     def _markets_restored(self, message: MarketsRestored) -> None:
         """Wait for the outcome of stored markets that have none."""
-        self._add(message.markets)
+        self._watch(message.markets)
 
-    def _add(self, markets: Iterable[Market]) -> None:
+    def _watch(self, markets: Iterable[Market]) -> None:
         # A catalog that watches a settled market was started after it had settled.
         self._settle(self._cases.add(markets, self._wall_ms))
         self._go_on()
 
     def _resolution_hint(self, hint: ResolutionHint) -> None:
         """Poll this market now: the feed reports that it resolved."""
-        self._cases.poll_now(hint.condition_id, self._wall_ms)
+        self._cases.hinted(hint.condition_id, self._wall_ms)
         self._go_on()
 
     def _store_opened(self, _: StoreOpened) -> None:

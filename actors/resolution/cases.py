@@ -1,17 +1,14 @@
 """The open cases: evidence, state and schedule of every market that waits for its outcome.
 
-A market passes through the states open → ended → proposed ⇄ disputed → agreed-holding → recorded,
-with conflict beside all of them. States may be left out, and a source that withdraws what it
-reported leads back; the table is in docs/explanation/resolutions.md.
-
 `CaseBook.observe` leads from one observation to its findings: what is to be stored
-and reported. `CaseBook.end_round` sets when each market is polled again. Nothing
-here asks a source or writes: the resolution actor does.
+and reported. `CaseBook.take_due` says which markets are to be polled, and `CaseBook.end_poll`
+judges the state of one when its sources have answered. Nothing here asks a source or writes: the
+resolution actor does.
 
 All times are wall clock milliseconds since 1970, passed in.
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 
 import msgspec
 
@@ -25,26 +22,28 @@ from actors.model.market import (
     Observation,
     Recheck,
     Resolution,
+    Source,
     StoredEvidence,
     Transition,
 )
 from actors.model.trade import ConditionId
+from actors.polymarket.chain import is_on_chain
+from actors.resolution import public_nodes
 from actors.resolution.conflicts import (
     OpenConflicts,
     mapping_contradiction,
     outcome_contradictions,
 )
-from actors.resolution.evidence import Evidence
 from actors.resolution.evidence_book import EvidenceBook, Novelty
+from actors.resolution.queues import DueMarket, Urgency
 from actors.resolution.quorum import (
-    CONFIRMING,
-    HOLDING,
     Conflict,
-    Decision,
     NotYet,
     recorded_text,
 )
-from actors.resolution.schedule import RecordedResolutions, Schedule, due_ms
+from actors.resolution.rechecks import RecordedResolutions, due_ms
+from actors.resolution.schedule import LONGEST_MS, Schedule
+from actors.resolution.states import MarketStates, state_of
 
 OUTCOME, MAPPING = ContradictionKind.OUTCOME, ContradictionKind.MAPPING
 AGREE_AGAIN = "the sources contradict each other no more"
@@ -52,71 +51,6 @@ NAMED_ALIKE = "two sources name the tokens alike"
 CONTRADICTED = "sources contradict each other"
 TO_BE_STORED = "resolution to be stored"
 RECORDED = "recorded"
-CLOSED_REASONS = frozenset({"closed without status", "prices not final", "no winner flag"})
-PROPOSED_REASONS = frozenset({"proposed", "reproposed"})
-DISPUTED_REASONS = frozenset({"disputed", "challenged", "arbitration"})
-
-
-def state_of(decision: Decision, evidence: Evidence | None, *, ended: bool) -> MarketState:
-    """Return the state of a market.
-
-    Args:
-        decision: The present one.
-        evidence: That it rests on; None when no source was asked.
-        ended: The planned end of trading is over.
-    """
-    if isinstance(decision, Conflict):
-        return MarketState.CONFLICT
-    if not isinstance(decision, NotYet):
-        return MarketState.RECORDED
-    if decision.reason in (HOLDING, CONFIRMING):
-        return MarketState.HOLDING
-    statements = evidence.statements if evidence else ()
-    reasons = {each.reason for each in statements}
-    # The most doubtful report counts, from whichever source it comes.
-    if reasons & DISPUTED_REASONS:
-        return MarketState.DISPUTED
-    if reasons & PROPOSED_REASONS:
-        return MarketState.PROPOSED
-    final = any(each.payouts is not None for each in statements)
-    closed = final or bool(reasons & CLOSED_REASONS)
-    return MarketState.ENDED if ended or closed else MarketState.OPEN
-
-
-class MarketStates:
-    """The last state of each market. Open ones take no memory."""
-
-    def __init__(self) -> None:
-        self._last: dict[ConditionId, tuple[MarketState, int]] = {}
-
-    def of(self, condition_id: ConditionId) -> MarketState:
-        """Return the last state of a market."""
-        return self._last.get(condition_id, (MarketState.OPEN, 0))[0]
-
-    def restore(self, condition_id: ConditionId, state: MarketState, at_ms: int) -> None:
-        """Take over a stored state, unless this process has set one already."""
-        self._last.setdefault(condition_id, (state, at_ms))
-
-    def move(
-        self, condition_id: ConditionId, state: MarketState, reason: str, now_ms: int
-    ) -> Transition | None:
-        """Set the state of a market; return the transition, or None when it had that state."""
-        before, last_ms = self._last.get(condition_id, (MarketState.OPEN, 0))
-        if state is before:
-            return None
-        at_ms = max(now_ms, last_ms + 1)  # two transitions may fall into one millisecond
-        self._last[condition_id] = (state, at_ms)
-        return Transition(
-            condition_id=condition_id,
-            at_ms=at_ms,
-            before=before,
-            after=state,
-            reason=reason,
-        )
-
-    def remove(self, condition_id: ConditionId) -> None:
-        """Forget a market."""
-        self._last.pop(condition_id, None)
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,16 +80,20 @@ class CaseBook:
         schedule: When each of them is polled.
         horizon_ms: Until when it is known which rechecks fall due.
         conflicts: The contradictions about them that are open.
+
+    Args:
+        poll_s, hold_s: See `ResolutionSettings`.
+        public_nodes: Whether the nodes of the chain are public ones, which are asked seldom.
     """
 
-    def __init__(self, *, poll_s: float, hold_s: float) -> None:
+    def __init__(self, *, poll_s: float, hold_s: float, public_nodes: bool = False) -> None:
+        self._public_nodes = public_nodes
         self.schedule = Schedule(poll_s)
         self.horizon_ms = 0
         self.conflicts = OpenConflicts()
         self._evidence = EvidenceBook(hold_s)
         self._states = MarketStates()
         self._recorded = RecordedResolutions()
-        self._poll_at: dict[ConditionId, int] = {}
 
     # --------------------------------------------------------------- markets
 
@@ -169,13 +107,13 @@ class CaseBook:
                 self.schedule.add(market, now_ms)
         return tuple(settled)
 
-    def poll_now(self, condition_id: ConditionId, now_ms: int) -> None:
-        """Make this market due now, because the feed reports that it resolved."""
-        self.schedule.make_due(condition_id, now_ms)
+    def hinted(self, condition_id: ConditionId, now_ms: int) -> None:
+        """Make this market due now, because the feed reports that it resolved.
 
-    def poll_unresolved(self, condition_id: ConditionId, now_ms: int) -> None:
-        """Make this market due now, unless it has a resolution."""
-        if condition_id not in self._recorded:
+        The feed reports that of every market, so a market with a resolution is due once for the
+        hints of all connections.
+        """
+        if condition_id not in self._recorded or self._recorded.take_hint(condition_id, now_ms):
             self.schedule.make_due(condition_id, now_ms)
 
     def pending(self, limit: int) -> tuple[tuple[str, int], ...]:
@@ -183,13 +121,90 @@ class CaseBook:
         counts = self.schedule.pending(limit + 1)
         return tuple(count for count in counts if count[0] != RECORDED)[:limit]
 
-    def past_first_recheck(
-        self, condition_ids: Iterable[ConditionId], now_ms: int
-    ) -> frozenset[ConditionId]:
-        """Return those whose resolution has been checked again before."""
-        return frozenset(
-            each for each in condition_ids if self._recorded.is_past_first_recheck(each, now_ms)
+    # ----------------------------------------------------------------- polls
+
+    def take_due(self, now_ms: int) -> tuple[DueMarket, ...]:
+        """Return the markets that are to be polled now."""
+        taken = self.schedule.take(now_ms)
+        return tuple(self._due(each, now_ms, urgent=urgent) for each, urgent in taken)
+
+    def _due(self, condition_id: ConditionId, now_ms: int, *, urgent: bool) -> DueMarket:
+        urgency = Urgency.NEW if urgent else Urgency.AGAIN
+        if condition_id in self._recorded:
+            urgency = Urgency.RECHECK
+            next_ms = self._recorded.next_recheck_ms(condition_id, now_ms, self.horizon_ms)
+            # Without another one it stays until the poll ends, see `_set_next_recheck`.
+            self.schedule.set_due(condition_id, next_ms or now_ms + LONGEST_MS)
+        return DueMarket(
+            condition_id=condition_id,
+            urgency=urgency,
+            on_chain=self._is_for_chain(condition_id, now_ms),
+            clob=self._clob_urgency(condition_id, urgency, now_ms),
         )
+
+    def _is_for_chain(self, condition_id: ConditionId, now_ms: int) -> bool:
+        """Return whether the chain is asked about this market."""
+        market = self.schedule.market(condition_id)
+        if market is None or not is_on_chain(market):
+            return False
+        if not self._public_nodes:
+            return True
+        resolution = self._recorded.resolution(condition_id)
+        if resolution is None:
+            return public_nodes.may_decide(self._evidence.of(condition_id), now_ms=now_ms)
+        first = not self._recorded.is_past_first_recheck(condition_id, now_ms)
+        return public_nodes.may_confirm(resolution, first_recheck=first)
+
+    def _clob_urgency(
+        self, condition_id: ConditionId, urgency: Urgency, now_ms: int
+    ) -> Urgency | None:
+        if not self.may_ask_clob(condition_id, now_ms):
+            return None
+        evidence = self._evidence.of(condition_id)
+        final = evidence is not None and any(
+            each.payouts is not None and each.source is not Source.CLOB
+            for each in evidence.statements
+        )
+        if final or condition_id in self._recorded:
+            return urgency
+        return Urgency.IDLE if self.schedule.ended(condition_id, now_ms) else None
+
+    def may_ask_clob(self, condition_id: ConditionId, now_ms: int) -> bool:
+        """Return whether the CLOB is asked about this market: of a resolution at first only."""
+        return not self._recorded.is_past_first_recheck(condition_id, now_ms)
+
+    def judge(self, condition_id: ConditionId, now_ms: int) -> Transition | None:
+        """Return the change of the state of a market, if its evidence changes it."""
+        market = self.schedule.market(condition_id)
+        if market is None or condition_id in self._recorded:
+            return None  # what a resolution changes, `observe` returns at once
+        decision = self._evidence.decision(market, now_ms)
+        state = state_of(
+            decision,
+            self._evidence.of(condition_id),
+            ended=self.schedule.ended(condition_id, now_ms),
+        )
+        if state is MarketState.RECORDED:
+            return None  # the next observation records the resolution, with its transition
+        reason = decision.reason if isinstance(decision, NotYet | Conflict) else ""
+        return self._states.move(condition_id, state, reason, now_ms)
+
+    def end_poll(
+        self, condition_id: ConditionId, now_ms: int, *, missed: bool = False
+    ) -> Transition | None:
+        """Return what `judge` does; when a resolution was checked, set when it is again.
+
+        Args:
+            condition_id: Of the market.
+            now_ms: Wall clock.
+            missed: No source reported anything, and one rejected the question: it is due soon.
+        """
+        if condition_id in self._recorded:
+            self._set_next_recheck(condition_id, now_ms)
+            return None
+        if missed:
+            self.schedule.expect_soon(condition_id, now_ms)
+        return self.judge(condition_id, now_ms)
 
     # --------------------------------------------------------------- restart
 
@@ -242,12 +257,13 @@ class CaseBook:
         new = None if novelty is Novelty.NONE else observation
         # What a source repeats is no news, final or not: a market may be stuck for years.
         final = observation.payouts is not None
-        if novelty is Novelty.CHANGED or (novelty is Novelty.FIRST and final):
-            self.schedule.note_change(condition_id, now_ms)
         if condition_id in self._recorded:
             return self._check(observation, now_ms, changed=novelty is Novelty.CHANGED)
+        if novelty is Novelty.CHANGED or (novelty is Novelty.FIRST and final):
+            self.schedule.note_change(condition_id, now_ms)
         decision = self._evidence.decision(market, now_ms)
-        self._poll_at.pop(condition_id, None)
+        poll_at_ms = decision.poll_at_ms if isinstance(decision, NotYet) else None
+        self.schedule.expect(condition_id, poll_at_ms, now_ms)
         opened, cleared = self._mapping(observation, now_ms)
         if isinstance(decision, Conflict):
             self.schedule.wait_for(condition_id, CONTRADICTED)
@@ -257,11 +273,11 @@ class CaseBook:
         if self._evidence.stands_undisputed(condition_id, now_ms):
             cleared += self.conflicts.clear(condition_id, OUTCOME, now_ms, AGREE_AGAIN)
         if isinstance(decision, NotYet):
-            self._wait(condition_id, decision)
+            self.schedule.wait_for(condition_id, decision.reason)
             return Findings(observation=new, contradictions=opened, clearances=cleared)
         resolution = self._evidence.resolution(decision, market)
         # Before the database has it: the next observation must not decide the market once more.
-        self._recorded.record(resolution, now_ms)
+        self.schedule.set_due(condition_id, self._recorded.record(resolution, now_ms))
         self.schedule.wait_for(condition_id, TO_BE_STORED)
         agreed = f"{' and '.join(resolution.sources)} agree"
         transition = self._states.move(condition_id, MarketState.RECORDED, agreed, now_ms)
@@ -287,6 +303,17 @@ class CaseBook:
         if evidence.namings.proven or not evidence.namings.is_contested:
             return opened, self.conflicts.clear(condition_id, MAPPING, now_ms, NAMED_ALIKE)
         return opened, ()
+
+    def observe_listed(self, observation: Observation, market: Market, now_ms: int) -> Findings:
+        """Take in what a listing shows of a market; make it due when that is news.
+
+        One with a resolution is due when the listing contradicts it.
+        """
+        findings = self.observe(observation, market, now_ms)
+        recorded = market.condition_id in self._recorded
+        if findings.contradictions if recorded else findings.observation is not None:
+            self.schedule.make_due(market.condition_id, now_ms)
+        return findings
 
     def _check(self, observation: Observation, now_ms: int, *, changed: bool) -> Findings:
         """Compare an observation with the recorded resolution.
@@ -318,64 +345,18 @@ class CaseBook:
             transition=transition,
         )
 
-    def _wait(self, condition_id: ConditionId, decision: NotYet) -> None:
-        self.schedule.wait_for(condition_id, decision.reason)
-        if decision.poll_at_ms is not None:
-            self._poll_at[condition_id] = decision.poll_at_ms
-
     def stored(self, condition_id: ConditionId) -> None:
         """Record that the database has the resolution of this market."""
         self._recorded.mark_stored(condition_id)
         self.schedule.wait_for(condition_id, RECORDED)
-
-    # ------------------------------------------------------- end of a round
-
-    def end_round(
-        self,
-        markets: Iterable[Market],
-        now_ms: int,
-        *,
-        missed: Container[ConditionId] = (),
-    ) -> tuple[Transition, ...]:
-        """Set when each of the polled markets is due again; return the changes of state.
-
-        Args:
-            markets: Those of the round.
-            now_ms: Wall clock.
-            missed: Those about which no source answered: they are due again soon.
-        """
-        transitions = []
-        for market in markets:
-            condition_id = market.condition_id
-            if condition_id in self._recorded:
-                self._set_next_recheck(condition_id, now_ms)
-                continue
-            poll_at_ms = self._poll_at.pop(condition_id, None)
-            # A time that is over means: after the shortest interval, see `Schedule.put_back`.
-            if condition_id in missed:
-                poll_at_ms = now_ms
-            self.schedule.put_back(condition_id, now_ms, poll_at_ms=poll_at_ms)
-            transitions.append(self._transition(market, now_ms))
-        return tuple(each for each in transitions if each is not None)
-
-    def _transition(self, market: Market, now_ms: int) -> Transition | None:
-        decision = self._evidence.decision(market, now_ms)
-        state = state_of(
-            decision,
-            self._evidence.of(market.condition_id),
-            ended=self.schedule.ended(market.condition_id, now_ms),
-        )
-        if state is MarketState.RECORDED:
-            return None  # the next observation records the resolution, with its transition
-        reason = decision.reason if isinstance(decision, NotYet | Conflict) else ""
-        return self._states.move(market.condition_id, state, reason, now_ms)
 
     def _set_next_recheck(self, condition_id: ConditionId, now_ms: int) -> None:
         """Set when a resolution is checked again; after the last time forget its market."""
         next_ms = self._recorded.next_recheck_ms(condition_id, now_ms, self.horizon_ms)
         if self._recorded.is_contradicted(condition_id):
             # Until its sources agree again, or it is plain that they do not.
-            self.schedule.put_back(condition_id, now_ms, poll_at_ms=next_ms)
+            self.schedule.put_off(condition_id, now_ms)
+            self.schedule.expect(condition_id, next_ms, now_ms)
         elif next_ms is not None:
             self.schedule.set_due(condition_id, next_ms)
         elif self._recorded.is_stored(condition_id):
@@ -385,4 +366,4 @@ class CaseBook:
             self._states.remove(condition_id)
         else:
             # Not stored yet, so the database could not bring it back for its next recheck.
-            self.schedule.put_back(condition_id, now_ms)
+            self.schedule.put_off(condition_id, now_ms)

@@ -1,34 +1,34 @@
-"""What to ask the sources: rounds of requests about due markets, and the closings.
+"""What to ask the sources, and what their answers mean: look-ups of markets, and the closings.
 
-`PollRound` gives the requests about some due markets, one at a time, and takes in
-what they brought. `RecentlyClosed` names further markets to poll, from Gamma's
-listing of closed markets. `send` and `read_answer` translate a request into a
-call of its source and the answer into observations.
+`send` and `read_answer` translate a request into a call of its source and the answer into
+observations. `RecentlyClosed` reads Gamma's listing of closed markets, which names markets to
+poll and is evidence itself. `queues.py` says which request is next.
 """
 
-from collections import deque
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from actors.errors import PayloadRejected, SourceUnavailable
-from actors.model.conversion import chunks
 from actors.model.market import Market, Observation, Source
 from actors.model.trade import ConditionId
 from actors.polymarket import chain, clob, data_api, gamma
 from actors.polymarket.listings import closings, spellings
-from actors.polymarket.pagination import Pagination, Route, is_answer
+from actors.polymarket.pagination import Pagination, Params, Route
 from actors.polymarket.sources import (
     MAX_CHAIN_CONDITIONS,
     MAX_DATA_IDS,
     MAX_GAMMA_MARKETS,
-    Chain,
+    Page,
     Sources,
 )
 
-ROUND_MARKETS = 100
-CLOB_EXTRA = 5
-"""Markets of a round that have ended, of which the CLOB is asked though no source is final."""
+MOST_MARKETS = {
+    Source.GAMMA: MAX_GAMMA_MARKETS,
+    Source.CLOB: 1,
+    Source.DATA: MAX_DATA_IDS,
+    Source.CHAIN: MAX_CHAIN_CONDITIONS,
+}
+"""Markets in one request."""
 OVERLAP_MS = 600_000
 """How far behind the latest known closing the listing of closings is read."""
 
@@ -38,19 +38,30 @@ class Request(msgspec.Struct, frozen=True):
 
     Attributes:
         closed: Gamma only: ask for closed markets instead of open ones.
+        idle: It is made because the source has nothing else to do.
     """
 
     source: Source
     ids: tuple[ConditionId, ...]
     closed: bool = False
+    idle: bool = False
+
+
+class PageRequest(msgspec.Struct, frozen=True):
+    """A request for one page of Gamma's listing of closings."""
+
+    params: Params
+    cursor: str | None
+    route: Route
+    source: Source = Source.GAMMA
 
 
 Answer = Sequence[bytes | chain.ChainFacts]
 """Objects as the source sent them; from the chain, the facts about each id."""
 
 
-def send(request: Request, sources: Sources, contract: Chain | None) -> Answer:
-    """Send a request to its source and return the answer. Blocks until it arrives.
+def send(request: Request, sources: Sources) -> Answer:
+    """Send a request to its source, which is not the chain; return the answer when it arrives.
 
     Raises:
         SourceUnavailable: No usable answer.
@@ -60,10 +71,15 @@ def send(request: Request, sources: Sources, contract: Chain | None) -> Answer:
         return sources.markets_by_condition(spellings(request.ids), closed=request.closed)
     if request.source is Source.DATA:
         return sources.resolutions(request.ids)
-    if request.source is Source.CHAIN and contract is not None:
-        return contract.payouts(request.ids)
     found = sources.clob_market(request.ids[0])
     return () if found is None else (found,)
+
+
+def read_page(
+    page: Page, markets: Mapping[ConditionId, Market], at_ms: int, *, age_ms: int = 0
+) -> tuple[Observation, ...]:
+    """Return the observations of Gamma on a page of its listing; arguments as of `read_answer`."""
+    return _aged(_of_gamma(page.markets, markets, at_ms), age_ms)
 
 
 def read_answer(
@@ -79,15 +95,20 @@ def read_answer(
     Args:
         request: That was answered.
         answer: That the source sent.
-        markets: Those of the request, by condition id.
-        at_ms: Wall clock, milliseconds since 1970.
+        markets: Those of the request that still wait, by condition id.
+        at_ms: Wall clock when it was asked, milliseconds since 1970.
         age_ms: How old the answer was when it arrived, in milliseconds; 0 without a cache.
     """
-    found = _observations(request, answer, markets, at_ms)
+    return _aged(_observations(request, answer, markets, at_ms), age_ms)
+
+
+def _aged(found: tuple[Observation, ...], age_ms: int) -> tuple[Observation, ...]:
     if not age_ms:
         return found
-    made_at_ms = at_ms - age_ms
-    return tuple(msgspec.structs.replace(each, generated_at_ms=made_at_ms) for each in found)
+    return tuple(
+        msgspec.structs.replace(each, generated_at_ms=each.observed_at_ms - age_ms)
+        for each in found
+    )
 
 
 def _observations(
@@ -98,20 +119,28 @@ def _observations(
         return tuple(
             chain.observe(found, markets[each], at_ms)
             for each, found in zip(request.ids, facts, strict=False)
+            if each in markets
         )
     objects = _json_objects(answer)
     if request.source is Source.DATA:
         return data_api.observe(objects, markets, at_ms)
     if request.source is Source.GAMMA:
-        named = ((gamma.condition_of(raw), raw) for raw in objects)
-        return tuple(
-            gamma.observe(raw, market, at_ms)
-            for each, raw in named
-            if each is not None and (market := markets.get(each)) is not None
-        )
+        return _of_gamma(objects, markets, at_ms)
     return tuple(
         clob.observe(raw, markets[each], at_ms)
         for each, raw in zip(request.ids, objects, strict=False)
+        if each in markets
+    )
+
+
+def _of_gamma(
+    objects: Iterable[bytes], markets: Mapping[ConditionId, Market], at_ms: int
+) -> tuple[Observation, ...]:
+    named = ((gamma.condition_of(raw), raw) for raw in objects)
+    return tuple(
+        gamma.observe(raw, market, at_ms)
+        for each, raw in named
+        if each is not None and (market := markets.get(each)) is not None
     )
 
 
@@ -132,113 +161,12 @@ def _json_objects(answer: Answer) -> tuple[bytes, ...]:
     return tuple(each for each in answer if isinstance(each, bytes))
 
 
-class PollRound:
-    """The requests about some due markets: each source is asked about each of them.
-
-    Gamma is asked first, for the closed markets and then for those that it did not
-    find among them; then the Data API, the chain, and the CLOB. The CLOB takes one
-    market a request, so it is asked about every market that another source calls
-    final, and about a few of the others that have ended.
-
-    Attributes:
-        markets: Those of this round, by condition id.
-
-    Args:
-        markets: Those of this round.
-        ended: Those of them whose planned end is over.
-        with_chain: Whether the chain is asked.
-        without_clob: Those about which the CLOB is not asked.
-    """
-
-    def __init__(
-        self,
-        markets: Iterable[Market],
-        *,
-        ended: Sequence[ConditionId],
-        with_chain: bool,
-        without_clob: Container[ConditionId] = (),
-    ) -> None:
-        self.markets = {market.condition_id: market for market in markets}
-        ids = tuple(self.markets)
-        v1_ids = tuple(each for each in ids if self.markets[each].version == "v1")
-        self._ended = ended
-        self._without_clob = without_clob
-        self._final: dict[ConditionId, None] = {}
-        self._observed: set[ConditionId] = set()
-        self._unanswered: set[ConditionId] = set()
-        self._clob_planned = False
-        # Closed ones first: Gamma lists either open or closed markets, and open ones when it is not
-        # told (since April 2026, for look-ups by id too).
-        self._requests: deque[Request] = deque(
-            Request(Source.GAMMA, chunk, closed=True) for chunk in chunks(ids, MAX_GAMMA_MARKETS)
-        )
-        self._requests.extend(Request(Source.DATA, chunk) for chunk in chunks(ids, MAX_DATA_IDS))
-        if with_chain:  # V2 markets are not on that contract
-            self._requests.extend(
-                Request(Source.CHAIN, chunk) for chunk in chunks(v1_ids, MAX_CHAIN_CONDITIONS)
-            )
-
-    def next(self, is_able: Callable[[Source], bool]) -> Request | None:
-        """Return the next request to a source that is able to answer; None ends the round."""
-        while True:
-            if not self._requests and not self._clob_planned:
-                self._clob_planned = True
-                self._requests.extend(Request(Source.CLOB, (each,)) for each in self._for_clob())
-            if not self._requests:
-                return None
-            request = self._requests.popleft()
-            if is_able(request.source):
-                return request
-            self.unanswered(request)
-
-    @property
-    def next_source(self) -> Source | None:
-        """Return the source of the next request, or None when that is not known yet."""
-        return self._requests[0].source if self._requests else None
-
-    def answered(self, request: Request, observations: Iterable[Observation]) -> None:
-        """Take in an answer: which markets are final, and which Gamma did not find."""
-        found = set()
-        for observation in observations:
-            self._observed.add(observation.condition_id)
-            found.add(observation.condition_id)
-            if observation.payouts is not None:
-                self._final[observation.condition_id] = None
-        if request.source is Source.GAMMA and request.closed:
-            rest = tuple(each for each in request.ids if each not in found)
-            if rest:
-                self._requests.appendleft(Request(Source.GAMMA, rest))
-
-    def failed(self, request: Request, failure: SourceUnavailable | PayloadRejected) -> None:
-        """Record that a request failed; ask for each half next when one market may be why."""
-        if len(request.ids) == 1 or not is_answer(failure):
-            self.unanswered(request)
-            return
-        middle = len(request.ids) // 2
-        for ids in (request.ids[middle:], request.ids[:middle]):
-            self._requests.appendleft(msgspec.structs.replace(request, ids=ids))
-
-    def unanswered(self, request: Request) -> None:
-        """Record that a request was not answered."""
-        self._unanswered.update(request.ids)
-
-    @property
-    def missed(self) -> frozenset[ConditionId]:
-        """Return the markets without any observation because a source did not answer."""
-        return frozenset(self._unanswered - self._observed)
-
-    def _for_clob(self) -> tuple[ConditionId, ...]:
-        others = [each for each in self._ended if each not in self._final]
-        asked = (*self._final, *others[:CLOB_EXTRA])
-        return tuple(each for each in asked if each not in self._without_clob)
-
-
 class RecentlyClosed:
     """The pass through Gamma's listing of closed markets, from the latest closing back.
 
     Gamma has no filter `closed since`, so each pass reads back to where the listing
-    is known. It only names markets to poll: a market that closed long before it
-    resolved is further back in the listing, and is found by its own schedule.
+    is known. A market that closed long before it resolved is further back in the
+    listing, and is found by its own schedule.
 
     Old markets have no closing time. Should they come first, and hide the others, only those that
     UMA has resolved are listed from then on: these have one.
@@ -260,6 +188,14 @@ class RecentlyClosed:
         self._latest_ms = 0
         self.listing: Pagination | None = None
 
+    @property
+    def request(self) -> PageRequest | None:
+        """Return the request for the next page of the pass that is under way."""
+        listing = self.listing
+        if listing is None:
+            return None
+        return PageRequest(params=listing.params, cursor=listing.cursor, route=listing.route)
+
     def tick(self, now: float, wall_ms: int) -> None:
         """Begin a pass when one is due. What closed before the first is left to the schedule.
 
@@ -279,7 +215,7 @@ class RecentlyClosed:
     def add_page(
         self, rows: Iterable[tuple[ConditionId | None, int | None]], wall_ms: int
     ) -> tuple[ConditionId, ...]:
-        """Take in a page as (condition id, closing time in ms); return the markets to poll."""
+        """Take in a page as (condition id, closing time in ms); return the recent ones."""
         page = tuple(rows)
         times_ms = [closed_ms for _, closed_ms in page if closed_ms is not None]
         past_ms = [closed_ms for closed_ms in times_ms if closed_ms <= wall_ms]

@@ -1,19 +1,11 @@
-"""When each market is polled: until it has its outcome, and again for seven days after that.
+"""When each market is polled.
 
 A market is polled first when its trading is planned to end, or at once when it is
 reported as closed or resolved. From then on every `poll_s`, and after ten minutes
 without a change at intervals of a tenth of the time without a change, one hour at
-most. Markets without a planned end: every six hours. All times are wall clock
-milliseconds since 1970, passed in; a clock that is set back delays polls and loses
-none.
-
-Recorded resolutions are compared with the sources at growing intervals (`RECHECKS_MS`). They
-never change; a source that contradicts one later is reported, once for each outcome that it
-reports. A resolution is kept here until its first recheck only. After that the database knows
-when the next one falls due, and is asked ten minutes ahead. So memory does not grow with the
-resolutions of a week, and a restart leaves none out: a new process begins a little before the
-last evidence of the one before. Except after an absence: a process that ends while it makes up for
-overdue ones takes the rest with it, since evidence that repeats itself is not stored.
+most. Markets without a planned end: every six hours. The next poll is set when one
+begins, however long its answers take. All times are wall clock milliseconds since
+1970, passed in; a clock that is set back delays polls and loses none.
 
 Memory: 220,000 markets wait here, so of each only what a decision needs is kept,
 in one object that the garbage collector need not visit, and its strings are those
@@ -26,34 +18,17 @@ from collections import Counter
 
 import msgspec
 
-from actors.model.market import (
-    RECHECKS_MS,
-    Asset,
-    Confirmation,
-    Contradiction,
-    Market,
-    Observation,
-    Recheck,
-    Resolution,
-    Source,
-    TimeWindow,
-)
+from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, TokenId
-from actors.resolution.quorum import contradiction_of
 
 AGE_DIVISOR = 10
 LONGEST_MS = 3_600_000
 NO_END_MS = 6 * 3_600_000
 NOT_ENDED = "not ended"
 MAX_OUTCOMES = 20_000
-_TAKEN = -1
-AHEAD_MS = 600_000
-"""How far ahead the database is asked."""
-MARGIN_MS = 180_000
-"""It is asked again when what is known reaches less far."""
-RETRY_MS = 60_000
-SPREAD_MS = 600_000
-MAX_DONE = 5_000
+NEWS_MS = 600_000
+"""So long after its planned end the first poll of a market is urgent."""
+_UNSET = -1
 
 
 class _Entry(msgspec.Struct, gc=False):
@@ -62,7 +37,9 @@ class _Entry(msgspec.Struct, gc=False):
     Attributes:
         end_ms: Planned end; 0: unknown.
         changed_ms: When a source last changed; 0: never.
-        next_ms: When it is due; -1 while it is polled.
+        regular_ms: When it is due by its interval.
+        next_ms: When it is due: then, or before, when that is known to help.
+        urgent: Whether its next poll is about something new; None: it is its first.
         reason: What it waits for.
     """
 
@@ -71,7 +48,9 @@ class _Entry(msgspec.Struct, gc=False):
     version: str
     end_ms: int
     changed_ms: int
+    regular_ms: int
     next_ms: int
+    urgent: bool | None
     reason: str
 
 
@@ -101,11 +80,11 @@ class Schedule:
             entry = self._entries[market.condition_id] = self._entry(market, end_ms)
             self._reasons[entry.reason] += 1
             first_ms = max(end_ms, now_ms) if end_ms else now_ms + NO_END_MS
-            self._set_next(market.condition_id, entry, first_ms)
+            self._set_regular(market.condition_id, entry, first_ms)
         elif end_ms != entry.end_ms:
             entry.end_ms = end_ms
             if end_ms and entry.reason == NOT_ENDED:
-                self._set_next(market.condition_id, entry, max(end_ms, now_ms))
+                self._set_regular(market.condition_id, entry, max(end_ms, now_ms))
         if market.closed and entry.reason == NOT_ENDED:
             self.make_due(market.condition_id, now_ms)
 
@@ -158,39 +137,21 @@ class Schedule:
         self._drop_stale()
         return bool(self._heap) and self._heap[0][0] <= now_ms
 
-    def take(self, now_ms: int, limit: int) -> tuple[ConditionId, ...]:
-        """Return markets that are due, the longest waiting first.
+    def take(self, now_ms: int) -> tuple[tuple[ConditionId, bool], ...]:
+        """Return the markets that are due, the longest waiting first, and whether each is urgent.
 
-        A market that was taken is not due again before `put_back`, `set_due` or
-        `make_due`.
+        Each is due again after its interval, unless something changes.
         """
-        taken: list[ConditionId] = []
-        while len(taken) < limit and self.has_due(now_ms):
+        taken: list[tuple[ConditionId, bool]] = []
+        while self.has_due(now_ms):
             condition_id = heapq.heappop(self._heap)[1]
-            self._entries[condition_id].next_ms = _TAKEN
-            taken.append(condition_id)
+            entry = self._entries[condition_id]
+            # One that ended long ago was polled by a process before this one.
+            is_new = entry.end_ms > now_ms - NEWS_MS
+            taken.append((condition_id, is_new if entry.urgent is None else entry.urgent))
+            entry.urgent, entry.next_ms = False, _UNSET
+            self._set_regular(condition_id, entry, now_ms + self._interval_ms(entry, now_ms))
         return tuple(taken)
-
-    def put_back(
-        self, condition_id: ConditionId, now_ms: int, *, poll_at_ms: int | None = None
-    ) -> None:
-        """Set when a market that was taken is due again, by its interval.
-
-        Args:
-            condition_id: Of the market.
-            now_ms: Wall clock.
-            poll_at_ms: It is due by then at the latest. A time in the past means
-                after the shortest interval.
-        """
-        entry = self._entries.get(condition_id)
-        if entry is None:
-            return
-        next_ms = now_ms + self._interval_ms(entry, now_ms)
-        if poll_at_ms is not None:
-            next_ms = min(next_ms, poll_at_ms if poll_at_ms > now_ms else now_ms + self._poll_ms)
-        # `make_due` may have set an earlier time while the market was polled.
-        if entry.next_ms == _TAKEN or next_ms < entry.next_ms:
-            self._set_next(condition_id, entry, next_ms)
 
     def make_due(self, condition_id: ConditionId, now_ms: int) -> bool:
         """Make a market due now; False when it is not here."""
@@ -198,22 +159,55 @@ class Schedule:
         if entry is None:
             return False
         entry.changed_ms = now_ms
+        entry.urgent = True
         # Also while it is polled: the answers under way may be older than what made it due.
-        if entry.next_ms > now_ms or entry.next_ms == _TAKEN:
-            self._set_next(condition_id, entry, now_ms)
+        self._set_regular(condition_id, entry, min(now_ms, entry.next_ms))
         return True
 
     def set_due(self, condition_id: ConditionId, at_ms: int) -> None:
         """Make this market due at this time and not before."""
         entry = self._entries.get(condition_id)
         if entry is not None:
-            self._set_next(condition_id, entry, at_ms)
+            self._set_regular(condition_id, entry, at_ms)
+
+    def put_off(self, condition_id: ConditionId, now_ms: int) -> None:
+        """Make this market due after its interval and not before."""
+        entry = self._entries.get(condition_id)
+        if entry is not None:
+            self._set_regular(condition_id, entry, now_ms + self._interval_ms(entry, now_ms))
 
     def note_change(self, condition_id: ConditionId, now_ms: int) -> None:
         """Record that a source changed what it reports: the intervals become short again."""
         entry = self._entries.get(condition_id)
         if entry is not None:
             entry.changed_ms = now_ms
+            entry.urgent = True
+            entry.regular_ms = min(entry.regular_ms, now_ms + self._poll_ms)
+            self._set_next(condition_id, entry, min(entry.next_ms, entry.regular_ms))
+
+    def expect(self, condition_id: ConditionId, at_ms: int | None, now_ms: int) -> None:
+        """Set when polling is known to help, which may be before its interval is over.
+
+        Args:
+            condition_id: Of the market.
+            at_ms: A time in the past means after the shortest interval; None means that
+                nothing is known, whatever was before.
+            now_ms: Wall clock.
+        """
+        entry = self._entries.get(condition_id)
+        if entry is None:
+            return
+        next_ms = entry.regular_ms
+        if at_ms is not None:
+            entry.urgent = True
+            next_ms = min(next_ms, at_ms if at_ms > now_ms else now_ms + self._poll_ms)
+        self._set_next(condition_id, entry, next_ms)
+
+    def expect_soon(self, condition_id: ConditionId, now_ms: int) -> None:
+        """Make this market due after the shortest interval at the latest."""
+        entry = self._entries.get(condition_id)
+        if entry is not None:
+            self._set_next(condition_id, entry, min(entry.next_ms, now_ms + self._poll_ms))
 
     def _interval_ms(self, entry: _Entry, now_ms: int) -> int:
         ended_ms = entry.end_ms if entry.end_ms <= now_ms else 0
@@ -222,6 +216,10 @@ class Schedule:
             return entry.end_ms - now_ms if entry.end_ms else NO_END_MS
         longest_ms = LONGEST_MS if entry.end_ms else NO_END_MS
         return max(self._poll_ms, min((now_ms - since_ms) // AGE_DIVISOR, longest_ms))
+
+    def _set_regular(self, condition_id: ConditionId, entry: _Entry, at_ms: int) -> None:
+        entry.regular_ms = at_ms
+        self._set_next(condition_id, entry, at_ms)
 
     def _set_next(self, condition_id: ConditionId, entry: _Entry, at_ms: int) -> None:
         if entry.next_ms != at_ms:
@@ -254,161 +252,8 @@ class Schedule:
             version=market.version,
             end_ms=end_ms,
             changed_ms=0,
-            next_ms=_TAKEN,
+            regular_ms=_UNSET,
+            next_ms=_UNSET,
+            urgent=None,
             reason=NOT_ENDED,
-        )
-
-
-class RecheckHorizon:
-    """Until when the rechecks that fall due are known.
-
-    Attributes:
-        until_ms: 0 before the database has answered once.
-    """
-
-    def __init__(self) -> None:
-        self.until_ms = 0
-        self._asked_ms = 0
-        self._wanted_ms = 0
-
-    def tick(self, now_ms: int) -> TimeWindow | None:
-        """Return the time to ask the database about now, if any; repeat what it did not answer."""
-        # Also the part just ahead of now: of what was resolved a moment before a restart, nothing
-        # is known until the whole of it has arrived.
-        known = self.until_ms >= self._wanted_ms and self.until_ms > now_ms + MARGIN_MS
-        if known or now_ms < self._asked_ms + RETRY_MS:
-            return None
-        self._asked_ms, self._wanted_ms = now_ms, now_ms + AHEAD_MS
-        return TimeWindow(self.until_ms or None, self._wanted_ms)
-
-    def ask_soon(self) -> None:
-        """Ask at the next tick, since the database answers again."""
-        self._asked_ms = 0
-
-    def answered(self, until_ms: int) -> None:
-        """Record that what falls due until then has arrived; ask on at the next tick."""
-        if until_ms > self.until_ms:
-            self.until_ms, self._asked_ms = until_ms, 0
-
-
-def due_ms(recheck: Recheck, now_ms: int) -> int:
-    """Return when to poll the market; overdue ones are spread over ten minutes."""
-    if recheck.due_at_ms > now_ms:
-        return recheck.due_at_ms
-    # Ids of V1 markets are hashes, so their digits spread the polls evenly.
-    return now_ms + int(recheck.resolution.condition_id[2:10], 16) % SPREAD_MS
-
-
-class _Recorded(msgspec.Struct):
-    resolution: Resolution
-    at_ms: int
-    stored: bool = False
-    contradicting: frozenset[Source] = frozenset()
-    confirmed_by: frozenset[Source] = frozenset()
-
-
-class RecordedResolutions:
-    """The resolutions whose recheck is due soon.
-
-    Bounded by those that are recorded in ten minutes and those that fall due in
-    the next ten; of others only the last 5,000 ids are kept.
-    """
-
-    def __init__(self) -> None:
-        self._recorded: dict[ConditionId, _Recorded] = {}
-        self._done: dict[ConditionId, None] = {}
-
-    def __len__(self) -> int:
-        return len(self._recorded)
-
-    def __contains__(self, condition_id: object) -> bool:
-        return condition_id in self._recorded
-
-    def record(self, resolution: Resolution, now_ms: int) -> int:
-        """Keep a new resolution; return when its first recheck falls due."""
-        self._recorded[resolution.condition_id] = _Recorded(resolution, now_ms)
-        return now_ms + RECHECKS_MS[0]
-
-    def restore(self, recheck: Recheck) -> None:
-        """Keep a stored resolution, with the contradictions that are stored already."""
-        self._recorded[recheck.resolution.condition_id] = _Recorded(
-            recheck.resolution,
-            recheck.recorded_at_ms,
-            stored=True,
-            contradicting=frozenset(source for source, _ in recheck.contradicted_by),
-        )
-
-    def mark_stored(self, condition_id: ConditionId) -> None:
-        """Record that the database has this resolution."""
-        if condition_id in self._recorded:
-            self._recorded[condition_id].stored = True
-
-    def is_stored(self, condition_id: ConditionId) -> bool:
-        """Return whether the database is known to have the resolution of this market."""
-        recorded = self._recorded.get(condition_id)
-        return recorded.stored if recorded else condition_id in self._done
-
-    def is_past_first_recheck(self, condition_id: ConditionId, now_ms: int) -> bool:
-        """Return whether the first recheck is over, and no source contradicts the resolution."""
-        recorded = self._recorded.get(condition_id)
-        if recorded is None or recorded.contradicting:
-            return False
-        # At this age the second recheck falls due, so the first is over.
-        return now_ms - recorded.at_ms >= RECHECKS_MS[1]
-
-    def next_recheck_ms(
-        self, condition_id: ConditionId, now_ms: int, horizon_ms: int
-    ) -> int | None:
-        """Return when to check again after a check; None: the database will bring it back.
-
-        Args:
-            condition_id: Of a resolution that is kept here.
-            now_ms: When the check ended; a hint may have brought it before its time.
-            horizon_ms: Until when the rechecks that fall due are known. Later ones
-                are read from the database in time.
-        """
-        recorded = self._recorded[condition_id]
-        first, *others = (recorded.at_ms + each for each in RECHECKS_MS)
-        if now_ms < first:
-            return first
-        return next((at_ms for at_ms in others if now_ms < at_ms <= horizon_ms), None)
-
-    def remove(self, condition_id: ConditionId) -> None:
-        """Stop checking this resolution; for a while it stays known that there is one."""
-        if self._recorded.pop(condition_id, None) is not None:
-            # The catalog may still send this market, and has to learn that it is settled.
-            self._done[condition_id] = None
-            while len(self._done) > MAX_DONE:
-                del self._done[next(iter(self._done))]
-
-    def check(self, observation: Observation) -> Contradiction | None:
-        """Return the contradiction between an observation and the recorded resolution, if any."""
-        recorded = self._recorded.get(observation.condition_id)
-        if recorded is None:
-            return None
-        found = contradiction_of(recorded.resolution, observation)
-        if found is None:
-            recorded.contradicting -= {observation.source}
-        else:
-            recorded.contradicting |= {observation.source}
-        return found
-
-    def is_contradicted(self, condition_id: ConditionId) -> bool:
-        """Return whether what some source reported last contradicts the recorded resolution."""
-        recorded = self._recorded.get(condition_id)
-        return recorded is not None and bool(recorded.contradicting)
-
-    def confirm(self, observation: Observation) -> Confirmation | None:
-        """Return the confirmation by a source that took no part in the decision, once each."""
-        recorded = self._recorded.get(observation.condition_id)
-        if recorded is None or observation.payouts is None:
-            return None
-        known = recorded.confirmed_by.union(recorded.resolution.sources)
-        if observation.source in known or contradiction_of(recorded.resolution, observation):
-            return None
-        recorded.confirmed_by |= {observation.source}
-        return Confirmation(
-            condition_id=observation.condition_id,
-            source=observation.source,
-            confirmed_at_ms=observation.observed_at_ms,
         )

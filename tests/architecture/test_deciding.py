@@ -29,6 +29,7 @@ NOT_DECIDING = {
     "feed.report": "sends to actors, and logs",
     "catalog.actor": "the actor itself",
     "resolution.actor": "the actor itself",
+    "resolution.asking": "threads",
     "resolution.outbox": "sends to actors, and logs",
     "writer.actor": "the actor itself",
     "writer.catchup": "reads the journal",

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from actors import messages
+from actors.resolution import asking
 
 ACTORS = Path(__file__).parents[2] / "actors"
 MODULES = sorted(path for path in ACTORS.glob("*/actor.py"))
 MESSAGES = {
     name
-    for name, each in vars(messages).items()
+    for module in (messages, asking)  # `asking` has the one that holds a request and its answer
+    for name, each in vars(module).items()
     if isinstance(each, type) and issubclass(each, messages.Message)
 }
 

@@ -12,7 +12,6 @@ def test_a_source_that_asks_for_time_gets_it_and_the_others_go_on() -> None:
     assert gates.failed(Source.DATA, 0.0, GONE) == 30.0
     assert not gates.open(Source.DATA, 29.9)
     assert gates.open(Source.GAMMA, 0.0)
-    assert gates.any_able(0.0)
     assert dict(gates.states())["data"] == "HTTP 503"
     assert gates.open(Source.DATA, 30.0)
     gates.answered(Source.DATA)
@@ -27,6 +26,15 @@ def test_a_source_that_was_asked_enough_is_able_and_not_open() -> None:
     assert not gates.affords(Source.CHAIN, 2.0)
     assert not gates.open(Source.CHAIN, 11.9)
     assert gates.open(Source.CHAIN, 12.0)
+
+
+def test_a_share_of_a_rate_limit_is_used_up_before_the_rest() -> None:
+    gates = SourceGates([Source.CHAIN])
+    for _ in range(CHAIN // 2):
+        assert gates.open(Source.CHAIN, 1.0, share=0.5)
+        gates.asked(Source.CHAIN, 1.0)
+    assert not gates.open(Source.CHAIN, 1.0, share=0.5)
+    assert gates.open(Source.CHAIN, 1.0)
 
 
 def test_what_an_earlier_incarnation_may_have_asked_counts_at_the_beginning() -> None:

@@ -47,6 +47,7 @@ from actors.resolution.actor import ResolutionActor, ResolutionSettings
 from actors.resolution.evidence import listed_names
 from actors.resolution.outbox import OUTBOX_MAX
 from tests.clocks import DAY_S, HOUR_S, Clocks, clocks
+from tests.fakes_asking import FakeAsker
 from tests.fakes_box import Box, drain, step, waiting
 from tests.fakes_http import WALL_MS, FakeMarket, FakePolymarket, condition, tokens
 
@@ -70,11 +71,11 @@ class Harness:
         self.web = web
         self.supervisor, self.writer, self.catalog = Box(), Box(), Box()
         self.elapsed_s = 0.0
+        self.asker = FakeAsker(web, chain=chain)
         self.actor = ResolutionActor(
             Incarnation("resolution", incarnation, Tick(now=1000.0, wall_ns=WALL_MS * 1_000_000)),
             to=Addresses(supervisor=self.supervisor, writer=self.writer, catalog=self.catalog),
-            sources=web,
-            chain=web if chain else None,
+            asker=self.asker,
             settings=ResolutionSettings(poll_s=POLL_S, hold_s=hold_s),
         )
         if settled:  # its first ten seconds, in which it asks nothing, are over
@@ -84,6 +85,10 @@ class Harness:
 
     def tick(self, after_s: float = 1.0, *, drained: bool = True) -> None:
         self.elapsed_s += after_s
+        while (at := self.asker.next_at) is not None and at <= self.elapsed_s:
+            self.asker.deliver()
+            drain(self.actor)
+        self.asker.now = self.elapsed_s
         wall_ns = WALL_MS * 1_000_000 + int(self.elapsed_s * 1e9)
         self.actor.on_receive(Tick(now=1000.0 + self.elapsed_s, wall_ns=wall_ns))
         if drained:
@@ -309,7 +314,7 @@ def test_a_hint_brings_a_poll_at_once() -> None:
     assert len(harness.resolutions()) == 1
 
 
-def test_observations_of_two_rounds_in_one_tick_have_times_of_their_own() -> None:
+def test_observations_of_two_polls_in_one_tick_have_times_of_their_own() -> None:
     """Market, source and time are the key of a stored observation: with equal times one is lost."""
     market = FakeMarket(1, end_ms=ENDED)
     harness = watching(market)
@@ -323,7 +328,19 @@ def test_observations_of_two_rounds_in_one_tick_have_times_of_their_own() -> Non
         times_ms = [each.observed_at_ms for each in observed if each.source is source]
         assert len(times_ms) == 4, source
         assert times_ms == sorted(set(times_ms))
-        assert times_ms[-1] < WALL_MS + 1_000 + len(times_ms)  # still the time of this tick
+        assert times_ms[-1] < WALL_MS + 1_010  # still the time of this tick
+
+
+def test_a_hint_before_the_first_tick_waits_for_the_time() -> None:
+    market = FakeMarket(1, end_ms=WALL_MS + 86_400_000)
+    harness = Harness(FakePolymarket(), chain=False, settled=False)
+    harness.watch(harness.web.add(market))
+    harness.actor.on_receive(ResolutionHint(condition_id=market.condition_id))
+    drain(harness.actor)
+    assert harness.web.asked == []
+    harness.tick()
+    harness.tick(10.0)
+    assert harness.evidence(Source.GAMMA) == ["open"]
 
 
 def test_a_hint_alone_is_no_evidence() -> None:
@@ -413,8 +430,8 @@ def test_a_market_that_a_source_rejects_costs_the_others_nothing(
     harness.web.rejecting[method] = (status, {markets[number].condition_id for number in bad})
     # Each of two sources knows all; the third is needed for all but the bad ones.
     left = {"lookup": "gd", "data": "gd", "clob": "gc"}[method]
-    for market in markets:
-        market.resolve(0, sources=left)
+    for market in markets:  # closed so long ago that the listing does not show them
+        market.resolve(0, sources=left, closed_ms=WALL_MS - 3_600_000)
     harness.run(HOLD_S + 2 * POLL_S)
     assert len(harness.resolutions()) == 50 - len(bad)
     for number in bad:
@@ -560,7 +577,7 @@ def test_requests_stay_within_the_sizes_that_the_sources_take() -> None:
     assert len(asked) == 230
 
 
-def test_one_poll_makes_one_request() -> None:
+def test_an_answer_brings_one_request_at_most() -> None:
     harness = watching(*(FakeMarket(number, end_ms=ENDED) for number in range(230)))
     harness.tick(drained=False)
     while waiting(harness.actor):
@@ -569,11 +586,14 @@ def test_one_poll_makes_one_request() -> None:
         assert len(harness.web.asked) - before <= 1
 
 
-def test_ticks_in_the_middle_of_a_round_do_not_multiply_the_polls() -> None:
-    harness = watching(*(FakeMarket(number, end_ms=ENDED) for number in range(30)))
-    for _ in range(5):
-        harness.tick(drained=False)
-    assert waiting(harness.actor) == 1
+def test_each_source_has_one_request_under_way_at_most() -> None:
+    harness = watching(*(FakeMarket(number, end_ms=ENDED) for number in range(230)), chain=True)
+    harness.asker.delays_s = dict.fromkeys(Source, 15.0)
+    harness.run(14, step_s=1.0)
+    methods = sorted(name for name, _ in harness.web.asked)
+    assert methods == ["chain", "clob", "data", "page"]
+    harness.run(3, step_s=1.0)
+    assert len(harness.web.asked) == 8
 
 
 # ------------------------------------------------------------ evidence, store
@@ -629,13 +649,13 @@ def test_what_is_not_stored_is_sent_again_in_order_when_the_database_opens() -> 
     assert harness.to_store() == sent  # it may have lost its last commits
 
 
-def test_no_round_begins_while_too_much_waits_for_the_database() -> None:
+def test_nothing_is_asked_while_too_much_waits_for_the_database() -> None:
     harness = watching(FakeMarket(1, end_ms=ENDED))
     observed = ResolutionObserved
     for _ in range(OUTBOX_MAX):
         harness.actor._outbox._outbox.put(lambda n: observed(ticket=n, observation=None))  # type: ignore[arg-type]
     harness.run(600)
-    assert harness.web.times("lookup") == 0
+    assert harness.web.asked == []
 
 
 def test_a_new_incarnation_asks_for_what_is_stored_and_goes_on() -> None:
@@ -803,7 +823,7 @@ def test_observations_from_a_clock_that_was_ahead_are_left_out() -> None:
 
 def test_stored_resolutions_are_checked_again_when_they_fall_due() -> None:
     market = FakeMarket(1, end_ms=ENDED - 86_400_000)
-    market.resolve(1)
+    market.resolve(1, closed_ms=ENDED - 86_400_000)
     harness = Harness(FakePolymarket(), chain=False)
     harness.web.add(market)
     harness.tick()
@@ -1113,17 +1133,16 @@ def test_a_market_is_polled_in_the_second_of_its_end_over_midnight(end: datetime
 # ------------------------------------------------------------------ end
 
 
-@pytest.mark.parametrize(("chain", "sessions"), [(True, 2), (False, 1)])
-def test_its_sessions_are_closed_when_it_stops(chain: bool, sessions: int) -> None:
-    harness = Harness(FakePolymarket(), chain=chain)
+def test_what_asks_is_closed_when_it_stops() -> None:
+    harness = Harness(FakePolymarket(), chain=True)
     harness.actor.on_stop()
-    assert harness.web.closed == sessions
+    assert harness.asker.closed == 1
 
 
-def test_its_sessions_are_closed_when_it_fails() -> None:
+def test_what_asks_is_closed_when_it_fails() -> None:
     harness = Harness(FakePolymarket(), chain=True)
     harness.actor.on_failure(ValueError, ValueError("fault"), None)
-    assert harness.web.closed == 2
+    assert harness.asker.closed == 1
 
 
 def test_answers_that_show_a_wrong_clock_are_counted() -> None:

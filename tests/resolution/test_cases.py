@@ -15,6 +15,8 @@ from actors.model.market import (
 )
 from actors.model.trade import ConditionId, TokenId
 from actors.resolution.cases import CONTRADICTED, TO_BE_STORED, CaseBook
+from actors.resolution.queues import Urgency
+from actors.resolution.rechecks import HINTS_MS
 
 T0 = 1_791_000_000_000
 HOLD_MS = 90_000
@@ -57,12 +59,12 @@ def agreed(cases: CaseBook, at_ms: int) -> None:
 
 def test_the_poll_that_ends_the_hold_is_set_and_brings_the_resolution() -> None:
     cases = case_book()
-    cases.schedule.take(T0, 1)
+    cases.schedule.take(T0)
     agreed(cases, T0)
-    cases.end_round([MARKET], T0)
-    cases.schedule.take(T0 + 60_000, 1)
+    cases.end_poll(ONE, T0)
+    cases.schedule.take(T0 + 60_000)
     agreed(cases, T0 + 60_000)
-    cases.end_round([MARKET], T0 + 60_000)
+    cases.end_poll(ONE, T0 + 60_000)
     assert not cases.schedule.has_due(T0 + HOLD_MS - 1)
     assert cases.schedule.has_due(T0 + HOLD_MS)  # not only at the next poll
     cases.observe(seen(Source.GAMMA, "1", T0 + HOLD_MS), MARKET, T0 + HOLD_MS)
@@ -74,10 +76,10 @@ def test_the_poll_that_ends_the_hold_is_set_and_brings_the_resolution() -> None:
 
 def test_a_hold_that_broke_is_not_waited_for() -> None:
     cases = case_book(hold_ms=30_000)
-    cases.schedule.take(T0, 1)
+    cases.schedule.take(T0)
     agreed(cases, T0)
     cases.observe(seen(Source.DATA, None, T0 + 1), MARKET, T0 + 1)
-    cases.end_round([MARKET], T0 + 1)
+    cases.end_poll(ONE, T0 + 1)
     assert dict(cases.pending(5)) == {"only gamma is final": 1}
     assert not cases.schedule.has_due(T0 + 30_000)
     assert cases.schedule.has_due(T0 + 60_001)
@@ -85,22 +87,22 @@ def test_a_hold_that_broke_is_not_waited_for() -> None:
 
 def test_a_source_that_changes_brings_the_polls_of_an_old_market_closer() -> None:
     cases, now = case_book(), T0 + 30 * 86_400_000
-    cases.schedule.take(now, 1)
+    cases.schedule.take(now)
     cases.observe(seen(Source.GAMMA, None, now), MARKET, now)
-    cases.end_round([MARKET], now)
+    cases.end_poll(ONE, now)
     assert not cases.schedule.has_due(now + 3_599_999)
-    cases.schedule.take(now + 3_600_000, 1)
+    cases.schedule.take(now + 3_600_000)
     proposed = msgspec.structs.replace(seen(Source.GAMMA, None, now + 1), reason="proposed")
     cases.observe(proposed, MARKET, now + 3_600_000)
-    cases.end_round([MARKET], now + 3_600_000)
+    cases.end_poll(ONE, now + 3_600_000)
     assert cases.schedule.has_due(now + 3_660_000)
 
 
 def test_one_final_observation_of_an_old_market_brings_its_polls_closer() -> None:
     cases, now = case_book(), T0 + 30 * 86_400_000
-    cases.schedule.take(now, 1)
+    cases.schedule.take(now)
     cases.observe(seen(Source.GAMMA, "1", now), MARKET, now)
-    cases.end_round([MARKET], now)
+    cases.end_poll(ONE, now)
     assert cases.schedule.has_due(now + 60_000)
 
 
@@ -108,11 +110,11 @@ def test_a_market_that_is_stuck_with_one_final_source_is_polled_less_and_less() 
     cases, now = case_book(), T0
     polls = []
     while now < T0 + 6 * 3_600_000:
-        if cases.schedule.take(now, 1):
+        if cases.schedule.take(now):
             polls.append(now)
             cases.observe(seen(Source.GAMMA, "1", now), MARKET, now)
             cases.observe(seen(Source.DATA, None, now), MARKET, now)
-            cases.end_round([MARKET], now)
+            cases.end_poll(ONE, now)
         now += 10_000
     assert polls[1] - polls[0] == 60_000
     # Six hours: ten polls in the first ten minutes, then each a tenth of the time later.
@@ -120,10 +122,7 @@ def test_a_market_that_is_stuck_with_one_final_source_is_polled_less_and_less() 
     assert polls[-1] - polls[-2] > 20 * 60_000
     # What changes is news again.
     cases.observe(seen(Source.DATA, "1", now), MARKET, now)
-    cases.schedule.make_due(ONE, now)
-    cases.schedule.take(now, 1)
-    cases.end_round([MARKET], now)
-    assert cases.schedule.has_due(now + 90_000)
+    assert cases.schedule.has_due(now + 60_000)
 
 
 def test_an_observation_is_to_be_stored_when_it_is_new() -> None:
@@ -166,24 +165,100 @@ def test_a_market_that_is_added_again_is_named_when_its_resolution_is_stored() -
     assert cases.pending(5) == ()
 
 
-def test_a_listing_does_not_make_a_resolved_market_due_but_the_feed_does() -> None:
+def test_a_hint_about_a_resolution_brings_one_check_a_minute() -> None:
     cases = decided()
     now = T0 + HOLD_MS
-    cases.schedule.take(now, 1)
-    cases.end_round([MARKET], now)
-    cases.poll_unresolved(ONE, now)
-    assert not cases.schedule.has_due(now)
-    cases.poll_now(ONE, now)
-    assert cases.schedule.has_due(now)
+    for after_ms, due in ((0, True), (200, False), (HINTS_MS - 1, False), (HINTS_MS, True)):
+        cases.hinted(ONE, now + after_ms)
+        assert [each.urgency for each in cases.take_due(now + after_ms)] == [
+            Urgency.RECHECK for _ in range(due)
+        ]
+
+
+def test_a_hint_counts_though_the_clock_was_set_back() -> None:
+    cases = decided()
+    cases.hinted(ONE, T0 + HOLD_MS)
+    cases.take_due(T0 + HOLD_MS)
+    cases.hinted(ONE, T0)
+    assert len(cases.take_due(T0)) == 1
+
+
+def test_what_a_listing_shows_is_evidence_and_makes_a_market_due_when_it_is_news() -> None:
+    cases = case_book()
+    cases.take_due(T0)
+    first = cases.observe_listed(seen(Source.GAMMA, "1", T0), MARKET, T0)
+    assert first.observation is not None
+    assert [each.urgency for each in cases.take_due(T0)] == [Urgency.NEW]
+    again = cases.observe_listed(seen(Source.GAMMA, "1", T0 + 1), MARKET, T0 + 1)
+    assert again.observation is None
+    assert cases.take_due(T0 + 1) == ()
+
+
+def test_a_listing_makes_a_resolution_due_only_when_it_contradicts() -> None:
+    cases = decided()
+    now = T0 + HOLD_MS
+    cases.observe_listed(seen(Source.GAMMA, "1", now), MARKET, now)
+    assert cases.take_due(now) == ()
+    findings = cases.observe_listed(seen(Source.GAMMA, "0", now + 1), MARKET, now + 1)
+    assert len(findings.contradictions) == 1
+    assert [each.urgency for each in cases.take_due(now + 1)] == [Urgency.RECHECK]
+    cases.observe_listed(seen(Source.GAMMA, "0", now + 2), MARKET, now + 2)
+    assert cases.take_due(now + 2) == ()
+
+
+def test_a_resolution_is_due_at_its_first_recheck_and_not_by_the_interval_of_its_market() -> None:
+    cases = decided()
+    first_ms = T0 + HOLD_MS + RECHECKS_MS[0]
+    assert cases.take_due(first_ms - 1) == ()
+    (due,) = cases.take_due(first_ms)
+    assert (due.urgency, due.clob) == (Urgency.RECHECK, Urgency.RECHECK)
+
+
+def test_the_clob_is_asked_about_what_is_final_and_idly_about_what_ended() -> None:
+    later = msgspec.structs.replace(MARKET, end_at=datetime.fromtimestamp(T0 // 1000 + 60, UTC))
+    cases = CaseBook(poll_s=60.0, hold_s=90.0)
+    cases.add([later], T0)
+    cases.hinted(ONE, T0)
+    assert [each.clob for each in cases.take_due(T0)] == [None]
+    assert [each.clob for each in cases.take_due(T0 + 60_000)] == [Urgency.IDLE]
+    cases.observe(seen(Source.CLOB, "1", T0 + 60_000), later, T0 + 60_000)
+    assert [each.clob for each in cases.take_due(T0 + 120_000)] == [Urgency.IDLE]
+    cases.observe(seen(Source.DATA, "1", T0 + 120_000), later, T0 + 120_000)
+    assert [each.clob for each in cases.take_due(T0 + 180_000)] == [Urgency.NEW]
+
+
+def test_the_clob_is_not_asked_about_a_resolution_that_was_checked() -> None:
+    cases, now = CaseBook(poll_s=60.0, hold_s=0.0), T0 + RECHECKS_MS[1]
+    recheck = Recheck(resolution=WON, market=MARKET, recorded_at_ms=T0, due_at_ms=now)
+    cases.restore_rechecks([recheck], now - 1)
+    assert [each.clob for each in cases.take_due(now)] == [None]
+    assert not cases.may_ask_clob(ONE, now)
+
+
+def test_states_are_judged_at_the_end_of_a_poll_and_a_missed_one_is_soon_repeated() -> None:
+    cases, now = case_book(), T0 + 30 * 86_400_000
+    cases.take_due(now)
+    cases.observe(seen(Source.GAMMA, None, now), MARKET, now)
+    transition = cases.end_poll(ONE, now)
+    assert transition is not None
+    assert (transition.before, transition.after) == ("open", "ended")
+    assert cases.end_poll(ONE, now, missed=True) is None
+    assert cases.schedule.has_due(now + 60_000)
+
+
+def test_a_market_that_is_not_there_has_no_state() -> None:
+    cases = CaseBook(poll_s=60.0, hold_s=0.0)
+    assert cases.judge(ONE, T0) is None
+    assert cases.end_poll(ONE, T0, missed=True) is None
 
 
 def test_a_market_is_removed_after_its_first_recheck_once_it_is_stored() -> None:
     cases = decided()
     end = T0 + HOLD_MS + RECHECKS_MS[0]
-    cases.end_round([MARKET], end)
+    cases.end_poll(ONE, end)
     assert ONE in cases.schedule
     cases.stored(ONE)
-    cases.end_round([MARKET], end)
+    cases.end_poll(ONE, end)
     assert ONE not in cases.schedule
 
 

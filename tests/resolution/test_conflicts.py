@@ -91,11 +91,11 @@ def test_a_contradicted_resolution_is_polled_until_that_ends() -> None:
     now_ms = 8 * 86_400_000
     for _ in range(3):
         cases.schedule.make_due(CONDITION, now_ms)
-        cases.schedule.take(now_ms, 1)
-        cases.end_round([MARKET], now_ms)
+        assert [each.condition_id for each in cases.take_due(now_ms)] == [CONDITION]
+        cases.end_poll(CONDITION, now_ms)
         assert cases.schedule.has_due(now_ms + 3_600_000)
         now_ms += 86_400_000
-    assert cases.past_first_recheck([CONDITION], now_ms) == frozenset()
+    assert cases.may_ask_clob(CONDITION, now_ms)
 
 
 def test_a_contradiction_that_the_database_has_is_not_opened_again_and_can_be_cleared() -> None:

@@ -3,8 +3,8 @@
 import pytest
 
 from actors.model.market import MarketState, Observation, Source
-from actors.resolution.cases import MarketStates, state_of
 from actors.resolution.quorum import decide
+from actors.resolution.states import MarketStates, state_of
 from tests.resolution.recorded_answers import CONDITION, MARKET, evidence_of, pays, seen
 
 G, C, D = Source.GAMMA, Source.CLOB, Source.DATA

@@ -1,134 +1,110 @@
-from collections.abc import Callable
+"""Requests reach the right call of their source; answers are read for what still waits."""
 
-from actors.model.market import Asset, Market, Observation, Source
-from actors.model.trade import ConditionId, TokenId
-from actors.resolution.polling import CLOB_EXTRA, PollRound, Request
+from actors.model.market import Market, Source
+from actors.model.trade import ConditionId
+from actors.polymarket.gamma import parse_market
+from actors.polymarket.pagination import Route
+from actors.resolution.polling import (
+    MOST_MARKETS,
+    PageRequest,
+    RecentlyClosed,
+    Request,
+    closing_times,
+    read_answer,
+    read_page,
+    send,
+)
+from tests.fakes_http import WALL_MS, FakeMarket, FakePolymarket, condition
 
-Answer = Callable[[Request], list[Observation]]
-
-
-def market(number: int, version: str = "v1") -> Market:
-    return Market(
-        condition_id=ConditionId(f"0x{number:064x}"),
-        question="",
-        slug="",
-        version=version,
-        assets=(
-            Asset(token_id=TokenId("1"), outcome="Yes", outcome_index=0),
-            Asset(token_id=TokenId("2"), outcome="No", outcome_index=1),
-        ),
-    )
-
-
-def seen(condition_id: ConditionId, source: Source, *, final: bool) -> Observation:
-    return Observation(
-        condition_id=condition_id,
-        source=source,
-        observed_at_ms=1,
-        payouts=() if final else None,
-        reason="" if final else "open",
-        payload="",
-    )
+AT_MS = WALL_MS + 5_000
 
 
-def nothing(_: Request) -> list[Observation]:
-    return []
+def polymarket(*numbers: int) -> tuple[FakePolymarket, dict[ConditionId, Market]]:
+    """Return the sources with these markets, resolved, and the markets as they are kept."""
+    web = FakePolymarket()
+    for number in numbers:
+        web.add(FakeMarket(number)).resolve(0)
+    markets = (parse_market(web.markets[condition(number)].gamma()) for number in numbers)
+    return web, {each.condition_id: each for each in markets}
 
 
-def answer_all(
-    poll_round: PollRound, answer: Answer, dead: tuple[Source, ...] = ()
-) -> list[Request]:
-    """Answer every request of a round; return the requests."""
-    requests = []
-    while (request := poll_round.next(lambda source: source not in dead)) is not None:
-        requests.append(request)
-        poll_round.answered(request, answer(request))
-    return requests
+def test_each_request_is_sent_to_its_source_and_read_from_its_answer() -> None:
+    web, markets = polymarket(1)
+    for source in (Source.GAMMA, Source.DATA, Source.CLOB):
+        request = Request(source, (condition(1),), closed=source is Source.GAMMA)
+        (observation,) = read_answer(request, send(request, web), markets, AT_MS)
+        assert (observation.source, observation.observed_at_ms) == (source, AT_MS)
+        assert observation.payouts is not None
+    request = Request(Source.CHAIN, (condition(1),))
+    (observation,) = read_answer(request, web.payouts(request.ids), markets, AT_MS)
+    assert observation.source is Source.CHAIN
+    assert [name for name, _ in web.asked] == ["lookup", "data", "clob", "chain"]
 
 
-def sources(requests: list[Request]) -> list[tuple[Source, int]]:
-    return [(request.source, len(request.ids)) for request in requests]
+def test_what_no_longer_waits_is_left_out_of_every_answer() -> None:
+    web, markets = polymarket(1, 2)
+    settled = markets.pop(condition(1))
+    ids = (settled.condition_id, condition(2))
+    for source in (Source.GAMMA, Source.DATA):
+        request = Request(source, ids, closed=True)
+        found = read_answer(request, send(request, web), markets, AT_MS)
+        assert [each.condition_id for each in found] == [condition(2)]
+    chain = Request(Source.CHAIN, ids)
+    (observation,) = read_answer(chain, web.payouts(ids), markets, AT_MS)
+    assert observation.condition_id == condition(2)
+    clob = Request(Source.CLOB, (settled.condition_id,))
+    assert read_answer(clob, send(clob, web), markets, AT_MS) == ()
 
 
-def test_what_gamma_does_not_find_among_the_closed_is_looked_for_among_the_open() -> None:
-    poll_round = PollRound([market(1), market(2)], ended=(), with_chain=False)
+def test_a_market_that_the_clob_does_not_know_brings_nothing() -> None:
+    web, markets = polymarket(1)
+    request = Request(Source.CLOB, (condition(9),))
+    assert read_answer(request, send(request, web), markets, AT_MS) == ()
 
-    def answer(request: Request) -> list[Observation]:
-        if request.source is Source.GAMMA and request.closed:
-            return [seen(market(1).condition_id, Source.GAMMA, final=False)]
-        return []
 
-    requests = answer_all(poll_round, answer)
-    assert [(each.source, each.ids, each.closed) for each in requests[:2]] == [
-        (Source.GAMMA, (market(1).condition_id, market(2).condition_id), True),
-        (Source.GAMMA, (market(2).condition_id,), False),
+def test_an_answer_out_of_a_cache_was_made_before_it_was_asked_for() -> None:
+    web, markets = polymarket(1)
+    request = Request(Source.DATA, (condition(1),))
+    (observation,) = read_answer(request, send(request, web), markets, AT_MS, age_ms=700)
+    assert (observation.observed_at_ms, observation.made_at_ms) == (AT_MS, AT_MS - 700)
+
+
+def test_a_page_of_the_listing_is_evidence_on_the_markets_that_wait() -> None:
+    web, markets = polymarket(1, 2)
+    del markets[condition(2)]
+    page = web.markets_page((("closed", "true"), ("limit", "100")), None)
+    (observation,) = read_page(page, markets, AT_MS, age_ms=700)
+    assert observation.condition_id == condition(1)
+    assert observation.source is Source.GAMMA
+    assert observation.payouts is not None
+    assert (observation.observed_at_ms, observation.made_at_ms) == (AT_MS, AT_MS - 700)
+
+
+def test_closing_times_are_those_of_closed_markets_that_were_asked_for() -> None:
+    web, _ = polymarket(1, 2)
+    request = Request(Source.GAMMA, (condition(1),), closed=True)
+    answer = (*send(request, web), web.markets[condition(2)].gamma(), b"<html>")
+    assert closing_times(request, answer) == ((condition(1), WALL_MS),)
+    assert closing_times(Request(Source.GAMMA, (condition(1),)), answer) == ()
+    assert closing_times(Request(Source.DATA, (condition(1),)), answer) == ()
+
+
+def test_every_source_has_a_batch() -> None:
+    assert set(MOST_MARKETS) == set(Source)
+    assert MOST_MARKETS[Source.CLOB] == 1
+
+
+def test_the_pass_under_way_says_which_page_is_next() -> None:
+    closed = RecentlyClosed(60.0)
+    requests = [closed.request]
+    closed.tick(0.0, WALL_MS)
+    assert closed.listing is not None
+    requests.append(closed.request)
+    closed.listing.advance("next", count=100)
+    requests.append(closed.request)
+    params = closed.listing.params
+    assert requests == [
+        None,
+        PageRequest(params=params, cursor=None, route=Route.KEYSET),
+        PageRequest(params=params, cursor="next", route=Route.KEYSET),
     ]
-
-
-def test_the_clob_is_asked_about_what_another_source_calls_final_and_a_few_that_ended() -> None:
-    markets = [market(number) for number in range(40)]
-    ended = [each.condition_id for each in markets]
-    poll_round = PollRound(markets, ended=ended, with_chain=False)
-
-    def answer(request: Request) -> list[Observation]:
-        if request.source is not Source.DATA:
-            return []
-        return [seen(each, Source.DATA, final=True) for each in request.ids[:5]]
-
-    requests = answer_all(poll_round, answer)
-    clob = [each.ids[0] for each in requests if each.source is Source.CLOB]
-    final = [each for ten in range(0, 40, 10) for each in ended[ten : ten + 5]]
-    assert clob[:20] == final
-    assert len(clob) == 20 + CLOB_EXTRA
-    assert len(set(clob)) == len(clob)
-
-
-def test_what_has_not_ended_costs_no_request_to_the_clob() -> None:
-    poll_round = PollRound([market(1)], ended=(), with_chain=False)
-    assert Source.CLOB not in {each.source for each in answer_all(poll_round, nothing)}
-
-
-def test_every_source_is_asked_in_chunks_that_it_takes() -> None:
-    poll_round = PollRound([market(n) for n in range(1, 71)], ended=(), with_chain=True)
-    assert sources(answer_all(poll_round, nothing)) == [
-        (Source.GAMMA, 50),
-        (Source.GAMMA, 50),
-        (Source.GAMMA, 20),
-        (Source.GAMMA, 20),
-        *[(Source.DATA, 10)] * 7,
-        *[(Source.CHAIN, 20)] * 3,
-        (Source.CHAIN, 10),
-    ]
-
-
-def test_v2_markets_are_not_looked_for_on_the_chain() -> None:
-    poll_round = PollRound([market(1, "v2"), market(2)], ended=(), with_chain=True)
-    chain = [each.ids for each in answer_all(poll_round, nothing) if each.source is Source.CHAIN]
-    assert chain == [(market(2).condition_id,)]
-
-
-def test_a_source_that_is_not_able_is_left_out() -> None:
-    poll_round = PollRound([market(1)], ended=[market(1).condition_id], with_chain=True)
-    requests = answer_all(poll_round, nothing, dead=(Source.GAMMA, Source.DATA))
-    assert [each.source for each in requests] == [Source.CHAIN, Source.CLOB]
-
-
-def test_a_market_is_missed_when_no_source_answered_and_not_when_one_did() -> None:
-    found, missed, unknown = market(1), market(2), market(3)
-    poll_round = PollRound([found, missed], ended=(), with_chain=False)
-
-    def answer(request: Request) -> list[Observation]:
-        return [seen(found.condition_id, Source.DATA, final=False)] if len(request.ids) == 2 else []
-
-    answer_all(poll_round, answer, dead=(Source.GAMMA,))
-    assert poll_round.missed == {missed.condition_id}
-    all_answered = PollRound([unknown], ended=(), with_chain=False)
-    answer_all(all_answered, nothing)
-    assert all_answered.missed == frozenset()
-
-
-def test_a_request_that_failed_leaves_its_markets_missed() -> None:
-    poll_round = PollRound([market(1)], ended=(), with_chain=False)
-    while (request := poll_round.next(lambda _: True)) is not None:
-        poll_round.unanswered(request)
-    assert poll_round.missed == {market(1).condition_id}

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from actors.model.market import Recheck, Resolution, Source, TimeWindow
-from actors.resolution.schedule import (
+from actors.resolution.rechecks import (
     AHEAD_MS,
     MARGIN_MS,
     RETRY_MS,

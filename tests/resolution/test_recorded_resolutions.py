@@ -5,7 +5,7 @@ import pytest
 
 from actors.model.market import RECHECKS_MS, Observation, Recheck, Resolution, Source
 from actors.model.trade import ConditionId, TokenId
-from actors.resolution.schedule import RecordedResolutions
+from actors.resolution.rechecks import RecordedResolutions
 from tests.resolution.recorded_answers import MARKET
 
 ONE = ConditionId("0x" + "1" * 64)
@@ -138,7 +138,7 @@ def test_stored_means_that_the_database_has_it() -> None:
 def test_of_removed_resolutions_a_bounded_number_is_known(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("actors.resolution.schedule.MAX_DONE", 1)
+    monkeypatch.setattr("actors.resolution.rechecks.MAX_DONE", 1)
     recorded = RecordedResolutions()
     recorded.remove(ONE)
     assert not recorded.is_stored(ONE)

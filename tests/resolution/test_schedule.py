@@ -1,11 +1,13 @@
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, TokenId
-from actors.resolution.schedule import LONGEST_MS, NO_END_MS, Schedule
+from actors.resolution.schedule import LONGEST_MS, NEWS_MS, NO_END_MS, Schedule
 
 NOW = 1_791_000_000_000
 POLL_MS = 60_000
@@ -44,6 +46,10 @@ def next_poll(schedule: Schedule, now_ms: int) -> int:
     raise AssertionError("never due")
 
 
+def taken(schedule: Schedule, now_ms: int) -> list[ConditionId]:
+    return [condition_id for condition_id, _ in schedule.take(now_ms)]
+
+
 def test_the_first_poll_is_at_the_planned_end() -> None:
     schedule = schedule_with(NOW + 300_000)
     assert not schedule.has_due(NOW + 299_999)
@@ -64,8 +70,7 @@ def test_the_interval_is_the_poll_at_first_and_grows_to_an_hour() -> None:
     intervals = []
     now = NOW
     for _ in range(100):
-        assert schedule.take(now, 10) == (ONE,)
-        schedule.put_back(ONE, now)
+        assert taken(schedule, now) == [ONE]
         due = next_poll(schedule, now)
         intervals.append(due - now)
         now = due
@@ -76,30 +81,70 @@ def test_the_interval_is_the_poll_at_first_and_grows_to_an_hour() -> None:
 
 def test_a_change_brings_the_short_interval_back() -> None:
     schedule = schedule_with(NOW - 30 * 86_400_000)
-    schedule.take(NOW, 1)
+    schedule.take(NOW)
     schedule.note_change(ONE, NOW)
-    schedule.put_back(ONE, NOW)
     assert next_poll(schedule, NOW) == NOW + POLL_MS
+    assert taken(schedule, NOW + POLL_MS) == [ONE]
+    assert next_poll(schedule, NOW + POLL_MS) == NOW + 2 * POLL_MS
 
 
 def test_a_market_is_polled_when_its_hold_ends() -> None:
     schedule = schedule_with(NOW - 30 * 86_400_000)
-    schedule.take(NOW, 1)
-    schedule.put_back(ONE, NOW, poll_at_ms=NOW + 120_000)
+    schedule.take(NOW)
+    schedule.expect(ONE, NOW + 120_000, NOW)
     assert next_poll(schedule, NOW) == NOW + 120_000
-    schedule.take(NOW + 120_000, 1)
-    schedule.put_back(ONE, NOW + 120_000, poll_at_ms=NOW + 120_000)  # to be confirmed
+    assert schedule.take(NOW + 120_000) == ((ONE, True),)
+    schedule.expect(ONE, NOW + 120_000, NOW + 120_000)  # to be confirmed
     assert next_poll(schedule, NOW + 120_000) == NOW + 120_000 + POLL_MS
+
+
+def test_a_hold_that_broke_is_not_waited_for() -> None:
+    schedule = schedule_with(NOW - 30 * 86_400_000)
+    schedule.take(NOW)
+    schedule.expect(ONE, NOW + 120_000, NOW)
+    schedule.expect(ONE, None, NOW + 1_000)
+    assert next_poll(schedule, NOW) == NOW + LONGEST_MS
+
+
+def test_a_poll_that_nobody_answered_is_soon_made_up_for() -> None:
+    schedule = schedule_with(NOW - 30 * 86_400_000)
+    schedule.take(NOW)
+    schedule.expect_soon(ONE, NOW)
+    assert next_poll(schedule, NOW) == NOW + POLL_MS
+    schedule.expect_soon(ONE, NOW + 30_000)
+    assert next_poll(schedule, NOW) == NOW + POLL_MS  # not put off
 
 
 def test_a_hint_makes_it_due_and_one_during_a_poll_makes_it_due_again() -> None:
     schedule = schedule_with(NOW + 86_400_000)
     assert schedule.make_due(ONE, NOW)
-    assert schedule.take(NOW, 1) == (ONE,)
+    assert taken(schedule, NOW) == [ONE]
     assert not schedule.has_due(NOW)
     schedule.make_due(ONE, NOW)
-    schedule.put_back(ONE, NOW)
-    assert schedule.take(NOW, 1) == (ONE,)
+    assert taken(schedule, NOW) == [ONE]
+
+
+@pytest.mark.parametrize(
+    ("ended_ms", "urgent"), [(0, True), (-NEWS_MS + 1, True), (-NEWS_MS, False)]
+)
+def test_the_first_poll_is_urgent_unless_it_ended_long_ago(ended_ms: int, *, urgent: bool) -> None:
+    assert schedule_with(NOW + ended_ms).take(NOW) == ((ONE, urgent),)
+
+
+def test_a_poll_is_urgent_after_news_and_not_after_its_interval() -> None:
+    schedule = schedule_with(NOW)
+    schedule.take(NOW)
+    assert schedule.take(NOW + POLL_MS) == ((ONE, False),)
+    schedule.note_change(ONE, NOW + POLL_MS)
+    assert schedule.take(NOW + 2 * POLL_MS) == ((ONE, True),)
+    schedule.make_due(ONE, NOW + 2 * POLL_MS)
+    assert schedule.take(NOW + 2 * POLL_MS) == ((ONE, True),)
+
+
+def test_what_is_put_off_is_due_after_its_interval_and_not_before() -> None:
+    schedule = schedule_with(NOW)
+    schedule.put_off(ONE, NOW)
+    assert next_poll(schedule, NOW) == NOW + POLL_MS
 
 
 def test_a_hint_about_an_unknown_market_is_rejected() -> None:
@@ -127,7 +172,7 @@ def test_a_removed_market_is_never_due() -> None:
     schedule = schedule_with(NOW)
     schedule.remove(ONE)
     assert not schedule.has_due(NOW + NO_END_MS)
-    assert schedule.take(NOW, 5) == ()
+    assert schedule.take(NOW) == ()
     assert schedule.market(ONE) is None
     assert schedule.pending(5) == ()
 
@@ -145,13 +190,24 @@ def test_the_longest_waiting_is_taken_first() -> None:
     schedule = Schedule(60.0)
     for number in (3, 1, 2):
         schedule.add(market(number, NOW + number), NOW)
-    taken = schedule.take(NOW + 10, 2)
-    assert [int(each, 16) for each in taken] == [1, 2]
+    assert [int(each, 16) for each in taken(schedule, NOW + 10)] == [1, 2, 3]
+
+
+def test_nothing_is_set_for_a_market_that_is_not_there() -> None:
+    schedule = Schedule(60.0)
+    schedule.expect(ONE, NOW, NOW)
+    schedule.expect_soon(ONE, NOW)
+    schedule.note_change(ONE, NOW)
+    schedule.set_due(ONE, NOW)
+    schedule.put_off(ONE, NOW)
+    assert not schedule.has_due(NOW + NO_END_MS)
 
 
 operations = st.lists(
     st.tuples(
-        st.sampled_from(["add", "hint", "take", "put back", "remove", "set due", "pass"]),
+        st.sampled_from(
+            ["add", "hint", "take", "expect", "broken", "soon", "news", "remove", "set due", "pass"]
+        ),
         st.integers(0, 5),
         st.integers(0, 5_000_000),
     ),
@@ -164,34 +220,39 @@ def test_every_market_that_waits_is_due_at_some_time_and_taken_once(
     steps: list[tuple[str, int, int]],
 ) -> None:
     schedule, now = Schedule(60.0), NOW
-    away: set[ConditionId] = set()
     present: set[ConditionId] = set()
     for what, number, span in steps:
         each = market(number, NOW + number * 1_000_000 if number else None)
-        cid = each.condition_id
+        within_ms = _change(schedule, what, each, now, span)
         if what == "add":
-            schedule.add(each, now)
-            present.add(cid)
-        elif what == "hint":
-            if schedule.make_due(cid, now):
-                away.discard(cid)
-        elif what == "take":
-            taken = schedule.take(now, 3)
-            assert len(set(taken)) == len(taken)
-            assert not set(taken) & away
-            away |= set(taken)
-        elif what == "put back":
-            schedule.put_back(cid, now)
-            away.discard(cid)
-        elif what == "set due" and cid in present:
-            schedule.set_due(cid, now + span)
-            away.discard(cid)
+            present.add(each.condition_id)
         elif what == "remove":
-            schedule.remove(cid)
-            present.discard(cid)
-            away.discard(cid)
-        else:
+            present.discard(each.condition_id)
+        elif what == "take":
+            found = taken(schedule, now)
+            assert len(set(found)) == len(found)
+            assert not schedule.has_due(now)
+        elif what == "pass":
             now += span
-    rest = schedule.take(now + NO_END_MS * 100, 100)
-    assert set(rest) == present - away
+        if within_ms is not None and each.condition_id in present:
+            assert schedule.has_due(now + within_ms)
+    assert set(taken(schedule, now + NO_END_MS * 100)) == present
     assert sum(count for _, count in schedule.pending(100)) == len(present)
+
+
+def _change(schedule: Schedule, what: str, each: Market, now: int, span: int) -> int | None:
+    """Make a change; return within which time the market must be due, if the change says so."""
+    cid = each.condition_id
+    changes: dict[str, tuple[Callable[[], object], int | None]] = {
+        "add": (lambda: schedule.add(each, now), None),
+        "remove": (lambda: schedule.remove(cid), None),
+        "hint": (lambda: schedule.make_due(cid, now), 0),
+        "expect": (lambda: schedule.expect(cid, now + span, now), max(span, POLL_MS)),
+        "broken": (lambda: schedule.expect(cid, None, now), None),
+        "soon": (lambda: schedule.expect_soon(cid, now), POLL_MS),
+        "news": (lambda: schedule.note_change(cid, now), POLL_MS),
+        "set due": (lambda: schedule.set_due(cid, now + span), span),
+    }
+    change, within_ms = changes.get(what, (lambda: None, None))
+    change()
+    return within_ms

@@ -7,8 +7,8 @@ import pytest
 
 from actors.model.market import RECHECKS_MS, MarketState, Observation, Source
 from actors.polymarket import sources
-from actors.resolution.cases import state_of
 from actors.resolution.quorum import Conflict, NotYet, Split, Winner, decide
+from actors.resolution.states import state_of
 from tests.resolution.recorded_answers import MARKET, Payouts, evidence_of, pays, seen
 
 PAGE = (Path(__file__).parents[2] / "docs" / "explanation" / "resolutions.md").read_text()
