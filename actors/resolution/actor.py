@@ -312,11 +312,11 @@ class ResolutionActor(BaseActor):
             extra={"source": request.source.value, "reason": str(failure), "retry_s": wait_s},
         )
         if isinstance(request, Request):
-            self._end_polls(self._queues.failed(request, failure))
+            self._end_polls(self._queues.failed(request, failure, self._able()))
         else:
             self._recently_closed.failed()
         if not self._gates.able(request.source, self._now):
-            self._end_polls(self._queues.away(request.source))
+            self._end_polls(self._queues.away(request.source, self._able()))
 
     def _take_answer(self, request: Request, answer: Answer, at_ms: int, age_ms: int) -> None:
         """Take in what a source answered about markets."""
@@ -330,7 +330,7 @@ class ResolutionActor(BaseActor):
             self._dated[request.source, observation.condition_id] = at_ms
             self._observe(observation)
         observed = (each.condition_id for each in observations)
-        self._end_polls(self._queues.answered(request, observed))
+        self._end_polls(self._queues.answered(request, observed, self._able()))
 
     def _take_page(self, page: Page, at_ms: int, age_ms: int) -> None:
         """Take in a page of the closings, which is evidence on its markets; news make them due."""
@@ -371,6 +371,9 @@ class ResolutionActor(BaseActor):
         self._cases.horizon_ms = self._horizon.until_ms
         for poll in ended:
             condition_id = poll.condition_id
+            if poll.late:
+                self._add(self._cases.judge(condition_id, self._wall_ms))
+                continue
             self._add(self._cases.end_poll(condition_id, self._wall_ms, missed=poll.missed))
             if condition_id not in self._cases.schedule:
                 self._queues.remove(condition_id)

@@ -197,13 +197,13 @@ class CaseBook:
         Args:
             condition_id: Of the market.
             now_ms: Wall clock.
-            missed: No source reported anything, and one rejected the question: it is due soon.
+            missed: No source reported anything, since those that know it did not answer. Then it
+                is due soon, and a resolution is still to be checked.
         """
-        if condition_id in self._recorded:
-            self._set_next_recheck(condition_id, now_ms)
-            return None
         if missed:
             self.schedule.expect_soon(condition_id, now_ms)
+        elif condition_id in self._recorded:
+            self._set_next_recheck(condition_id, now_ms)
         return self.judge(condition_id, now_ms)
 
     # --------------------------------------------------------------- restart

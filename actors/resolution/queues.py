@@ -126,11 +126,13 @@ class EndedPoll(msgspec.Struct, frozen=True):
     """A poll that is over.
 
     Attributes:
-        missed: No source reported anything, and one rejected what it was asked.
+        missed: No source reported anything, and not because none knows the market.
+        late: It was over before; an answer came after it.
     """
 
     condition_id: ConditionId
     missed: bool = False
+    late: bool = False
 
 
 class _Poll(msgspec.Struct):
@@ -139,17 +141,19 @@ class _Poll(msgspec.Struct):
     Attributes:
         waiting: The sources whose answers it waits for.
         clob: Whether the CLOB is asked.
+        observed: Whether a source reported something.
+        unanswered: Whether a source rejected the question or is not able to answer.
     """
 
     urgency: Urgency
     began_at: float
     waiting: set[Source]
     clob: bool
+    unanswered: bool
     observed: bool = False
-    rejected: bool = False
 
     def ended(self, condition_id: ConditionId) -> EndedPoll:
-        return EndedPoll(condition_id, self.rejected and not self.observed)
+        return EndedPoll(condition_id, missed=self.unanswered and not self.observed)
 
 
 class PollQueues:
@@ -200,11 +204,13 @@ class PollQueues:
             self._put(source, condition_id, market.urgency)
         if market.clob is Urgency.IDLE:
             self._put(Source.CLOB, condition_id, Urgency.IDLE)
+        waiting = {each for each in asked if each in able}
         self._polls[condition_id] = _Poll(
             urgency=market.urgency,
             began_at=now,
-            waiting={each for each in asked if each in able},
+            waiting=waiting,
             clob=clob,
+            unanswered=waiting != asked,
         )
         return () if before is None else (before.ended(condition_id),)
 
@@ -227,6 +233,7 @@ class PollQueues:
             if now < poll.began_at + LONGEST_POLL_S:
                 break
             del self._polls[condition_id]
+            poll.unanswered = True
             ended.append(poll.ended(condition_id))
         return tuple(ended)
 
@@ -244,10 +251,22 @@ class PollQueues:
             return self._next[source].popleft()
         idle = self._queues[source].urgency is Urgency.IDLE
         ids = self._queues[source].take(most)
+        if not idle:
+            for condition_id in ids:  # it may not have been able when the poll began
+                if (poll := self._polls.get(condition_id)) is not None:
+                    poll.waiting.add(source)
         return Request(source, ids, closed=source is Source.GAMMA, idle=idle) if ids else None
 
-    def answered(self, request: Request, observed: Iterable[ConditionId]) -> tuple[EndedPoll, ...]:
-        """Take in which markets an answer reports on; return the polls that it ends."""
+    def answered(
+        self, request: Request, observed: Iterable[ConditionId], able: Container[Source]
+    ) -> tuple[EndedPoll, ...]:
+        """Take in which markets an answer reports on; return the polls that it ends.
+
+        Args:
+            request: That was answered.
+            observed: Those of its markets on which the answer reports.
+            able: The sources that answer, as far as is known.
+        """
         found = set(observed)
         for condition_id in found:
             if (poll := self._polls.get(condition_id)) is not None:
@@ -258,10 +277,13 @@ class PollQueues:
             ids = tuple(each for each in ids if each in found)
             if rest:
                 self._next[Source.GAMMA].appendleft(Request(Source.GAMMA, rest))
-        return self._done(request.source, ids)
+        return self._done(request.source, ids, able)
 
     def failed(
-        self, request: Request, failure: SourceUnavailable | PayloadRejected
+        self,
+        request: Request,
+        failure: SourceUnavailable | PayloadRejected,
+        able: Container[Source],
     ) -> tuple[EndedPoll, ...]:
         """Take in a failure; return the polls that it ends.
 
@@ -277,14 +299,12 @@ class PollQueues:
         if len(request.ids) > 1:
             self._halve(request)
             return ()
-        if (poll := self._polls.get(request.ids[0])) is not None:
-            poll.rejected = True
-        return self._done(source, request.ids)
+        return self._done(source, request.ids, able, answered=False)
 
-    def away(self, source: Source) -> tuple[EndedPoll, ...]:
+    def away(self, source: Source, able: Container[Source]) -> tuple[EndedPoll, ...]:
         """Wait for a source no more, since it is not able to answer; return the ended polls."""
         waits = [each for each, poll in self._polls.items() if source in poll.waiting]
-        return self._done(source, waits)
+        return self._done(source, waits, able, answered=False)
 
     def _halve(self, request: Request) -> None:
         middle = len(request.ids) // 2
@@ -308,16 +328,30 @@ class PollQueues:
                 urgency = Urgency.IDLE if request.idle else urgency
                 self._queues[request.source].put(condition_id, urgency, first=True)
 
-    def _done(self, source: Source, ids: Iterable[ConditionId]) -> tuple[EndedPoll, ...]:
+    def _done(
+        self,
+        source: Source,
+        ids: Iterable[ConditionId],
+        able: Container[Source],
+        *,
+        answered: bool = True,
+    ) -> tuple[EndedPoll, ...]:
         """Return the polls that end, now that nothing is waited for from this source."""
         ended: list[EndedPoll] = []
         for condition_id in ids:
             poll = self._polls.get(condition_id)
             if poll is None:
-                # It answers late: its poll ended without it.
-                ended.append(EndedPoll(condition_id))
+                ended.append(EndedPoll(condition_id, late=True))
                 continue
             poll.waiting.discard(source)
+            poll.unanswered |= not answered
+            if not poll.waiting:  # but for sources that are back since it began
+                poll.waiting |= {
+                    each
+                    for each, queue in self._queues.items()
+                    if each in able and condition_id in queue
+                    if poll.clob or each is not Source.CLOB
+                }
             if not poll.waiting:
                 del self._polls[condition_id]
                 ended.append(poll.ended(condition_id))

@@ -246,6 +246,17 @@ def test_states_are_judged_at_the_end_of_a_poll_and_a_missed_one_is_soon_repeate
     assert cases.schedule.has_due(now + 60_000)
 
 
+def test_a_resolution_that_no_source_answered_for_is_still_to_be_checked() -> None:
+    cases = decided()
+    cases.stored(ONE)
+    first_ms = T0 + HOLD_MS + RECHECKS_MS[0]
+    cases.take_due(first_ms)
+    cases.end_poll(ONE, first_ms, missed=True)
+    assert [each.urgency for each in cases.take_due(first_ms + 60_000)] == [Urgency.RECHECK]
+    cases.end_poll(ONE, first_ms + 60_000)
+    assert ONE not in cases.schedule
+
+
 def test_a_market_that_is_not_there_has_no_state() -> None:
     cases = CaseBook(poll_s=60.0, hold_s=0.0)
     assert cases.judge(ONE, T0) is None

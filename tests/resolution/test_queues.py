@@ -24,6 +24,7 @@ from actors.resolution.queues import (
 )
 
 GAMMA, CLOB, DATA, CHAIN = Source.GAMMA, Source.CLOB, Source.DATA, Source.CHAIN
+ALL = (GAMMA, CLOB, DATA)
 NEW, AGAIN, RECHECK, IDLE = Urgency
 AWAY = SourceUnavailable("gone")
 REJECTED = SourceUnavailable("HTTP 400", status=400)
@@ -47,7 +48,7 @@ def queues(*numbers: int, sources: Iterable[Source] = (GAMMA, CLOB, DATA)) -> Po
     """Return queues in which these markets wait."""
     found = PollQueues(tuple(sources), known=ids(range(10_000)))
     for number in numbers:
-        found.begin(due(number), 0.0, able=tuple(Source))
+        found.begin(due(number), 0.0, able=ALL)
     return found
 
 
@@ -162,10 +163,10 @@ def test_what_gamma_does_not_find_among_the_closed_is_looked_for_among_the_open(
     found = queues(1, 2, 3)
     first = batch(found, GAMMA)
     assert (first.ids, first.closed) == (ids((1, 2, 3)), True)
-    found.answered(first, ids((1,)))
+    found.answered(first, ids((1,)), ALL)
     second = batch(found, GAMMA)
     assert (second.ids, second.closed) == (ids((2, 3)), False)
-    found.answered(second, ids((2,)))
+    found.answered(second, ids((2,)), ALL)
     assert rest(found, GAMMA) == []
 
 
@@ -179,21 +180,21 @@ def test_every_source_is_asked_in_batches_that_it_takes() -> None:
 
 def test_v2_markets_are_not_looked_for_on_the_chain() -> None:
     found = queues(sources=Source)
-    found.begin(due(1, v1=False), 0.0, able=tuple(Source))
-    found.begin(due(2), 0.0, able=tuple(Source))
+    found.begin(due(1, v1=False), 0.0, able=ALL)
+    found.begin(due(2), 0.0, able=ALL)
     assert rest(found, CHAIN) == [ids((2,))]
 
 
 def test_the_clob_is_asked_about_what_another_source_calls_final_once_a_poll() -> None:
     found = queues(1)
     assert found.next(CLOB, 1) is None
-    found.ask_clob(cid(1), able=tuple(Source))
+    found.ask_clob(cid(1), able=ALL)
     assert batch(found, CLOB).ids == ids((1,))
-    found.ask_clob(cid(1), able=tuple(Source))  # Gamma says so, too
+    found.ask_clob(cid(1), able=ALL)  # Gamma says so, too
     assert found.next(CLOB, 1) is None
-    found.begin(due(1, clob=NEW), 60.0, able=tuple(Source))
+    found.begin(due(1, clob=NEW), 60.0, able=ALL)
     assert batch(found, CLOB).ids == ids((1,))
-    found.ask_clob(cid(1), able=tuple(Source))
+    found.ask_clob(cid(1), able=ALL)
     assert found.next(CLOB, 1) is None
 
 
@@ -205,13 +206,13 @@ def test_what_is_final_by_a_late_answer_is_asked_of_the_clob() -> None:
 
 def test_the_clob_is_asked_idly_about_what_ended_when_nothing_else_waits() -> None:
     found = queues()
-    found.begin(due(1, clob=IDLE), 0.0, able=tuple(Source))
-    found.begin(due(2, AGAIN, clob=AGAIN), 0.0, able=tuple(Source))
+    found.begin(due(1, clob=IDLE), 0.0, able=ALL)
+    found.begin(due(2, AGAIN, clob=AGAIN), 0.0, able=ALL)
     assert found.urgency(CLOB) is AGAIN
     assert (batch(found, CLOB).ids, found.urgency(CLOB)) == (ids((2,)), IDLE)
     request = batch(found, CLOB)
     assert (request.ids, request.idle) == (ids((1,)), True)
-    found.failed(request, AWAY)
+    found.failed(request, AWAY, ALL)
     assert found.urgency(CLOB) is IDLE  # not more urgent for having failed
 
 
@@ -219,8 +220,8 @@ def test_a_market_that_is_due_again_waits_in_the_queue_of_a_slow_source_once() -
     found = queues(1, 2)
     batch(found, DATA)
     for at in (60.0, 120.0, 180.0):
-        found.begin(due(1, AGAIN), at, able=tuple(Source))
-        found.begin(due(2, AGAIN), at, able=tuple(Source))
+        found.begin(due(1, AGAIN), at, able=ALL)
+        found.begin(due(2, AGAIN), at, able=ALL)
     assert found.waiting(GAMMA) == 2
     assert rest(found, GAMMA) == [ids((1, 2))]
     assert rest(found, DATA) == [ids((1, 2))]  # the answer under way may be older
@@ -242,16 +243,16 @@ def test_a_rejected_batch_is_halved_down_to_the_market_that_is_why() -> None:
     while (request := found.next(DATA, 8)) is not None:
         asked.append(request.ids)
         if bad in request.ids:
-            found.failed(request, REJECTED)
+            found.failed(request, REJECTED, ALL)
         else:
-            found.answered(request, request.ids)
+            found.answered(request, request.ids, ALL)
     assert [len(each) for each in asked] == [8, 4, 4, 2, 1, 1, 2]
     assert sum(each == (bad,) for each in asked) == 1
 
 
 def test_halves_of_what_gamma_rejected_ask_the_same_question() -> None:
     found = queues(1, 2)
-    found.failed(batch(found, GAMMA), PayloadRejected("not JSON"))
+    found.failed(batch(found, GAMMA), PayloadRejected("not JSON"), ALL)
     halves = [batch(found, GAMMA), batch(found, GAMMA)]
     assert [(each.ids, each.closed) for each in halves] == [(ids((1,)), True), (ids((2,)), True)]
 
@@ -259,17 +260,17 @@ def test_halves_of_what_gamma_rejected_ask_the_same_question() -> None:
 def test_what_waits_in_a_half_does_not_wait_in_the_queue_as_well() -> None:
     found = queues(1, 2)
     request = batch(found, DATA)
-    found.begin(due(1), 1.0, able=tuple(Source))  # a hint while the request was under way
-    found.failed(request, REJECTED)
-    found.begin(due(2), 2.0, able=tuple(Source))
+    found.begin(due(1), 1.0, able=ALL)  # a hint while the request was under way
+    found.failed(request, REJECTED, ALL)
+    found.begin(due(2), 2.0, able=ALL)
     assert found.waiting(DATA) == 2
     assert rest(found, DATA) == [ids((1,)), ids((2,))]
 
 
 def test_a_closed_market_is_asked_for_though_it_waits_to_be_looked_for_among_the_open() -> None:
     found = queues(1)
-    found.answered(batch(found, GAMMA), ())
-    found.begin(due(1), 1.0, able=tuple(Source))
+    found.answered(batch(found, GAMMA), (), ALL)
+    found.begin(due(1), 1.0, able=ALL)
     assert [batch(found, GAMMA).closed for _ in range(2)] == [False, True]
 
 
@@ -278,15 +279,15 @@ def test_what_a_source_that_is_away_was_asked_waits_for_it_in_front(source: Sour
     found = queues(1, 2, 3)
     request = found.next(source, 2)
     assert request is not None
-    found.failed(request, AWAY)
+    found.failed(request, AWAY, ALL)
     assert found.waiting(source) == 3
     assert rest(found, source) == [ids((1, 2, 3))]
 
 
 def test_halves_of_a_source_that_goes_away_wait_as_well() -> None:
     found = queues(1, 2, 3, 4)
-    found.failed(batch(found, DATA), REJECTED)
-    found.failed(batch(found, DATA), AWAY)
+    found.failed(batch(found, DATA), REJECTED, ALL)
+    found.failed(batch(found, DATA), AWAY, ALL)
     assert rest(found, DATA) == [ids((1, 2, 3, 4))]
 
 
@@ -294,7 +295,7 @@ def test_what_was_forgotten_meanwhile_is_not_put_back() -> None:
     found = PollQueues((DATA,), known=ids((2,)))
     for number in (1, 2):
         found.begin(due(number), 0.0, able=(DATA,))
-    found.failed(batch(found, DATA), AWAY)
+    found.failed(batch(found, DATA), AWAY, ALL)
     assert rest(found, DATA) == [ids((2,))]
 
 
@@ -303,52 +304,66 @@ def test_what_was_forgotten_meanwhile_is_not_put_back() -> None:
 
 def test_a_poll_ends_when_every_source_that_was_asked_has_answered() -> None:
     found = queues(1)
-    assert found.answered(batch(found, DATA), ids((1,))) == ()
-    found.ask_clob(cid(1), able=tuple(Source))
+    assert found.answered(batch(found, DATA), ids((1,)), ALL) == ()
+    found.ask_clob(cid(1), able=ALL)
     closed = batch(found, GAMMA)
-    assert found.answered(closed, ()) == ()  # it may be open
-    assert found.answered(batch(found, GAMMA), ids((1,))) == ()
-    assert found.answered(batch(found, CLOB), ()) == (EndedPoll(cid(1)),)
+    assert found.answered(closed, (), ALL) == ()  # it may be open
+    assert found.answered(batch(found, GAMMA), ids((1,)), ALL) == ()
+    assert found.answered(batch(found, CLOB), (), ALL) == (EndedPoll(cid(1)),)
 
 
 def test_a_poll_does_not_wait_for_a_source_that_is_not_able() -> None:
     found = queues()
     found.begin(due(1), 0.0, able=(DATA,))
-    assert found.answered(batch(found, DATA), ids((1,))) == (EndedPoll(cid(1)),)
+    assert found.answered(batch(found, DATA), ids((1,)), (DATA,)) == (EndedPoll(cid(1)),)
     assert batch(found, GAMMA).ids == ids((1,))  # it is asked all the same
+
+
+def test_a_poll_waits_for_sources_that_are_back_since_it_began() -> None:
+    found = queues()
+    found.begin(due(1, clob=IDLE), 0.0, able=())
+    assert found.answered(batch(found, DATA), ids((1,)), ALL) == ()  # Gamma is to be asked
+    assert found.answered(batch(found, GAMMA), ids((1,)), ALL) == (EndedPoll(cid(1)),)
+    found.begin(due(2), 0.0, able=())
+    data, gamma = batch(found, DATA), batch(found, GAMMA)  # both are asked
+    assert found.answered(data, ids((2,)), ALL) == ()
+    assert found.answered(gamma, ids((2,)), ALL) == (EndedPoll(cid(2)),)
 
 
 def test_polls_no_longer_wait_for_a_source_that_goes_away() -> None:
     found = queues(1, 2)
     request = found.next(GAMMA, 1)
     assert request is not None
-    assert found.answered(batch(found, DATA), ids((1, 2))) == ()
-    assert found.failed(request, AWAY) == ()
-    assert found.away(GAMMA) == (EndedPoll(cid(1)), EndedPoll(cid(2)))
-    assert found.away(GAMMA) == ()
+    assert found.answered(batch(found, DATA), ids((1, 2)), ALL) == ()
+    assert found.failed(request, AWAY, ALL) == ()
+    assert found.away(GAMMA, (DATA, CLOB)) == (
+        EndedPoll(cid(1)),
+        EndedPoll(cid(2)),
+    )  # another reports on them
+    assert found.away(GAMMA, (DATA, CLOB)) == ()
 
 
 def test_a_late_answer_ends_the_poll_that_it_came_without() -> None:
     found = queues()
     found.begin(due(1), 0.0, able=(DATA,))
-    found.answered(batch(found, DATA), ids((1,)))
-    assert found.answered(batch(found, GAMMA), ids((1,))) == (EndedPoll(cid(1)),)
+    found.answered(batch(found, DATA), ids((1,)), (DATA,))
+    assert found.answered(batch(found, GAMMA), ids((1,)), ALL) == (EndedPoll(cid(1), late=True),)
 
 
 def test_the_next_poll_ends_the_one_before() -> None:
     found = queues(1)
-    assert found.begin(due(1, AGAIN), 60.0, able=tuple(Source)) == (EndedPoll(cid(1)),)
-    found.answered(batch(found, DATA), ids((1,)))
-    found.answered(batch(found, GAMMA), ids((1,)))
-    assert found.begin(due(1, AGAIN), 120.0, able=tuple(Source)) == ()
+    assert found.begin(due(1, AGAIN), 60.0, able=ALL) == (EndedPoll(cid(1)),)
+    found.answered(batch(found, DATA), ids((1,)), ALL)
+    found.answered(batch(found, GAMMA), ids((1,)), ALL)
+    assert found.begin(due(1, AGAIN), 120.0, able=ALL) == ()
 
 
 def test_a_poll_that_waits_too_long_ends() -> None:
     found = queues(1)
-    found.begin(due(2), 5.0, able=tuple(Source))
+    found.begin(due(2), 5.0, able=ALL)
     assert found.overdue(LONGEST_POLL_S - 0.1) == ()
-    assert found.overdue(LONGEST_POLL_S) == (EndedPoll(cid(1)),)
-    assert found.overdue(LONGEST_POLL_S + 5.0) == (EndedPoll(cid(2)),)
+    assert found.overdue(LONGEST_POLL_S) == (EndedPoll(cid(1), missed=True),)
+    assert found.overdue(LONGEST_POLL_S + 5.0) == (EndedPoll(cid(2), missed=True),)
     assert found.waiting(DATA) == 2  # they are still asked about
 
 
@@ -358,11 +373,21 @@ def test_a_market_is_missed_when_it_is_rejected_and_no_source_reports_on_it() ->
         request = found.next(GAMMA, 1)
         assert request is not None
         assert request.ids == ids((number,))
-        assert found.failed(request, REJECTED) == ()
-    ended = found.answered(batch(found, DATA), ids((1,)))
+        assert found.failed(request, REJECTED, ALL) == ()
+    ended = found.answered(batch(found, DATA), ids((1,)), ALL)
     assert ended == (EndedPoll(cid(1)), EndedPoll(cid(2), missed=True))
+
+
+def test_a_market_is_missed_when_all_sources_are_away() -> None:
+    found = queues(1)
+    for source in (DATA, GAMMA):
+        found.failed(batch(found, source), AWAY, ALL)
+    assert found.away(DATA, (GAMMA, CLOB)) == ()
+    assert found.away(GAMMA, (CLOB,)) == (EndedPoll(cid(1), missed=True),)
+    found.begin(due(1), 60.0, able=())
+    assert found.overdue(60.0 + LONGEST_POLL_S) == (EndedPoll(cid(1), missed=True),)
 
 
 def test_a_market_that_no_source_knows_is_not_missed() -> None:
     found = queues(1, sources=(DATA,))
-    assert found.answered(batch(found, DATA), ()) == (EndedPoll(cid(1), missed=False),)
+    assert found.answered(batch(found, DATA), (), ALL) == (EndedPoll(cid(1), missed=False),)

@@ -286,6 +286,20 @@ def test_hints_about_a_resolution_bring_one_poll_and_a_later_one_another() -> No
     assert len(harness.writer.of(ResolutionConflict)) == 1
 
 
+def test_a_recheck_that_falls_due_while_no_source_answers_is_made_up_for() -> None:
+    market = FakeMarket(1, end_ms=ENDED)
+    harness = recorded(market)
+    market.resolve(1, sources="d")
+    for source in ("gamma", "data", "clob"):
+        harness.web.dead[source] = SourceUnavailable("no route")
+    harness.run(7_200, step_s=10.0)
+    assert harness.writer.of(ResolutionConflict) == []
+    harness.web.dead.clear()
+    harness.run(2 * POLL_S, step_s=1.0)
+    assert len(harness.writer.of(ResolutionConflict)) == 1
+    assert len(harness.actor._cases.schedule) == 0
+
+
 # ---------------------------------------------------------------------- states
 
 
