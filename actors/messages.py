@@ -340,7 +340,7 @@ class RequestMarkets(Message, frozen=True, kw_only=True):
 
 
 class RequestReview(Message, frozen=True, kw_only=True):
-    """Catalog → writer: which markets behind this condition id are not known or not resolved?
+    """Catalog → writer: which markets behind this condition id are not known?
 
     It answers with `MarketsReviewed` once the journal is stored, else not at all.
     """
@@ -426,8 +426,6 @@ class MarketsRestored(Message, frozen=True, kw_only=True):
 
 class MarketsReviewed(Message, frozen=True, kw_only=True):
     """Writer → catalog: conditions of one range that have tokens and no market.
-
-    Closed markets of the range without a resolution went to resolution as `MarketsRestored`.
 
     Attributes:
         until: The last condition id of the range. None: there is no further one.

@@ -287,7 +287,7 @@ class FakeStore:
 
     def stored_evidence(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
         rechecked = (each.market for each in (*self.rechecks, *self.conflicts.rechecks))
-        known = (*self.unresolved, *self.reviewed.unresolved, *self.ended.markets, *rechecked)
+        known = (*self.unresolved, *self.ended.markets, *rechecked)
         assert set(conditions) <= {market.condition_id for market in known}
         return self.evidence
 

@@ -51,7 +51,6 @@ _REVIEW_TOKENS = 2_000
 _UNRESOLVED_MARKETS = 1_000
 _OPEN_CONFLICTS = 1_000
 _RECHECK_WINDOW_MS = 900_000
-_NO_MARKET = (None, "end")
 _RECHECK_AGES = [timedelta(milliseconds=each) for each in RECHECKS_MS]
 _SOURCES = frozenset(Source)
 _MARKET_STATES = frozenset(MarketState)
@@ -181,18 +180,17 @@ class Store:
             yield tuple(map(_decode_market, texts))
 
     def review(self, after: ConditionId) -> Review:
-        """Return what is not known or not resolved of the next 2,000 tokens, by condition id.
+        """Return what is not known of the next 2,000 tokens, by condition id.
 
         Raises:
             StoreUnavailable: The database went away.
         """
         with self._waiting():
-            given = {"journal": self._journal_key, "after": after, "limit": _REVIEW_TOKENS}
+            given = {"after": after, "limit": _REVIEW_TOKENS}
             found = self._connection().execute(queries.SELECT_MARKETS_TO_REVIEW, given).fetchall()
         return Review(
-            unknown=tuple(condition_id for condition_id, text in found if text is None),
-            unresolved=tuple(_decode_market(text) for _, text in found if text not in _NO_MARKET),
-            until=next((condition_id for condition_id, text in found if text == "end"), None),
+            unknown=tuple(condition_id for condition_id, is_end in found if not is_end),
+            until=next((condition_id for condition_id, is_end in found if is_end), None),
         )
 
     def unresolved_after(self, after: ConditionId) -> Unresolved:

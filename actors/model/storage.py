@@ -152,12 +152,10 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         unknown: Conditions with tokens and without a market, or whose tokens have no names.
-        unresolved: Closed markets without a resolution of which nothing is wanted.
         until: The last condition id of the range. None: there is no further one.
     """
 
     unknown: tuple[ConditionId, ...] = ()
-    unresolved: tuple[Market, ...] = ()
     until: ConditionId | None = None
 
 

@@ -56,7 +56,7 @@ class Store(Protocol):
         """Yield the markets that have no resolution yet, in chunks."""
 
     def review(self, after: ConditionId) -> Review:
-        """Return what is not known or not resolved of one range of condition ids."""
+        """Return what is not known of one range of condition ids."""
 
     def unresolved_after(self, after: ConditionId) -> Unresolved:
         """Return the markets of one range of condition ids that ended and have no resolution."""

@@ -18,7 +18,7 @@ from actors.messages import (
     WriterReport,
 )
 from actors.model.assumptions import Violations
-from actors.model.market import Market, TimeWindow
+from actors.model.market import TimeWindow
 from actors.model.storage import Committed, Opened
 from actors.model.trade import ConditionId
 from actors.writer.catchup import Store
@@ -117,13 +117,10 @@ class WriterNotifier:
         """
         for markets in store.open_markets():
             if markets:
-                self._restore_unresolved(store, markets)
+                self._restore_evidence(store, (market.condition_id for market in markets))
+                self._to.resolution.tell(MarketsRestored(markets=markets))
                 self._to.catalog.tell(MarketsRestored(markets=markets))
             yield
-
-    def _restore_unresolved(self, store: Store, markets: tuple[Market, ...]) -> None:
-        self._restore_evidence(store, (market.condition_id for market in markets))
-        self._to.resolution.tell(MarketsRestored(markets=markets))
 
     def _restore_evidence(self, store: Store, condition_ids: Iterable[ConditionId]) -> None:
         # Before the markets: what is polled without its stored evidence would look new and be
@@ -156,14 +153,12 @@ class WriterNotifier:
         )
 
     def send_review(self, store: Store, after: ConditionId) -> None:
-        """Send what is not known or not resolved of one range of condition ids.
+        """Send what is not known of one range of condition ids.
 
         Raises:
             StoreUnavailable: See `Store`.
         """
         review = store.review(after)
-        if review.unresolved:
-            self._restore_unresolved(store, review.unresolved)
         self._to.catalog.tell(MarketsReviewed(unknown=review.unknown, until=review.until))
 
     def send_rechecks(self, store: Store, window: TimeWindow) -> None:

@@ -7,7 +7,8 @@
 --      Contradictions of before: those between sources end with the resolution on which these agreed ('resolved');
 --      of those that are left the first of each pair stays open ('repeats an earlier row'). None is deleted.
 -- Locks: ACCESS EXCLUSIVE on resolutions, resolution_observations and resolution_conflicts, and no tracker writes
---      meanwhile. Takes: about 10 s a million resolutions and 3 s a million markets.
+--      meanwhile. Takes: about 40 s a million markets that are resolved (measured on two busy processors), and for
+--      each of them 700 bytes of disk.
 -- Previous versions: must not write.
 alter table resolution_observations
   add column naming text not null default 'token id',   -- how it names the token that pays

@@ -1,16 +1,19 @@
 """Every market without a resolution is remembered, and those that ended are found again."""
 
+from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 
 from actors.database import queries
 from actors.database.store import Store
+from actors.model.facts import ProcessStopped, TokensWanted
 from actors.model.market import Market
 from actors.model.storage import Batch, Unresolved
 from actors.model.trade import ConditionId
-from tests.database.samples import CONDITION, at, market, resolution, trade
+from tests.database.samples import CONDITION, NO, YES, at, market, ns, resolution, trade
 from tests.postgres import ask, do
 
 pytestmark = pytest.mark.db
@@ -72,6 +75,19 @@ def test_a_market_has_ended_when_it_is_closed_or_its_planned_end_is_over(
     store.commit(Batch(markets=(given,)))
 
     assert store.unresolved_after(START) == Unresolved(markets=(given,) if ended else ())
+
+
+def test_it_does_not_matter_who_wants_its_tokens(
+    store: Store, open_store: Callable[[UUID], Store]
+) -> None:
+    wanted = TokensWanted(at_ns=ns(0), tokens=(YES, NO))
+    closed = market(closed=True)
+    store.commit(Batch(markets=(closed,), facts=((1, wanted),), watermark=2))
+    gone = open_store(UUID(int=2))
+    gone.commit(Batch(facts=((1, wanted), (2, ProcessStopped(at_ns=ns(1)))), watermark=3))
+
+    assert store.unresolved_after(START).markets == (closed,)
+    assert gone.unresolved_after(START).markets == (closed,)
 
 
 def test_a_market_without_named_tokens_cannot_be_asked_about(store: Store, database: str) -> None:

@@ -13,7 +13,6 @@ from actors.messages import (
     CatchUp,
     ConnectionNoted,
     Drain,
-    EvidenceRestored,
     FactSeen,
     Flush,
     MarketResolved,
@@ -404,22 +403,15 @@ def test_a_restarted_actor_can_request_the_stored_markets() -> None:
     assert harness.catalog.last(MarketsRestored).markets == (MARKET,)
 
 
-def test_a_range_of_the_review_goes_to_the_catalog_and_its_unresolved_to_resolution() -> None:
+def test_a_range_of_the_review_goes_to_the_catalog() -> None:
     harness = WriterHarness().open()
     unknown = ConditionId("0x" + "07" * 32)
-    harness.store.reviewed = Review(unknown=(unknown,), unresolved=(MARKET,), until=unknown)
+    harness.store.reviewed = Review(unknown=(unknown,), until=unknown)
     harness.tell(RequestReview(after=ConditionId("")))
 
     assert harness.catalog.last(MarketsReviewed) == MarketsReviewed(
         unknown=(unknown,), until=unknown
     )
-    # The evidence first: what is polled without it would look new, and be stored once more.
-    told = harness.resolution.received[-2:]
-    assert told == [
-        EvidenceRestored(evidence=harness.store.evidence),
-        MarketsRestored(markets=(MARKET,)),
-    ]
-    assert not harness.catalog.of(MarketsRestored)
 
 
 def test_a_review_waits_while_the_database_is_away() -> None:
