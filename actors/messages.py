@@ -413,9 +413,14 @@ class TradesMissed(Message, frozen=True, kw_only=True):
 
 
 class TicketsStored(Message, frozen=True, kw_only=True):
-    """Writer → catalog or resolution: the messages with these tickets are committed."""
+    """Writer → catalog or resolution: the messages with these tickets are committed.
+
+    Attributes:
+        unproven: Markets whose resolution was not recorded, since the database lacks its evidence.
+    """
 
     tickets: tuple[int, ...]
+    unproven: tuple[ConditionId, ...] = ()
 
 
 class MarketsRestored(Message, frozen=True, kw_only=True):

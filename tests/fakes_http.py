@@ -197,6 +197,7 @@ class FakePolymarket:
     closed: int = 0
     clock_errors: int = 0
     age_s: float = 0.0
+    max_age_s: float = 0.0
     old_answers: int = 0
     public_nodes: bool = False
     trackers: int = 1
@@ -291,6 +292,13 @@ class FakePolymarket:
         status, bad = self.rejecting.get(method, (0, set()))
         if bad.intersection(ids):
             raise SourceUnavailable(f"HTTP {status}", status=status)
+
+    @property
+    def is_clock_known(self) -> bool:
+        return True
+
+    def take_age_s(self) -> float:
+        return self.age_s
 
     def take_clock_errors(self) -> int:
         errors, self.clock_errors = self.clock_errors, 0

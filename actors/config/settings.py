@@ -203,8 +203,9 @@ class Config(BaseSettings):
         le=86400,
     )
     resolution_hold_seconds: Seconds = _setting(
-        120.0,
-        "Seconds that an agreed outcome must stay unchanged before it is recorded.",
+        330.0,
+        "Seconds that an agreed outcome must stay unchanged before it is recorded; longer where"
+        " caches keep answers longer. A smaller value is for rehearsals.",
         group="Resolution",
         ge=0,
         le=604800,

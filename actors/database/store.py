@@ -350,7 +350,7 @@ def _evidence(rows: Sequence[Row]) -> StoredEvidence:
                     reason=reason,
                     payload="",
                     naming=Naming(naming) if naming in _NAMINGS else Naming.BY_ID,
-                    names=tuple(_decode_names(names).items()) if names else (),
+                    names=tuple(sorted(_decode_names(names).items())) if names else (),
                     mapped_by=tuple(Source(each) for each in mapped_by if each in _SOURCES),
                     generated_at_ms=made_ms,
                 )

@@ -272,6 +272,20 @@ class Polymarket:
         """
         return self._http.clock.age_s
 
+    @property
+    def is_clock_known(self) -> bool:
+        """Return whether enough answers have told the clock of the servers."""
+        return self._http.clock.is_known
+
+    @property
+    def max_age_s(self) -> float:
+        """Return for how long caches may keep answers, as the last one that says so says."""
+        return self._http.clock.max_age_s
+
+    def take_age_s(self) -> float:
+        """Return how old the oldest answer since the last call was, in seconds."""
+        return self._http.clock.take_age_s()
+
     def take_clock_errors(self) -> int:
         """Return how many answers since the last call showed that our clock is wrong."""
         return self._http.clock.take_errors()

@@ -1,5 +1,6 @@
 """When HTTP answers were made: our clock against their `Date`, and how long caches had them."""
 
+import re
 from collections import deque
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -10,6 +11,7 @@ OLDEST_S = 900.0
 WRONG_S = 5.0
 """So much our clock may differ from that of the servers, in seconds."""
 _RESOLUTION_S = 1.0  # of `Date`
+_MAX_AGE = re.compile(r"max-age=([0-9]{1,9})")
 _STORED = ("hit", "stale", "updating", "revalidated")
 
 
@@ -20,10 +22,12 @@ class DateClock:
 
     Attributes:
         age_s: How long before the last answer arrived it was made, in seconds; 0 without a cache.
+        max_age_s: For how long caches may keep answers, as the last one that says so says.
     """
 
     def __init__(self) -> None:
-        self.age_s = 0.0
+        self.age_s = self.max_age_s = 0.0
+        self._oldest_s = 0.0
         self._old = 0
         self._offsets: deque[float] = deque(maxlen=3)
         self._errors = 0
@@ -52,7 +56,11 @@ class DateClock:
             received_s: When the headers had arrived.
         """
         self.age_s = self._age_s(headers, received_s)
+        self._oldest_s = max(self._oldest_s, self.age_s)
         self._old += self.age_s >= _RESOLUTION_S
+        found = _MAX_AGE.search(headers.get("Cache-Control", ""))
+        if found:
+            self.max_age_s = min(float(found[1]), OLDEST_S)
         at_s = _made_at(headers)
         if at_s is None:
             return
@@ -62,6 +70,11 @@ class DateClock:
         else:
             self._offsets.append(min(0.0, at_s + _RESOLUTION_S - sent_s))
         self._errors += self.is_wrong
+
+    def take_age_s(self) -> float:
+        """Return how old the oldest answer since the last call was, in seconds."""
+        oldest_s, self._oldest_s = self._oldest_s, 0.0
+        return oldest_s
 
     def take_old(self) -> int:
         """Return how many answers since the last call were a second old or more."""

@@ -114,6 +114,17 @@ class Gamma(Closable, Protocol):
 class Sources(Gamma, Protocol):
     """Gamma, CLOB and Data API."""
 
+    @property
+    def is_clock_known(self) -> bool:
+        """Return whether enough answers have told the clock of the servers."""
+
+    @property
+    def max_age_s(self) -> float:
+        """Return for how long caches may keep answers, in seconds; 0 while none says so."""
+
+    def take_age_s(self) -> float:
+        """Return how old the oldest answer since the last call was, in seconds."""
+
     def clob_market(self, condition_id: ConditionId) -> bytes | None:
         """Return a market of the CLOB, or None when the CLOB does not know it."""
 

@@ -3,10 +3,11 @@
 Owns: the open cases, the schedule of polls, the queues of the sources, the findings that are not
 stored yet, and the threads that ask the sources.
 Receives: Tick, SourceAnswered, ResolutionHint, UniverseChanged, EvidenceRestored,
-MarketsRestored, RechecksRestored, StoreOpened, TicketsStored. Sends:
-ResolutionObserved, MarketStateChanged, MarketResolved, ResolutionConflict, RequestMarkets
-and RequestRechecks to the writer, MarketsSettled to the catalog,
-ResolutionReport to the supervisor. Fails on unexpected errors only; a source that
+MarketsRestored, UnresolvedRestored, ConflictsRestored, RechecksRestored, StoreOpened,
+TicketsStored. Sends: what is to be stored (ResolutionObserved, MarketStateChanged,
+MarketResolved, ResolutionConfirmed, ResolutionConflict, ConflictCleared) and RequestMarkets,
+RequestUnresolved, RequestConflicts and RequestRechecks to the writer, MarketsSettled to the
+catalog, ResolutionReport to the supervisor. Fails on unexpected errors only; a source that
 does not answer is an expected one. Restarted by the supervisor; the new
 incarnation asks the writer for the markets without a resolution and the evidence
 on them.
@@ -25,10 +26,12 @@ import msgspec
 from actors.actor import Address, Addresses, BaseActor, Incarnation
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.messages import (
+    ConflictsRestored,
     EvidenceRestored,
     MarketsRestored,
     MarketsSettled,
     RechecksRestored,
+    RequestConflicts,
     RequestMarkets,
     RequestRechecks,
     ResolutionHint,
@@ -37,6 +40,7 @@ from actors.messages import (
     Tick,
     TicketsStored,
     UniverseChanged,
+    UnresolvedRestored,
 )
 from actors.model.assumptions import Assumption, ViolationCounter
 from actors.model.conversion import chunks
@@ -46,6 +50,8 @@ from actors.polymarket import gamma
 from actors.polymarket.sources import Page, SourceGates
 from actors.resolution.asking import Asker, SourceAnswered
 from actors.resolution.cases import CaseBook
+from actors.resolution.clock import Hold, SteadyClock
+from actors.resolution.memory import ConflictsAsked, UnresolvedPass
 from actors.resolution.outbox import FindingsOutbox
 from actors.resolution.polling import (
     MOST_MARKETS,
@@ -59,13 +65,12 @@ from actors.resolution.polling import (
 )
 from actors.resolution.queues import EndedPoll, PollQueues, Urgency
 from actors.resolution.rechecks import RecheckHorizon
+from actors.resolution.under_way import OVERDUE_S, RequestsUnderWay
 
 log = logging.getLogger(__name__)
 
 PENDING_REASONS = 20
 SETTLED_CHUNK = 1_000
-OVERDUE_S = 300.0
-"""A call that takes so long hangs where no deadline reaches: in the resolver."""
 SHARES = {Urgency.NEW: 1.0, Urgency.AGAIN: 0.75, Urgency.RECHECK: 0.75, Urgency.IDLE: 0.05}
 """Of its rate limit, how much a source may have used up when it is asked about such markets."""
 
@@ -80,19 +85,6 @@ class ResolutionSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     poll_s: float
     hold_s: float
-
-
-class _Asked(msgspec.Struct, frozen=True):
-    """A request under way.
-
-    Attributes:
-        at: Monotonic seconds.
-        wall_ms: By which its observations are dated: the answer is not made before.
-    """
-
-    request: Request | PageRequest
-    at: float
-    wall_ms: int
 
 
 class ResolutionActor(BaseActor):
@@ -131,18 +123,23 @@ class ResolutionActor(BaseActor):
         self._outbox = FindingsOutbox(to.writer, incarnation=incarnation.number)
         self._horizon = RecheckHorizon()
         self._early: list[EvidenceRestored | RechecksRestored] = []
-        self._asked: dict[Source, _Asked] = {}
-        self._dated: dict[tuple[Source, ConditionId], int] = {}  # observed since the last tick
+        self._under_way = RequestsUnderWay(asker)
+        self._clock = SteadyClock()
+        self._hold = Hold(settings.hold_s)
+        self._unresolved = UnresolvedPass()
+        self._conflicts = ConflictsAsked()
         self._now, self._wall_ms = 0.0, 0
         self._ticked = self._page_was_last = False
         self._violations = ViolationCounter()
         self.handlers = {
             Tick: self._tick,
             SourceAnswered: self._source_answered,
-            UniverseChanged: self._universe_changed,
+            UniverseChanged: lambda change: self._watch(change.added),
             EvidenceRestored: self._restored,
-            MarketsRestored: self._markets_restored,
+            MarketsRestored: lambda message: self._watch(message.markets),
             RechecksRestored: self._restored,
+            UnresolvedRestored: self._unresolved_restored,
+            ConflictsRestored: self._conflicts_restored,
             ResolutionHint: self._resolution_hint,
             StoreOpened: self._store_opened,
             TicketsStored: self._tickets_stored,
@@ -156,17 +153,16 @@ class ResolutionActor(BaseActor):
 
     def _tick(self, tick: Tick) -> None:
         """Record the time, start what is due, report."""
-        self._now, self._wall_ms = tick.now, tick.wall_ns // 1_000_000
+        self._now = tick.now
+        self._wall_ms = self._clock.tick(tick.now, tick.wall_ns // 1_000_000)
         self._outbox.tick(tick.now)
         self._gates.share(tick.trackers, tick.now)
         if self._asker.chain is not None:
             self._asker.chain.share(tick.trackers)
-        self._dated.clear()
+        self._under_way.tick()
         if not self._ticked:
             self._first_tick()
-        window = self._horizon.tick(self._wall_ms)
-        if window is not None:
-            self._writer.tell(RequestRechecks(window=window))
+        self._ask_database()
         self._recently_closed.tick(tick.now, self._wall_ms)
         self._end_polls(self._queues.overdue(tick.now))
         self._abandon_overdue()
@@ -200,6 +196,17 @@ class ResolutionActor(BaseActor):
         for message in early:
             self._restored(message)
 
+    def _ask_database(self) -> None:
+        """Ask for what the database remembers: rechecks, unresolved markets, contradictions."""
+        window = self._horizon.tick(self._wall_ms)
+        if window is not None:
+            self._writer.tell(RequestRechecks(window=window))
+        step = self._unresolved.tick(self._now, self._queues.most_waiting)
+        if step is not None:
+            self._writer.tell(step)
+        if self._conflicts.is_due(self._now):
+            self._writer.tell(RequestConflicts())
+
     # ------------------------------------------------------------------- ask
 
     def _go_on(self) -> None:
@@ -230,7 +237,7 @@ class ResolutionActor(BaseActor):
 
     def _ask(self, source: Source) -> None:
         """Make the next request to a source, if it may be asked now."""
-        if source in self._asked:
+        if source in self._under_way:
             return
         request = self._next_request(source)
         if request is None:
@@ -239,8 +246,7 @@ class ResolutionActor(BaseActor):
         self._gates.asked(source, self._now)
         if source is Source.GAMMA:
             self._page_was_last = isinstance(request, PageRequest)
-        self._asked[source] = _Asked(request, self._now, self._date(request))
-        self._asker.ask(request, self._me)
+        self._under_way.ask(request, self._now, self._wall_ms, self._me)
 
     def _next_request(self, source: Source) -> Request | PageRequest | None:
         """Return what to ask a source next, as far as its rate limit allows it."""
@@ -257,38 +263,20 @@ class ResolutionActor(BaseActor):
         most = MOST_MARKETS[source] if chain is None else chain.at_once
         return page or self._queues.next(source, most)
 
-    def _date(self, request: Request | PageRequest) -> int:
-        """Return the time of the observations that this request brings.
-
-        Market, source and time are the key of a stored observation. A source may be asked about
-        a market twice between two ticks, and with equal times the second would be lost.
-        """
-        if isinstance(request, PageRequest):  # it may have any market
-            before = [at for (source, _), at in self._dated.items() if source is request.source]
-            return max([self._wall_ms, *(at + 1 for at in before)])
-        keys = [(request.source, each) for each in request.ids]
-        before = [self._dated[each] for each in keys if each in self._dated]
-        return max([self._wall_ms, *(at + 1 for at in before)])
-
     def _abandon_overdue(self) -> None:
         """Count a call without end as a failure, so that its source is asked again."""
-        for source, asked in tuple(self._asked.items()):
-            if self._now >= asked.at + OVERDUE_S:
-                self._asker.abandon(source)
-                del self._asked[source]
-                self._failed(asked.request, SourceUnavailable(f"no answer in {OVERDUE_S:g} s"))
+        for request in self._under_way.abandon_overdue(self._now):
+            self._failed(request, SourceUnavailable(f"no answer in {OVERDUE_S:g} s"))
 
     # ---------------------------------------------------------------- answers
 
     def _source_answered(self, message: SourceAnswered) -> None:
         """Take in an answer or a failure, and ask on."""
         request = message.request
-        asked = self._asked.get(request.source)
-        if asked is None or asked.request is not request:
+        asked_ms = self._under_way.answered(request)
+        if asked_ms is None:
             return  # it was abandoned
-        del self._asked[request.source]
-        self._violations.add(Assumption.CLOCK, message.clock_errors)
-        self._violations.add(Assumption.FRESH_ANSWERS, message.old_answers)
+        self._learn(message)
         failure = message.failure
         if isinstance(failure, SourceUnavailable | PayloadRejected):
             self._failed(request, failure)
@@ -297,10 +285,23 @@ class ResolutionActor(BaseActor):
         else:
             self._gates.answered(request.source)
             if isinstance(request, Request):
-                self._take_answer(request, message.answer, asked.wall_ms, message.age_ms)
+                self._take_answer(request, message.answer, asked_ms, message.age_ms)
             elif message.page is not None:
-                self._take_page(message.page, asked.wall_ms, message.age_ms)
+                self._take_page(message.page, asked_ms, message.age_ms)
         self._go_on()
+
+    def _learn(self, message: SourceAnswered) -> None:
+        """Take in what an answer shows of the clock and of caches."""
+        self._violations.add(Assumption.CLOCK, message.clock_errors)
+        self._violations.add(Assumption.FRESH_ANSWERS, message.old_answers)
+        self._cases.hold_for(self._hold.seen(message.request.source, message.max_age_s))
+        if message.clock_offset_s is None:
+            return
+        wrong_ms = self._clock.heard(message.clock_offset_s)
+        if wrong_ms:
+            log.warning("clock_set", extra={"wrong_s": round(wrong_ms / 1000, 1)})
+            self._wall_ms += wrong_ms
+            self._cases.clock_set(self._wall_ms)
 
     def _failed(
         self, request: Request | PageRequest, failure: SourceUnavailable | PayloadRejected
@@ -327,7 +328,7 @@ class ResolutionActor(BaseActor):
         for condition_id, closed_ms in closing_times(request, answer):
             self._cases.closed(condition_id, closed_ms, self._wall_ms)
         for observation in observations:
-            self._dated[request.source, observation.condition_id] = at_ms
+            self._under_way.dated(observation)
             self._observe(observation)
         observed = (each.condition_id for each in observations)
         self._end_polls(self._queues.answered(request, observed, self._able()))
@@ -346,7 +347,7 @@ class ResolutionActor(BaseActor):
             if condition_id in markets:
                 self._cases.closed(condition_id, closed_ms, self._wall_ms)
         for observation in read_page(page, markets, at_ms, age_ms=age_ms):
-            self._dated[Source.GAMMA, observation.condition_id] = at_ms
+            self._under_way.dated(observation)
             market = markets[observation.condition_id]
             self._outbox.add(self._cases.observe_listed(observation, market, self._wall_ms))
 
@@ -361,6 +362,7 @@ class ResolutionActor(BaseActor):
         market = self._cases.schedule.market(condition_id)
         if market is None:
             return
+        self._cases.may_decide = self._clock.is_trusted
         self._outbox.add(self._cases.observe(observation, market, self._wall_ms))
         final = observation.payouts is not None and observation.source is not Source.CLOB
         if final and self._cases.may_ask_clob(condition_id, self._wall_ms):
@@ -384,10 +386,6 @@ class ResolutionActor(BaseActor):
 
     # ---------------------------------------------- messages of other actors
 
-    def _universe_changed(self, change: UniverseChanged) -> None:
-        """Wait for the outcome of what is watched. What is removed stays here."""
-        self._watch(change.added)
-
     def _restored(self, message: EvidenceRestored | RechecksRestored) -> None:
         """Take over stored evidence, or resolutions to recheck."""
         if not self._ticked:
@@ -400,11 +398,20 @@ class ResolutionActor(BaseActor):
                 self._horizon.answered(message.until_ms)
             self._go_on()
 
-    def _markets_restored(self, message: MarketsRestored) -> None:
-        """Wait for the outcome of stored markets that have none."""
+    def _unresolved_restored(self, message: UnresolvedRestored) -> None:
+        """Wait for the outcome of markets that ended, maybe long ago."""
+        self._unresolved.answered(message.until)
         self._watch(message.markets)
 
+    def _conflicts_restored(self, message: ConflictsRestored) -> None:
+        """Take over which contradictions are open: a person may have acknowledged some."""
+        before = self._conflicts.answered(message.open)
+        self._cases.conflicts.restore_open(before=before, now=message.open)
+        self._cases.restore_rechecks(message.rechecks, self._wall_ms)
+        self._go_on()
+
     def _watch(self, markets: Iterable[Market]) -> None:
+        """Wait for the outcome of these. What the catalog removes stays here."""
         # A catalog that watches a settled market was started after it had settled.
         self._settle(self._cases.add(markets, self._wall_ms))
         self._go_on()
@@ -420,10 +427,15 @@ class ResolutionActor(BaseActor):
         # once all the same: the rows have unique keys.
         self._outbox.resend()
         self._horizon.ask_soon()
+        self._unresolved.begin()
+        self._conflicts.ask_soon()
 
     def _tickets_stored(self, message: TicketsStored) -> None:
         """Forget what is stored; the markets whose resolution is stored are settled."""
-        settled = self._outbox.stored(message.tickets)
+        stored = self._outbox.stored(message.tickets)
+        for condition_id in message.unproven:
+            self._cases.unproven(condition_id, self._wall_ms)
+        settled = tuple(each for each in stored if each not in message.unproven)
         for condition_id in settled:
             self._cases.stored(condition_id)
         self._settle(settled)

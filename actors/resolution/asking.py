@@ -26,6 +26,8 @@ class SourceAnswered(Message, frozen=True, kw_only=True):
         page: The answer to a `PageRequest`.
         failure: What the call raised; other errors than those of sources are faults of ours.
         age_ms: How old the answer was when it arrived, in milliseconds; 0 without a cache.
+        max_age_s: For how long caches may keep answers of this source; 0 where none says so.
+        clock_offset_s: The clock of the servers minus ours; None while it is not known.
         clock_errors: Answers of this source, since the last message, that show a wrong clock.
         old_answers: Answers since then that came out of a cache, a second old or more.
     """
@@ -35,6 +37,8 @@ class SourceAnswered(Message, frozen=True, kw_only=True):
     page: Page | None = None
     failure: Exception | None = None
     age_ms: int = 0
+    max_age_s: float = 0.0
+    clock_offset_s: float | None = None
     clock_errors: int = 0
     old_answers: int = 0
 
@@ -85,7 +89,9 @@ def ask_polymarket(client: Sources, request: Request | PageRequest) -> SourceAns
         answer=answer,
         page=page,
         failure=failure,
-        age_ms=int(client.age_s * 1000),
+        age_ms=int(client.take_age_s() * 1000),
+        max_age_s=client.max_age_s,
+        clock_offset_s=client.clock_offset_s if client.is_clock_known else None,
         clock_errors=client.take_clock_errors(),
         old_answers=client.take_old_answers(),
     )

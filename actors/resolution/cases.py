@@ -37,8 +37,12 @@ from actors.resolution.conflicts import (
 from actors.resolution.evidence_book import EvidenceBook, Novelty
 from actors.resolution.queues import DueMarket, Urgency
 from actors.resolution.quorum import (
+    CONFIRMING,
     Conflict,
+    Decision,
     NotYet,
+    Split,
+    Winner,
     recorded_text,
 )
 from actors.resolution.rechecks import RecordedResolutions, due_ms
@@ -51,6 +55,8 @@ NAMED_ALIKE = "two sources name the tokens alike"
 CONTRADICTED = "sources contradict each other"
 TO_BE_STORED = "resolution to be stored"
 RECORDED = "recorded"
+MOST_CLOSED = 100_000
+"""Markets that closed and have no resolution, kept in memory; the database has any number."""
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +86,7 @@ class CaseBook:
         schedule: When each of them is polled.
         horizon_ms: Until when it is known which rechecks fall due.
         conflicts: The contradictions about them that are open.
+        may_decide: Whether the time is known, so that a hold can end.
 
     Args:
         poll_s, hold_s: See `ResolutionSettings`.
@@ -91,6 +98,7 @@ class CaseBook:
         self.schedule = Schedule(poll_s)
         self.horizon_ms = 0
         self.conflicts = OpenConflicts()
+        self.may_decide = True
         self._evidence = EvidenceBook(hold_s)
         self._states = MarketStates()
         self._recorded = RecordedResolutions()
@@ -171,7 +179,8 @@ class CaseBook:
 
     def may_ask_clob(self, condition_id: ConditionId, now_ms: int) -> bool:
         """Return whether the CLOB is asked about this market: of a resolution at first only."""
-        return not self._recorded.is_past_first_recheck(condition_id, now_ms)
+        is_open = self.conflicts.is_open(condition_id, OUTCOME)
+        return is_open or not self._recorded.is_past_first_recheck(condition_id, now_ms)
 
     def judge(self, condition_id: ConditionId, now_ms: int) -> Transition | None:
         """Return the change of the state of a market, if its evidence changes it."""
@@ -204,7 +213,22 @@ class CaseBook:
             self.schedule.expect_soon(condition_id, now_ms)
         elif condition_id in self._recorded:
             self._set_next_recheck(condition_id, now_ms)
-        return self.judge(condition_id, now_ms)
+        transition = self.judge(condition_id, now_ms)
+        # The database brings it back with its next pass, see `memory.py`.
+        recorded = condition_id in self._recorded
+        if not recorded and self._evidence.too_many_closed(condition_id, MOST_CLOSED):
+            self._forget(condition_id)
+        return transition
+
+    # ------------------------------------------------------------------ time
+
+    def hold_for(self, hold_s: float) -> None:
+        """Set for how long sources must agree."""
+        self._evidence.hold_for(hold_s)
+
+    def clock_set(self, now_ms: int) -> None:
+        """Let every hold begin again: what was observed so far is dated by a wrong clock."""
+        self._evidence.clock_set(now_ms)
 
     # --------------------------------------------------------------- restart
 
@@ -237,9 +261,9 @@ class CaseBook:
                 continue
             self.schedule.add(recheck.market, now_ms)
             self._recorded.restore(recheck)
-            for _, observed in recheck.contradicted_by:
-                pair = frozenset((recorded_text(recheck.resolution), observed))
-                self.conflicts.restore(condition_id, OUTCOME, pair)
+            recorded = recorded_text(recheck.resolution)
+            pairs = (frozenset((recorded, observed)) for _, observed in recheck.contradicted_by)
+            self.conflicts.restore(condition_id, OUTCOME, pairs)
             self._states.restore(condition_id, MarketState.RECORDED, recheck.recorded_at_ms)
             self.schedule.wait_for(condition_id, RECORDED)
             self.schedule.set_due(condition_id, due_ms(recheck, now_ms))
@@ -261,7 +285,7 @@ class CaseBook:
             return self._check(observation, now_ms, changed=novelty is Novelty.CHANGED)
         if novelty is Novelty.CHANGED or (novelty is Novelty.FIRST and final):
             self.schedule.note_change(condition_id, now_ms)
-        decision = self._evidence.decision(market, now_ms)
+        decision = self._decision(market, now_ms)
         poll_at_ms = decision.poll_at_ms if isinstance(decision, NotYet) else None
         self.schedule.expect(condition_id, poll_at_ms, now_ms)
         opened, cleared = self._mapping(observation, now_ms)
@@ -288,6 +312,12 @@ class CaseBook:
             clearances=cleared,
             transition=transition,
         )
+
+    def _decision(self, market: Market, now_ms: int) -> Decision:
+        decision = self._evidence.decision(market, now_ms)
+        if isinstance(decision, Winner | Split) and not self.may_decide:
+            return NotYet(reason=CONFIRMING, poll_at_ms=now_ms)
+        return decision
 
     def _mapping(
         self, observation: Observation, now_ms: int
@@ -345,25 +375,37 @@ class CaseBook:
             transition=transition,
         )
 
+    def unproven(self, condition_id: ConditionId, now_ms: int) -> None:
+        """Collect the evidence on a market again: the database has not all of what decided it."""
+        self._recorded.discard(condition_id)
+        self._evidence.remove(condition_id)
+        self._states.remove(condition_id)
+        self.schedule.wait_for(condition_id, CONFIRMING)
+        self.schedule.make_due(condition_id, now_ms)
+
     def stored(self, condition_id: ConditionId) -> None:
         """Record that the database has the resolution of this market."""
         self._recorded.mark_stored(condition_id)
         self.schedule.wait_for(condition_id, RECORDED)
 
+    def _forget(self, condition_id: ConditionId) -> None:
+        self.schedule.remove(condition_id)
+        self._evidence.remove(condition_id)
+        self._states.remove(condition_id)
+        self.conflicts.remove(condition_id)
+
     def _set_next_recheck(self, condition_id: ConditionId, now_ms: int) -> None:
         """Set when a resolution is checked again; after the last time forget its market."""
         next_ms = self._recorded.next_recheck_ms(condition_id, now_ms, self.horizon_ms)
-        if self._recorded.is_contradicted(condition_id):
+        if self.conflicts.is_open(condition_id, OUTCOME):
             # Until its sources agree again, or it is plain that they do not.
             self.schedule.put_off(condition_id, now_ms)
             self.schedule.expect(condition_id, next_ms, now_ms)
         elif next_ms is not None:
             self.schedule.set_due(condition_id, next_ms)
         elif self._recorded.is_stored(condition_id):
-            self.schedule.remove(condition_id)
-            self._evidence.remove(condition_id)
+            self._forget(condition_id)
             self._recorded.remove(condition_id)
-            self._states.remove(condition_id)
         else:
             # Not stored yet, so the database could not bring it back for its next recheck.
             self.schedule.put_off(condition_id, now_ms)

@@ -16,13 +16,17 @@ Key = tuple[ConditionId, ContradictionKind]
 
 
 class OpenConflicts:
-    """Which contradictions are open, as far as this process knows."""
+    """Which contradictions are open, and which pairs of reports were stored as one.
+
+    A pair that a person has acknowledged is not open and not stored again.
+    """
 
     def __init__(self) -> None:
-        self._open: dict[Key, set[frozenset[str]]] = {}
+        self._open: set[Key] = set()
+        self._pairs: dict[Key, set[frozenset[str]]] = {}
 
     def __len__(self) -> int:
-        """Return how many markets have one."""
+        """Return how many markets have an open one."""
         return len({condition_id for condition_id, _ in self._open})
 
     def is_open(self, condition_id: ConditionId, kind: ContradictionKind) -> bool:
@@ -30,33 +34,49 @@ class OpenConflicts:
         return (condition_id, kind) in self._open
 
     def restore(
-        self, condition_id: ConditionId, kind: ContradictionKind, *pairs: frozenset[str]
+        self, condition_id: ConditionId, kind: ContradictionKind, pairs: Iterable[frozenset[str]]
     ) -> None:
-        """Take over that the database has an open one, and what is said in it as far as known."""
-        self._open.setdefault((condition_id, kind), set()).update(pairs)
+        """Take over pairs that the database has."""
+        self._pairs.setdefault((condition_id, kind), set()).update(pairs)
+
+    def restore_open(self, before: Iterable[Key], now: Iterable[Key]) -> None:
+        """Take over which are open in the database.
+
+        Args:
+            before: Those that were when it was asked before. A person has ended the rest.
+            now: Those that are.
+        """
+        self._open -= set(before) - set(now)
+        self._open |= set(now)
 
     def open(self, found: Contradiction) -> tuple[Contradiction, ...]:
-        """Return a contradiction to be stored; nothing when it is open already."""
-        pairs = self._open.setdefault((found.condition_id, found.kind), set())
+        """Return a contradiction to be stored; nothing when it is stored already."""
+        key = found.condition_id, found.kind
+        pairs = self._pairs.setdefault(key, set())
         pair = frozenset((found.recorded, found.observed))
         if pair in pairs:
             return ()
         pairs.add(pair)
+        self._open.add(key)
         return (found,)
 
     def clear(
         self, condition_id: ConditionId, kind: ContradictionKind, at_ms: int, reason: str
     ) -> tuple[Clearance, ...]:
         """Return the clearance to be stored; nothing when no such contradiction is open."""
-        if self._open.pop((condition_id, kind), None) is None:
+        key = condition_id, kind
+        self._pairs.pop(key, None)
+        if key not in self._open:
             return ()
+        self._open.discard(key)
         found = Clearance(condition_id=condition_id, kind=kind, cleared_at_ms=at_ms, reason=reason)
         return (found,)
 
-    def acknowledged(self, known: Iterable[Key], still_open: Iterable[Key]) -> None:
-        """Forget those that the database had open before and has no more."""
-        for key in set(known) - set(still_open):
-            self._open.pop(key, None)
+    def remove(self, condition_id: ConditionId) -> None:
+        """Forget a market; what is open stays open in the database."""
+        for kind in ContradictionKind:
+            self._open.discard((condition_id, kind))
+            self._pairs.pop((condition_id, kind), None)
 
 
 def outcome_contradictions(

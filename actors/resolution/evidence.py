@@ -105,6 +105,17 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
             return self
         return msgspec.structs.replace(self, listed=listed_names(market))
 
+    def from_now(self, now_ms: int) -> "Evidence":
+        """Return the same statements as if each had been made first now."""
+        return msgspec.structs.replace(
+            self,
+            statements=tuple(
+                msgspec.structs.replace(each, since_ms=now_ms, last_ms=now_ms)
+                for each in self.statements
+            ),
+            contradicted_until_ms=min(self.contradicted_until_ms, now_ms),
+        )
+
     def statement(self, source: Source) -> Statement | None:
         """Return what this source reports now, or None when it has reported nothing."""
         return next((each for each in self.statements if each.source is source), None)

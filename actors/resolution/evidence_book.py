@@ -65,10 +65,25 @@ class EvidenceBook:
             evidence, contradicted_until_ms=until_ms
         )
 
+    def hold_for(self, hold_s: float) -> None:
+        """Set for how long sources must agree, in seconds."""
+        self._hold_ms = int(hold_s * 1000)
+
+    def clock_set(self, now_ms: int) -> None:
+        """Date everything from now on: what is known was dated by a wrong clock."""
+        self._evidence = {
+            condition_id: evidence.from_now(now_ms)
+            for condition_id, evidence in self._evidence.items()
+        }
+
     def closed(self, condition_id: ConditionId, closed_ms: int | None, now_ms: int) -> None:
         """Record when a market closed, as Gamma reports it; ignore an impossible time."""
         if closed_ms is not None and OLDEST_MS <= closed_ms <= now_ms:
             self._closed_ms[condition_id] = closed_ms
+
+    def too_many_closed(self, condition_id: ConditionId, most: int) -> bool:
+        """Return whether this market is closed and more than so many closed ones are here."""
+        return len(self._closed_ms) > most and condition_id in self._closed_ms
 
     def decision(self, market: Market, now_ms: int) -> Decision:
         """Return the present decision on a market."""

@@ -179,6 +179,11 @@ class PollQueues:
         """Return about how many markets this source is still to be asked."""
         return len(self._queues[source]) + sum(len(each.ids) for each in self._next[source])
 
+    @property
+    def most_waiting(self) -> int:
+        """Return about how many markets wait for the source for which most do."""
+        return max(map(self.waiting, self._queues), default=0)
+
     def urgency(self, source: Source) -> Urgency | None:
         """Return how urgent the next request to this source is; None when there is none."""
         return Urgency.NEW if self._next[source] else self._queues[source].urgency

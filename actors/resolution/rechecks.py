@@ -143,12 +143,10 @@ class RecordedResolutions:
         return True
 
     def is_past_first_recheck(self, condition_id: ConditionId, now_ms: int) -> bool:
-        """Return whether the first recheck is over, and no source contradicts the resolution."""
+        """Return whether the first recheck of this resolution is over."""
         recorded = self._recorded.get(condition_id)
-        if recorded is None or recorded.contradicting:
-            return False
         # At this age the second recheck falls due, so the first is over.
-        return now_ms - recorded.at_ms >= RECHECKS_MS[1]
+        return recorded is not None and now_ms - recorded.at_ms >= RECHECKS_MS[1]
 
     def next_recheck_ms(
         self, condition_id: ConditionId, now_ms: int, horizon_ms: int
@@ -166,6 +164,10 @@ class RecordedResolutions:
         if now_ms < first:
             return first
         return next((at_ms for at_ms in others if now_ms < at_ms <= horizon_ms), None)
+
+    def discard(self, condition_id: ConditionId) -> None:
+        """Forget a resolution that the database did not record."""
+        self._recorded.pop(condition_id, None)
 
     def remove(self, condition_id: ConditionId) -> None:
         """Stop checking this resolution; for a while it stays known that there is one."""

@@ -72,7 +72,9 @@ class WriterNotifier:
         """Report what is in the database now, and to whom its tickets belong."""
         # After the commit only: the senders forget what they read here.
         self._to.catalog.tell(TicketsStored(tickets=tuple(findings.catalog_tickets)))
-        self._to.resolution.tell(TicketsStored(tickets=tuple(findings.resolution_tickets)))
+        self._to.resolution.tell(
+            TicketsStored(tickets=tuple(findings.resolution_tickets), unproven=committed.unproven)
+        )
         for condition_id, more in _first(committed.unproven):
             log.error("resolution_unproven", extra={"condition_id": condition_id, "more": more})
         for condition_id, more in _first(committed.mapping_changed):

@@ -31,6 +31,7 @@ NOT_DECIDING = {
     "resolution.actor": "the actor itself",
     "resolution.asking": "threads",
     "resolution.outbox": "sends to actors, and logs",
+    "resolution.under_way": "has the threads asked",
     "writer.actor": "the actor itself",
     "writer.catchup": "reads the journal",
     "writer.notify": "sends to actors, and logs",

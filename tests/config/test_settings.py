@@ -27,7 +27,7 @@ def test_without_any_source_the_defaults_apply() -> None:
     assert (found.redundancy, found.assets_per_connection, found.max_assets) == (2, 200, 0)
     assert found.market_ws_url == "wss://ws-subscriptions-clob.polymarket.com/ws/market"
     assert (found.silence_seconds, found.discovery_seconds) == (60, 30)
-    assert (found.resolution_seconds, found.resolution_hold_seconds) == (60, 120)
+    assert (found.resolution_seconds, found.resolution_hold_seconds) == (60, 330)
     assert (found.journal_sync_ms, found.inflight_max) == (20, 50_000)
     assert found.max_message_bytes == 16 << 20
     assert (found.min_volume, found.tags, found.markets) == (Decimal(0), (), ())

@@ -17,8 +17,10 @@ from actors.messages import (
     MarketStateChanged,
     Message,
     RechecksRestored,
+    RequestConflicts,
     RequestMarkets,
     RequestRechecks,
+    RequestUnresolved,
     ResolutionConflict,
     ResolutionHint,
     ResolutionObserved,
@@ -107,7 +109,8 @@ class Harness:
 
     def to_store(self) -> list[Message]:
         """Return what the writer is to store."""
-        return [each for each in self.writer.received if not isinstance(each, RequestRechecks)]
+        asked = (RequestRechecks, RequestUnresolved, RequestConflicts)
+        return [each for each in self.writer.received if not isinstance(each, asked)]
 
     def resolutions(self) -> list[Resolution]:
         return [message.resolution for message in self.writer.of(MarketResolved)]
@@ -1001,8 +1004,8 @@ def test_a_changed_end_is_taken_up() -> None:
 class Stepping(Harness):
     """A resolution actor whose clocks a test controls; the sources know the right time."""
 
-    def __init__(self, held: Clocks, *markets: FakeMarket) -> None:
-        self._held = held
+    def __init__(self, held: Clocks, *markets: FakeMarket, right_ms: int = WALL_MS) -> None:
+        self._held, self._right_ms = held, right_ms
         super().__init__(FakePolymarket(), chain=False)
         held.run(11.0)
         for market in markets:
@@ -1011,12 +1014,13 @@ class Stepping(Harness):
 
     def tick(self, after_s: float = 1.0, *, drained: bool = True) -> None:
         self._held.run(after_s)
+        self.web.clock_offset_s = self.right_ms() / 1000 - time.time()
         self.actor.on_receive(Tick(now=self._held.now, wall_ns=time.time_ns()))
         if drained:
             drain(self.actor)
 
     def right_ms(self) -> int:
-        return WALL_MS + int((self._held.now - 1000.0) * 1000)
+        return self._right_ms + int((self._held.now - 1000.0) * 1000)
 
 
 def right() -> datetime:
@@ -1053,32 +1057,60 @@ def test_one_reading_of_a_clock_that_is_ahead_hides_no_resolution(ahead_s: float
     assert [resolution.winning_outcome for resolution in harness.resolutions()] == ["Yes"]
 
 
-def test_what_was_observed_while_the_clock_was_ahead_counts_only_once_it_has_caught_up() -> None:
+@pytest.mark.parametrize("step_s", [HOUR_S, DAY_S, -HOUR_S, -DAY_S])
+def test_a_step_of_the_clock_ends_no_hold_and_delays_no_resolution(step_s: float) -> None:
     market = FakeMarket(1, end_ms=WALL_MS - 1_000)
     with clocks(right()) as held:
         harness = Stepping(held, market)
-        held.step(HOUR_S)
+        market.resolve(0)
+        harness.run(POLL_S, step_s=5)
+        held.step(step_s)
+        harness.run(HOLD_S - POLL_S - 10, step_s=5)
+        assert harness.resolutions() == []
+        harness.run(2 * POLL_S, step_s=5)
+    assert [resolution.winning_outcome for resolution in harness.resolutions()] == ["Yes"]
+
+
+def test_one_look_at_a_clock_that_was_a_day_ahead_delays_no_resolution() -> None:
+    market = FakeMarket(1, end_ms=WALL_MS - 1_000)
+    with clocks(right()) as held:
+        harness = Stepping(held, market)
+        held.step(DAY_S)
         harness.tick()
         assert harness.web.times("data") == 1
-        held.step(-HOUR_S)
+        held.step(-DAY_S)
         market.resolve(0)
-        harness.run(HOUR_S - 60, step_s=30)
+        harness.run(HOLD_S + 2 * POLL_S, step_s=5)
+    assert [resolution.winning_outcome for resolution in harness.resolutions()] == ["Yes"]
+
+
+def test_a_clock_that_is_a_day_ahead_at_a_restart_ends_no_hold_that_was_stored() -> None:
+    market = FakeMarket(1, end_ms=WALL_MS - 300_000)
+    market.resolve(0)
+    kept = [stored(market, each, 0, WALL_MS - 1_000) for each in (Source.GAMMA, Source.DATA)]
+    with clocks(right()) as held:
+        held.step(DAY_S)
+        harness = Stepping(held)
+        harness.web.add(market)
+        harness.actor.on_receive(
+            EvidenceRestored(evidence=StoredEvidence(observations=tuple(kept)))
+        )
+        harness.watch(market)
+        harness.run(HOLD_S - 20, step_s=5)
         assert harness.resolutions() == []
-        harness.run(60 + HOLD_S + 4 * POLL_S, step_s=30)
+        harness.run(HOLD_S, step_s=5)
     assert [resolution.winning_outcome for resolution in harness.resolutions()] == ["Yes"]
 
 
 @pytest.mark.parametrize("back_s", [HOUR_S, DAY_S])
-def test_a_clock_that_is_set_back_delays_polls_and_loses_none(back_s: float) -> None:
+def test_a_clock_that_is_set_back_delays_no_poll(back_s: float) -> None:
     market = FakeMarket(1, end_ms=WALL_MS + 600_000)
     with clocks(right()) as held:
         harness = Stepping(held, market)
         harness.tick()
         held.step(-back_s)
         market.resolve(1, sources="dc")  # the listing, which is Gamma's, does not list it
-        harness.run(600, step_s=60)
-        assert harness.resolutions() == []
-        harness.run(back_s + HOLD_S + 4 * POLL_S, step_s=60)
+        harness.run(600 + HOLD_S + 2 * POLL_S, step_s=5)
     assert [resolution.winning_outcome for resolution in harness.resolutions()] == ["No"]
 
 
@@ -1105,7 +1137,7 @@ def test_no_resolution_is_dated_in_the_future_and_none_is_late() -> None:
         harness.actor.on_receive(ResolutionHint(condition_id=market.condition_id))
         harness.run(HOLD_S + 2 * POLL_S)
         (resolution,) = harness.resolutions()
-        assert resolution.resolved_at_ms <= time.time_ns() // 1_000_000
+        assert resolution.resolved_at_ms <= harness.right_ms()
 
 
 @pytest.mark.parametrize(
@@ -1122,7 +1154,7 @@ def test_a_market_is_polled_in_the_second_of_its_end_over_midnight(end: datetime
     market = FakeMarket(1, end_ms=end_ms, start_ms=end_ms - 3_600_000)
     with clocks(end) as held:
         held.step(-30.0)
-        harness = Stepping(held, market)
+        harness = Stepping(held, market, right_ms=end_ms - 30_000)
         for _ in range(18):
             harness.tick()
         assert harness.web.times("data") == 0  # 1 s before its end

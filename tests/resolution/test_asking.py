@@ -26,6 +26,7 @@ def test_an_answer_comes_with_its_age_and_what_it_shows_of_clock_and_caches() ->
         request=request,
         answer=(web.markets[condition(1)].data(), *web.markets[condition(1)].data_tokens()),
         age_ms=1_500,
+        clock_offset_s=0.0,
         clock_errors=2,
         old_answers=3,
     )

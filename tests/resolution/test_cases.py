@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import msgspec
+import pytest
 
 from actors.model.market import (
     RECHECKS_MS,
@@ -310,3 +311,20 @@ def test_of_a_resolution_that_cannot_be_checked_no_evidence_is_kept() -> None:
     cases.restore_rechecks([recheck], now)
 
     assert cases.observe(seen(Source.GAMMA, "1", now), MARKET, now).observation is not None
+
+
+def test_of_closed_markets_a_bounded_number_stays_in_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("actors.resolution.cases.MOST_CLOSED", 1)
+    cases = case_book()
+    other = msgspec.structs.replace(MARKET, condition_id=ConditionId("0x" + "2" * 64))
+    cases.add([other], T0)
+    cases.closed(ONE, T0 - 1, T0)
+    cases.end_poll(ONE, T0)
+    assert ONE in cases.schedule
+    cases.closed(other.condition_id, T0 - 1, T0)
+    cases.end_poll(ONE, T0)
+    assert ONE not in cases.schedule
+    cases.end_poll(other.condition_id, T0)
+    assert other.condition_id in cases.schedule

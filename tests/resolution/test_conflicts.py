@@ -1,7 +1,5 @@
 """Promise: a contradiction is opened once, and ends when the sources contradict no more."""
 
-import msgspec
-
 from actors.model.market import (
     ContradictionKind,
     MarketState,
@@ -117,6 +115,7 @@ def test_a_contradiction_that_the_database_has_is_not_opened_again_and_can_be_cl
         contradicted_by=((CLOB, f"winner {NO}"),),
     )
     cases.restore_rechecks([recheck], 10)
+    cases.conflicts.restore_open(before=[], now=[(CONDITION, OUTCOME)])
     assert report(cases, CLOB, N, 20).contradictions == ()
     assert report(cases, GAMMA, Y, 20).clearances == ()
     assert len(report(cases, CLOB, Y, 30).clearances) == 1
@@ -136,8 +135,10 @@ def test_what_was_acknowledged_asks_for_attention_no_more() -> None:
     report(cases, CLOB, Y, 0)
     report(cases, GAMMA, N, 1)
     assert cases.conflicts.is_open(CONDITION, OUTCOME)
-    cases.conflicts.acknowledged(known=[(CONDITION, OUTCOME)], still_open=[])
+    cases.conflicts.restore_open(before=[], now=[(CONDITION, OUTCOME)])
+    cases.conflicts.restore_open(before=[(CONDITION, OUTCOME)], now=[])
     assert not cases.conflicts.is_open(CONDITION, OUTCOME)
     assert len(cases.conflicts) == 0
-    other = msgspec.structs.replace(seen(GAMMA, 2, N))
-    assert len(cases.observe(other, MARKET, 2).contradictions) == 1
+    assert report(cases, GAMMA, N, 2).contradictions == ()  # the same is known
+    assert len(report(cases, GAMMA, pays("0.5", "0.5"), 3).contradictions) == 1
+    assert len(cases.conflicts) == 1

@@ -15,8 +15,8 @@ from actors.messages import (
 )
 from actors.model.market import Recheck, Resolution, Source
 from actors.model.trade import ConditionId, TokenId
-from actors.resolution.actor import OVERDUE_S
 from actors.resolution.queues import LONGEST_POLL_S
+from actors.resolution.under_way import OVERDUE_S
 from tests.fakes_box import drain
 from tests.fakes_http import WALL_MS, FakeMarket, condition, tokens
 from tests.resolution.test_actor import (
@@ -297,6 +297,8 @@ def test_a_recheck_that_falls_due_while_no_source_answers_is_made_up_for() -> No
     harness.web.dead.clear()
     harness.run(2 * POLL_S, step_s=1.0)
     assert len(harness.writer.of(ResolutionConflict)) == 1
+    market.resolve(0, sources="d")
+    harness.run(1_000, step_s=5.0)
     assert len(harness.actor._cases.schedule) == 0
 
 

@@ -1,0 +1,98 @@
+"""The time of the resolution actor: a clock without steps, and how long sources must agree.
+
+The clock dates observations and follows no step of the system clock.
+
+A hold is measured by it, so a step forward must not end one, and a step back must not keep every
+later observation from counting. Within one life it goes as the monotonic clock does. It is set
+anew only when the answers of the sources (`Date`) have shown for a while that it is wrong.
+"""
+
+from actors.model.market import Source
+
+STEP_MS = 1_000
+"""A larger change against the monotonic clock between two ticks is a step."""
+WRONG_MS = 5_000
+SURE_S = 10.0
+"""For so long the sources must have shown that it is wrong."""
+TRUSTED_S = 60.0
+"""After so long without a word of the sources about the time, the system clock is believed."""
+
+
+DEFAULT_HOLD_S = 330.0
+"""Longer than the caches that were seen keep an answer (300 s)."""
+LONGEST_HOLD_S = 900.0
+MARGIN_S = 30.0
+
+
+class Hold:
+    """How long sources must agree: longer than any cache says that it keeps their answers.
+
+    Args:
+        hold_s: As set. A shorter one than the default is a rehearsal's, and is kept.
+    """
+
+    def __init__(self, hold_s: float) -> None:
+        self._hold_s = hold_s
+        self._max_ages: dict[Source, float] = {}
+
+    def seen(self, source: Source, max_age_s: float) -> float:
+        """Take for how long answers of a source may be kept; return the hold, in seconds."""
+        self._max_ages[source] = max_age_s
+        if self._hold_s < DEFAULT_HOLD_S:
+            return self._hold_s
+        longest_s = min(max(self._max_ages.values()) + MARGIN_S, LONGEST_HOLD_S)
+        return max(self._hold_s, longest_s)
+
+
+class SteadyClock:
+    """Wall clock milliseconds since 1970 that do not step."""
+
+    def __init__(self) -> None:
+        self._base_ms: float | None = None  # wall minus monotonic clock, as believed
+        self._system_ms = 0.0  # the same as the system has it
+        self._began_at = self._now = 0.0
+        self._heard = False
+        self._wrong_since: float | None = None
+
+    def tick(self, now: float, wall_ms: int) -> int:
+        """Take the clocks of a tick; return the time.
+
+        Args:
+            now: Monotonic seconds.
+            wall_ms: The system clock.
+        """
+        system_ms = wall_ms - now * 1000
+        if self._base_ms is None:
+            self._base_ms, self._began_at = system_ms, now
+        elif abs(system_ms - self._system_ms) <= STEP_MS:
+            self._base_ms += system_ms - self._system_ms  # small corrections are taken over
+        else:
+            self._wrong_since = None  # what was heard of the sources was measured before the step
+        self._system_ms, self._now = system_ms, now
+        return int(now * 1000 + self._base_ms)
+
+    @property
+    def is_trusted(self) -> bool:
+        """Return whether the sources have confirmed the time, or had their chance to."""
+        sure = self._heard and self._wrong_since is None
+        return sure or self._now >= self._began_at + TRUSTED_S
+
+    def heard(self, offset_s: float) -> int:
+        """Take the clock of a source minus the system clock; return by how much time was set, ms.
+
+        Nearly always 0. What is dated by this clock from before is wrong by the rest.
+        """
+        if self._base_ms is None:
+            return 0
+        self._heard = True
+        wrong_ms = offset_s * 1000 + self._system_ms - self._base_ms
+        if abs(wrong_ms) <= WRONG_MS:
+            self._wrong_since = None
+            return 0
+        if self._wrong_since is None:
+            self._wrong_since = self._now
+        if self._now < self._wrong_since + SURE_S:
+            return 0
+        self._wrong_since = None
+        self._base_ms += wrong_ms
+        return int(wrong_ms)
