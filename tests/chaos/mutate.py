@@ -190,8 +190,8 @@ MUTATIONS = (
     Mutation(
         "slots that are computed, whatever the order of a list",
         "actors/polymarket/slots.py",
-        "        if set(computed) == set(market.token_ids):\n            return computed\n",
-        "        if set(computed) == set(market.token_ids):\n            return market.token_ids\n",
+        "        if set(computed) == listed:\n            return computed\n",
+        "        if set(computed) == listed:\n            return market.token_ids\n",
         ("tests/resolution/test_worlds.py",),
     ),
     Mutation(
