@@ -166,7 +166,7 @@ BREAKS: dict[str, Break] = {
     "slots_swapped": Break(
         "the slots of the contract have the order of Gamma's list and of the order book",
         "weak",
-        "those of half of the markets have the other one; V1 slots follow from the condition still",
+        "those of half of the markets have the other one; slots follow from the condition still",
     ),
     "v2_not_in_clob": Break(
         "the CLOB answers /markets/{id} for every market",

@@ -13,7 +13,13 @@ from actors.simulator.market import (
     draw_fate,
     plan_lifetime,
 )
-from actors.simulator.market_ids import condition_id, contract_tokens, gamma_id, token_id
+from actors.simulator.market_ids import (
+    condition_id,
+    contract_tokens,
+    gamma_id,
+    structured_id,
+    structured_tokens,
+)
 from actors.simulator.sources.finality import true_outcome
 from actors.simulator.sources.oddities import draw_oddity
 from actors.simulator.sources.orders import is_swapped
@@ -90,15 +96,17 @@ class Markets:
         v2 = rng.random() < 0.08 if spec.v2 is None else spec.v2
         # A negRisk market cannot be split (the operator rejects ties).
         neg_risk = rng.random() < 0.2 and fate != "split"
-        condition = spec.condition or condition_id(self.seed, self.run, index, v2=v2)
+        condition = spec.condition or self._condition(index, v2=v2, neg_risk=neg_risk)
         swapped = spec.tokens is None and is_swapped(index, self.broken)
-        tokens = spec.tokens or self._tokens(condition, index, v2=v2, neg_risk=neg_risk)
+        tokens = spec.tokens or (
+            structured_tokens(condition) if v2 else contract_tokens(condition, neg_risk=neg_risk)
+        )
         market = Market(
             run=self.run,
             index=index,
             gamma_id=gamma_id(self.run, index),
             condition=condition,
-            # The contract decides which token has which slot of a V1 market.
+            # The condition decides which token has which slot.
             tokens=(tokens[1], tokens[0]) if swapped else tokens,
             outcomes=spec.outcomes or outcomes,
             question=question.format(n=number),
@@ -119,10 +127,10 @@ class Markets:
         self.keep(market)
         return market
 
-    def _tokens(self, condition: str, index: int, *, v2: bool, neg_risk: bool) -> tuple[str, str]:
-        if not v2:
-            return contract_tokens(condition, neg_risk=neg_risk)
-        return token_id(self.seed, self.run, index, 0), token_id(self.seed, self.run, index, 1)
+    def _condition(self, index: int, *, v2: bool, neg_risk: bool) -> str:
+        if v2:
+            return structured_id(self.seed, self.run, index, neg_risk=neg_risk)
+        return condition_id(self.seed, self.run, index)
 
     def _end(self, spec: MarketSpec, rng: random.Random) -> tuple[str, int | None]:
         fate = draw_fate(rng) if spec.fate is None else spec.fate
@@ -166,6 +174,8 @@ class Markets:
         lifetime = market.lifetime
         if lifetime.reported == NEVER:
             market.fate = draw_fate(rng)
+            if market.fate == "split" and market.v2 and market.neg_risk:
+                market.fate = "clean"  # its id says that it is neg-risk for good
             market.winner = None if market.fate == "split" else rng.randrange(2)
             if market.fate == "split":
                 market.neg_risk = False

@@ -128,7 +128,7 @@ EXPECTED: dict[str, Expected] = {
     "slots_swapped": QUIET,
     "v2_not_in_clob": QUIET,
     "clob_gone": _shows("source_mute"),
-    # Of V2 markets one source is left where Gamma or /v2/tokens says nothing useful.
+    # Where Gamma says nothing useful, V2 markets have the Data API and the chain: none to spare.
     "data_gone": _shows("source_mute", permitted=("source_failing", "labels_overdue")),
     "data_tokens_gone": _shows(permitted=("source_mute", "source_failing", "labels_overdue")),
     "no_uma_status": _shows(permitted=("source_mute", "labels_overdue")),

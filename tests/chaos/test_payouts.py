@@ -69,9 +69,10 @@ def counted(one: Market, broken: str, row: int | None) -> set[str]:
         ("", True, None, "missing"),
         ("", True, 1, "right"),
         ("", False, 0, "wrong"),
-        ("data_tokens_gone", True, None, "rightly_absent"),
+        ("data_tokens_gone", True, None, "missing"),  # slots are computed
         ("data_tokens_gone", False, None, "missing"),
-        ("gamma_mute", True, None, "rightly_absent"),
+        ("gamma_mute", True, None, "missing"),  # the Data API and the chain know it
+        ("gamma_mute,data_gone,data_tokens_gone", True, None, "rightly_absent"),
         ("ids_reversed", False, None, "rightly_absent"),
         ("ids_reversed", False, 1, "right"),
         ("slots_swapped", True, 0, "wrong"),

@@ -22,6 +22,10 @@ from tests.simulator.harness import QUIET, Rehearsal, rehearsal, run_async
 
 PACE = Pace(settle=1000, lags=dict.fromkeys(SOURCES, (100, 400)))
 ENDS = 60_000
+MODULES = {
+    "01": "0x1000008dD9001B968442c1000017eaE6E0dA00Ba",
+    "02": "0x200000900045e3B6259600682756002200028933",
+}
 STATUS = {False: "umaResolutionStatus", True: "resolutionStatus"}
 
 
@@ -75,9 +79,9 @@ def test_proposal_comes_before_the_end_when_it_is_traded_on() -> None:
         ("clean", False, set[str]()),
         ("split", False, {"clob"}),
         ("no_status", False, {"gamma"}),
-        ("clean", True, {"chain", "clob"}),
-        ("split", True, {"chain", "clob"}),
-        ("no_status", True, {"gamma", "chain", "clob"}),
+        ("clean", True, {"clob"}),
+        ("split", True, {"clob"}),
+        ("no_status", True, {"gamma", "clob"}),
     ],
 )
 def test_sources_that_never_show_a_final_outcome_are_left_out(
@@ -94,26 +98,36 @@ async def views(harness: Rehearsal, line: dict[str, Any]) -> dict[str, Any]:
         for flag in ("false", "true")
         for row in await harness.get("/gamma/markets", id=line["gamma_id"], closed=flag)
     ]
-    call = {"to": "0x4D97DCd97eC945f40cF65F87097ACe5EA0476045"}
-    datas = ["0xdd34de67" + line["condition"][2:]] + [
-        "0x0504c814" + line["condition"][2:] + format(side, "064x") for side in (0, 1)
-    ]
+    return {
+        "gamma": closed[0],
+        "clob": (await harness.answer(f"/clob/markets/{line['condition']}"))[1],
+        "data": (await harness.get("/data/v2/resolutions", condition=line["condition"]))["data"][0],
+        "chain": await on_chain(harness, line["condition"], v2=line["version"] == "v2"),
+    }
+
+
+async def on_chain(harness: Rehearsal, condition: str, *, v2: bool) -> list[int]:
+    """Return what the contract of a market pays in all, and to each slot."""
+    to, key = "0x4D97DCd97eC945f40cF65F87097ACe5EA0476045", condition[2:]
+    datas = ["0xdd34de67" + key] + ["0x0504c814" + key + format(side, "064x") for side in (0, 1)]
+    if v2:
+        to, datas = MODULES[key[:2]], ["0xe4939c77" + key]
     batch = [
         {
             "jsonrpc": "2.0",
             "id": n,
             "method": "eth_call",
-            "params": [{**call, "data": data}, "latest"],
+            "params": [{"to": to, "data": data}, "latest"],
         }
         for n, data in enumerate(datas)
     ]
-    _, chain = await harness.post("/rpc", batch)
-    return {
-        "gamma": closed[0],
-        "clob": (await harness.answer(f"/clob/markets/{line['condition']}"))[1],
-        "data": (await harness.get("/data/v2/resolutions", condition=line["condition"]))["data"][0],
-        "chain": [int(each.get("result", "0x0"), 16) for each in chain],
-    }
+    _, answers = await harness.post("/rpc", batch)
+    if not v2:
+        return [int(each["result"], 16) for each in answers]
+    words = bytes.fromhex(answers[0]["result"][2:])
+    offset, count, *paid = (int.from_bytes(words[at : at + 32]) for at in range(0, len(words), 32))
+    assert (offset, count) == (32, len(paid))
+    return [sum(paid), *paid]
 
 
 def final_word(line: dict[str, Any], view: dict[str, Any]) -> dict[str, int | str | None]:
@@ -138,7 +152,8 @@ def final_word(line: dict[str, Any], view: dict[str, Any]) -> dict[str, int | st
         found["data"] = "split" if payouts == [500_000] * 2 else payouts.index(1_000_000)
     denominator, *numerators = view["chain"]
     if denominator:
-        found["chain"] = "split" if denominator == 2 else numerators.index(1)
+        halves = numerators[0] == numerators[1]
+        found["chain"] = "split" if halves else numerators.index(denominator)
     return found
 
 
@@ -239,18 +254,25 @@ def test_gamma_and_clob_show_a_market_closed_only_after_their_lags(tmp_path: Pat
     run_async(steps)
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_lying_source_contradicts_the_others_while_it_lasts(tmp_path: Path, source: str) -> None:
+@pytest.mark.parametrize(
+    ("source", "v2"), [*((source, False) for source in SOURCES), ("chain", True)]
+)
+def test_lying_source_contradicts_the_others_while_it_lasts(
+    tmp_path: Path, source: str, v2: bool
+) -> None:
     async def steps() -> None:
         async with rehearsal(tmp_path, *QUIET) as harness:
-            body = {"life_s": 1, "fate": "clean", "winner": 1}
+            body = {"life_s": 1, "fate": "clean", "winner": 1, "v2": v2}
             _, line = await harness.post("/admin/market", body)
             harness.turn(20, step=0.5)
             await harness.inject(f"lie_{source}:5")
             words = final_word(line, await views(harness, line))
             assert {name for name, word in words.items() if word == 0} == {source}
             harness.turn(6)
-            assert set(final_word(line, await views(harness, line)).values()) == {1}
+            words = final_word(line, await views(harness, line))
+            assert {name for name, word in words.items() if word == 1} == set(SOURCES) - (
+                {"clob"} if v2 else set()
+            )
 
     run_async(steps)
 

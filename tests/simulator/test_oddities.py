@@ -73,9 +73,9 @@ def test_a_contradicted_market_has_one_source_that_names_the_other_side(source: 
 
 
 def test_a_contradiction_by_a_source_without_final_outcome_is_none() -> None:
-    one = Odd("contradicted_chain", v2=True)
+    one = Odd("contradicted_gamma", "no_status", v2=True)
     assert true_outcome(one.market) == "winner"
-    assert set(final_at(one.market)) == {"gamma", "clob", "data"}
+    assert set(final_at(one.market)) == {"clob", "data", "chain"}
     unknown = frozenset({"v2_not_in_clob"})
     assert true_outcome(Odd("contradicted_clob", v2=True).market, unknown) == "winner"
     assert true_outcome(Odd("contradicted_clob", v2=True).market) is None

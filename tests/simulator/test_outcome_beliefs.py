@@ -8,7 +8,7 @@ import pytest
 
 from actors.simulator.beliefs import DEFAULTS
 from actors.simulator.market import SOURCES, Market, Pace
-from actors.simulator.market_ids import contract_tokens
+from actors.simulator.market_ids import contract_tokens, structured_tokens
 from actors.simulator.markets import Markets, MarketSpec, ledger_line, market_from_line
 from actors.simulator.sources import chain
 from actors.simulator.sources.chain import chain_answer
@@ -61,13 +61,21 @@ class World:
         return int(body["data"][0]["payouts"].index(1_000_000))
 
     def slot_by_chain(self, market: Market) -> int:
+        if market.v2:
+            module = int(market.condition[:4], 16)
+            to = next(to for to, its in chain.MODULES.items() if its == module)
+            asked_of = call(chain.RESULT, market.condition, to=to)
+            words = chain_answer(self.markets, asked_of, LATE)["result"][2 + 2 * 64 :]
+            return [int(words[:64], 16), int(words[64:], 16)].index(1_000_000)
         asked = [call(chain.NUMERATOR, market.condition, f"{slot:064x}") for slot in (0, 1)]
         answers = chain_answer(self.markets, asked, LATE)
         return [int(each["result"], 16) for each in answers].index(1)
 
 
-def call(selector: str, condition: str, argument: str = "") -> dict[str, Any]:
-    params = [{"to": chain.CONTRACT, "data": selector + condition[2:] + argument}, "latest"]
+def call(
+    selector: str, condition: str, argument: str = "", to: str = chain.CONTRACT
+) -> dict[str, Any]:
+    params = [{"to": to, "data": selector + condition[2:] + argument}, "latest"]
     return {"jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": params}
 
 
@@ -125,9 +133,12 @@ def test_swapped_slots_change_the_places_of_payouts_and_nothing_that_names_token
         assert world.slot_by_data(market) == row["outcome_index"] == 1 - market.swapped
         assert row["clob_index"] == 1
         seen.add(market.swapped)
-        if not v2:
-            computed = contract_tokens(market.condition, neg_risk=market.neg_risk)
-            assert computed[world.slot_by_chain(market)] == winner
+        computed = (
+            structured_tokens(market.condition)
+            if v2
+            else contract_tokens(market.condition, neg_risk=market.neg_risk)
+        )
+        assert computed[world.slot_by_chain(market)] == winner
     assert seen == {False, True}
 
 
@@ -162,14 +173,16 @@ def test_orders_are_the_same_while_no_belief_is_broken() -> None:
     [
         ((), False, "clean", {"gamma", "clob", "data", "chain"}),
         (DEFAULTS, False, "clean", {"gamma", "clob", "data", "chain"}),
-        (DEFAULTS, True, "clean", {"gamma", "data"}),
-        (DEFAULTS, True, "split", {"gamma", "data"}),
+        (DEFAULTS, True, "clean", {"gamma", "data", "chain"}),
+        (DEFAULTS, True, "split", {"gamma", "data", "chain"}),
+        ((*DEFAULTS, "gamma_mute"), True, "clean", {"data", "chain"}),
+        ((*DEFAULTS, "data_tokens_gone"), True, "clean", {"gamma", "data", "chain"}),
         (("clob_gone",), False, "clean", {"gamma", "data", "chain"}),
         (("data_gone",), False, "clean", {"gamma", "clob", "data", "chain"}),
         (("data_gone", "data_tokens_gone"), False, "clean", {"gamma", "clob", "chain"}),
         (("no_uma_status",), False, "clean", {"clob", "data", "chain"}),
-        (("gamma_mute",), True, "clean", {"clob", "data"}),
-        (("v2_unlisted",), True, "clean", {"clob", "data"}),
+        (("gamma_mute",), True, "clean", {"clob", "data", "chain"}),
+        (("v2_unlisted",), True, "clean", {"clob", "data", "chain"}),
         (("free_nodes",), False, "clean", {"gamma", "clob", "data", "chain"}),
     ],
 )
@@ -182,16 +195,28 @@ def test_who_shows_the_outcome_follows_from_what_is_broken(
         assert is_due(market, world.markets.broken)
 
 
-def test_slots_that_only_gamma_names_are_no_second_source() -> None:
-    broken = frozenset({*DEFAULTS, "data_tokens_gone"})
-    (winner, *_), (split, *_) = World(v2=True).all, World(v2=True, fate="split").all
-    assert set(final_at(winner, broken)) == {"gamma", "data"}
-    assert not is_due(winner, broken)
-    assert is_due(split, broken)
-    assert is_due(winner, broken - {"v2_not_in_clob"})
-    swapped = World(*broken, "slots_swapped", v2=True).all[0]
-    assert set(final_at(swapped, broken)) == {"gamma"}
-    assert is_contradicted(swapped, broken)
+def test_a_market_with_one_source_left_is_not_due() -> None:
+    broken = frozenset({*DEFAULTS, "gamma_mute", "data_gone", "data_tokens_gone"})
+    market = World(v2=True).all[0]
+    assert set(final_at(market, broken)) == {"chain"}
+    assert not is_due(market, broken)
+    assert is_due(market, broken - {"gamma_mute"})
+
+
+def test_slots_that_nobody_names_are_those_of_the_condition_whatever_the_order_of_a_list() -> None:
+    broken = frozenset({*DEFAULTS, "data_tokens_gone", "slots_swapped", "ids_reversed"})
+    world = World(*broken, v2=True)
+    for market in world.all:
+        computed = structured_tokens(market.condition)
+        assert (computed == market.tokens) is not market.swapped
+        winner = market.tokens[1]
+        assert computed[world.slot_by_data(market)] == winner
+        assert computed[world.slot_by_chain(market)] == winner
+        names_the_loser = market.index % 2 == 0
+        assert set(final_at(market, broken)) == {"data", "chain"} | (
+            set() if names_the_loser else {"gamma"}
+        )
+        assert is_contradicted(market, broken) is names_the_loser
 
 
 async def two(harness: Rehearsal) -> list[dict[str, Any]]:

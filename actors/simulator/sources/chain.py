@@ -1,12 +1,14 @@
-"""The chain: JSON-RPC `eth_call` to the conditional tokens contract, alone or in batches.
+"""The chain: JSON-RPC `eth_call` to the contracts that have the outcomes, alone or in batches.
 
-Errors come with HTTP 200. V2 markets are not on this contract: no outcome slots, no payout. Free
+V1 markets are on the conditional tokens contract, V2 markets on the module that their condition id
+names; each contract has no payout for the markets of another one. Errors come with HTTP 200. Free
 nodes take few calls at once, and know nothing about conditions that were never prepared.
 """
 
 from typing import Any
 
 from actors.simulator.market import Market
+from actors.simulator.market_ids import BINARY, NEG_RISK, module_of
 from actors.simulator.markets import Markets
 from actors.simulator.sources.oddities import shown_numerators
 from actors.simulator.sources.orders import by_slot
@@ -14,6 +16,12 @@ from actors.simulator.sources.orders import by_slot
 CONTRACT = "0x4d97dcd97ec945f40cf65f87097ace5ea0476045"
 DENOMINATOR, NUMERATOR, SLOTS = "0xdd34de67", "0x0504c814", "0xd42dc0c2"
 """Selectors of payoutDenominator, payoutNumerators and getOutcomeSlotCount."""
+MODULES = {
+    "0x1000008dd9001b968442c1000017eae6e0da00ba": BINARY,
+    "0x200000900045e3b6259600682756002200028933": NEG_RISK,
+}
+RESULT = "0xe4939c77"
+"""Selector of getResult(bytes31), which the modules have."""
 
 FREE_CALLS = 3
 """Calls in a batch that a free node takes."""
@@ -53,16 +61,21 @@ def _eth_call(markets: Markets, request: dict[str, Any], now: int, *, lie: bool)
         to, data = str(call["to"]).lower(), str(call.get("data") or call["input"]).lower()
     except (KeyError, IndexError, TypeError, AttributeError):
         return _error(number, -32602, "invalid argument")
-    if to != CONTRACT:
-        return _result(number, "0x")
-    value = _call(markets, data, now, lie=lie)
-    if value is None:
+    words: tuple[int, ...] | None
+    if to == CONTRACT:
+        value = _call(markets, data, now, lie=lie)
+        words = None if value is None else (value,)
+    elif to in MODULES:
+        words = _module_call(markets, MODULES[to], data, now, lie=lie)
+    else:
+        words = ()  # there is no contract
+    if words is None:
         return _error(number, 3, "execution reverted")
-    return _result(number, f"0x{value:064x}")
+    return _result(number, "0x" + "".join(f"{word:064x}" for word in words))
 
 
 def _call(markets: Markets, data: str, now: int, *, lie: bool) -> int | None:
-    """Return the result of a contract call, or None when it reverts."""
+    """Return the result of a call to the contract of V1 markets, or None when it reverts."""
     selector, condition, rest = data[:10], f"0x{data[10:74]}", data[74:]
     market = markets.by_condition.get(condition)
     known = market is not None and not market.v2
@@ -79,10 +92,37 @@ def _call(markets: Markets, data: str, now: int, *, lie: bool) -> int | None:
     return None
 
 
-def _payouts(market: Market, now: int, *, lie: bool) -> tuple[int, int]:
+def _module_call(
+    markets: Markets, module: int, data: str, now: int, *, lie: bool
+) -> tuple[int, ...] | None:
+    """Return what a module of V2 answers, or None when it reverts.
+
+    The answer is a list of numbers as the ABI encodes it: where it begins, its length, the numbers.
+    """
+    argument = data[10:74]
+    # The padding behind 31 bytes must be zero, or the ABI decoder reverts.
+    if data[:10] != RESULT or len(argument) != 64 or argument[62:] != "00":
+        return None
+    market = markets.by_condition.get(f"0x{argument}")
+    known = market is not None and market.v2 and module_of(market.condition) == module
+    if not known and "free_nodes" in markets.broken:
+        return None
+    thousandths = _numerators(market, now, lie=lie) if market is not None and known else (0, 0)
+    if not any(thousandths):
+        return (32, 0)
+    return (32, 2, *(1_000 * each for each in thousandths))
+
+
+def _numerators(market: Market, now: int, *, lie: bool) -> tuple[int, int]:
+    """Return the payout of each slot in thousandths; zeros before there is one."""
     if market.lifetime.reported > market.view("chain", now):
         return (0, 0)
-    first, second = by_slot(market, shown_numerators(market, "chain", lie=lie))
+    return by_slot(market, shown_numerators(market, "chain", lie=lie))
+
+
+def _payouts(market: Market, now: int, *, lie: bool) -> tuple[int, int]:
+    """Return the payout of each slot of a V1 market as its oracle reports it."""
+    first, second = _numerators(market, now, lie=lie)
     unit = max(
         min(first or second, second or first), 1
     )  # 1 and 0, or 1 and 1, as the oracle reports

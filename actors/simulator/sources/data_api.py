@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from actors.simulator.market import Market
-from actors.simulator.market_ids import hex_id
+from actors.simulator.market_ids import hex_id, number_in_event
 from actors.simulator.markets import Markets
 from actors.simulator.sources.oddities import apply_data_oddity, shown_numerators
 from actors.simulator.sources.orders import by_slot, slot_of
@@ -170,7 +170,7 @@ def token_row(market: Market, side: int, at: int, *, lie: bool = False) -> dict[
         "closed": market.lifetime.closed <= at,
         "neg_risk": market.neg_risk,
         "neg_risk_market_id": hex_id("negrisk", market.condition) if market.neg_risk else None,
-        "question_index": 0 if market.neg_risk else None,
+        "question_index": _question_index(market),
         "event_id": f"9{market.gamma_id}",
         "event_slug": market.slug,
     }
@@ -180,6 +180,12 @@ def _module(market: Market) -> str:
     if not market.v2:
         return "v1_ctf"
     return "neg_risk" if market.neg_risk else "binary"
+
+
+def _question_index(market: Market) -> int | None:
+    if not market.neg_risk:
+        return None
+    return number_in_event(market.condition) if market.v2 else 0
 
 
 def _error(status: int, text: str, asked: str) -> Answer:

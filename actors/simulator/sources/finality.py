@@ -1,6 +1,7 @@
 """When each source shows the final outcome of a market, and whether that is the true one."""
 
 from actors.simulator.market import CONTRADICTED, MUTED, NEVER, SOURCES, UNDECIDED, Market
+from actors.simulator.market_ids import module_of
 from actors.simulator.sources.oddities import gamma_fails, is_poisoned
 from actors.simulator.sources.orders import is_misnamed
 
@@ -21,7 +22,8 @@ def final_times(market: Market, broken: frozenset[str] = INTACT) -> dict[str, in
         "gamma": _is_gamma_silent(market, broken),
         "clob": market.fate == "split" or not clob_knows(market, broken),
         "data": broken >= {"data_gone", "data_tokens_gone"},
-        "chain": market.v2,
+        # No module has the result of an id that names none.
+        "chain": market.v2 and module_of(market.condition) is None,
     }
     return {name: lifetime.reported + lifetime.lags[name] for name in SOURCES if not silent[name]}
 
@@ -46,11 +48,13 @@ def final_at(market: Market, broken: frozenset[str] = INTACT) -> dict[str, int]:
     """Return source → when it shows the true outcome (milliseconds); empty without one."""
     if true_outcome(market, broken) is None:
         return {}
-    late = market.lifetime.lags if market.odd == "stale" else {}
+    lifetime = market.lifetime
+    late = lifetime.lags if market.odd == "stale" else {}
     return {
         name: at + late.get(name, 0)
         for name, at in final_times(market, broken).items()
-        if name != MUTED.get(market.odd) and not _names_the_loser(market, name, broken)
+        if name != MUTED.get(market.odd)
+        and not (name == "gamma" and _names_the_loser(market, lifetime.reported, broken))
     }
 
 
@@ -69,33 +73,16 @@ def true_outcome(market: Market, broken: frozenset[str] = INTACT) -> str | None:
 def is_due(market: Market, broken: frozenset[str] = INTACT) -> bool:
     """Return whether two sources show the true outcome, neither by the other's word.
 
-    Where the Data API names only the slots of a V2 market, Gamma's list says which tokens they are.
+    Slots need nobody's word: which token has which one follows from the condition.
     """
-    names = final_at(market, broken).keys()
-    if _knows_slots_only(market, broken) and names == {"gamma", "data"}:
-        return False
-    return len(names) >= 2
+    return len(final_at(market, broken)) >= 2
 
 
 def is_contradicted(market: Market, broken: frozenset[str] = INTACT) -> bool:
-    """Return whether orders make a source name the loser, at its first final answer or later."""
-    final = final_times(market, broken)
-    return market.winner is not None and (
-        ("gamma" in final and is_misnamed(market, NEVER, broken))
-        or ("data" in final and _names_the_loser(market, "data", broken))
-    )
+    """Return whether orders make Gamma name the loser, at its first final answer or later."""
+    return "gamma" in final_times(market, broken) and _names_the_loser(market, NEVER, broken)
 
 
-def _names_the_loser(market: Market, source: str, broken: frozenset[str]) -> bool:
-    """Return whether a source, read in its own order, names the loser when it is final."""
-    if market.winner is None:
-        return False
-    misnamed = is_misnamed(market, market.lifetime.reported, broken)
-    if source == "gamma":
-        return misnamed
-    return source == "data" and _knows_slots_only(market, broken) and misnamed is not market.swapped
-
-
-def _knows_slots_only(market: Market, broken: frozenset[str]) -> bool:
-    """Return whether the Data API tells a winner by a slot that nothing but Gamma's list names."""
-    return market.v2 and market.winner is not None and "data_tokens_gone" in broken
+def _names_the_loser(market: Market, at: int, broken: frozenset[str]) -> bool:
+    """Return whether Gamma, once it is final, names the loser at a time."""
+    return market.winner is not None and is_misnamed(market, at, broken)
