@@ -39,7 +39,7 @@ from tests.chaos.payouts import PAYOUTS, judge_payouts, stored_payouts
 from tests.chaos.server import OwnServer
 from tests.live.processes import Process, Processes, processes_in, until
 
-POLL_S, HOLD_S, LAG_S = 60.0, 120.0, 600.0
+POLL_S, HOLD_S, LAG_S = 60.0, 330.0, 600.0
 MOST = {
     "gamma": 300,
     "clob": sources.CLOB,

@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from actors.model.market import Source
 from tests.resolution.worlds import Run, World, mistakes, random_world
 
 SEED = int(os.environ.get("TRACKER_TEST_SEED", "20261129"))
@@ -40,6 +41,26 @@ def check(count: int) -> None:
 
 def test_no_label_is_wrong_in_a_thousand_worlds() -> None:
     check(1_000)
+
+
+@pytest.mark.parametrize("gone", list(Source))
+def test_a_service_that_is_gone_costs_hardly_a_label_of_v1_and_none_of_the_splits(
+    gone: Source,
+) -> None:
+    """The default asks public nodes of the chain where services are short."""
+    labels: Counter[str] = Counter()
+    for number in range(200):
+        for name, sources in (("whole", tuple(Source)), ("gone", tuple(set(Source) - {gone}))):
+            rng = Random(f"{SEED}-{number}")
+            world = random_world(rng)
+            if world.version == "v2" and world.winner is not None:
+                break
+            world.broken = None
+            run = Run(world, Random(number), sources=tuple(sorted(sources))).run()
+            assert mistakes(world, run.resolution) == []
+            labels[name] += run.resolution is not None
+    assert labels["whole"] > 100
+    assert labels["gone"] >= 0.95 * labels["whole"], labels
 
 
 @pytest.mark.long

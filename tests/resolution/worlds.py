@@ -276,12 +276,18 @@ def _broken(rng: Random) -> tuple[Source, str, int, int]:
 class Run:
     """The tracker's decisions in one world, with restarts at any moment.
 
+    Args:
+        world: The world.
+        rng: Of the times of polls and restarts.
+        sources: Those that it asks; empty: all, the chain in half of the worlds.
+
     Attributes:
         resolution: What it recorded, if anything.
         restarts: How often it was restarted.
     """
 
-    def __init__(self, world: World, rng: Random) -> None:
+    def __init__(self, world: World, rng: Random, *, sources: tuple[Source, ...] = ()) -> None:
+        self._sources = sources
         self.resolution: Resolution | None = None
         self.restarts = 0
         self._world, self._rng = world, rng
@@ -294,7 +300,9 @@ class Run:
     def run(self) -> "Run":
         """Poll every minute or so, until the outcome is recorded or all is long over."""
         rng, at_ms = self._rng, 0
-        sources = [each for each in Source if each is not CHAIN or rng.random() < 0.5]
+        sources = list(self._sources) or [
+            each for each in Source if each is not CHAIN or rng.random() < 0.5
+        ]
         restarts = rng.choice((0.0, 0.03, 0.15))
         while at_ms < END_MS and self.resolution is None:
             at_ms += rng.randrange(POLL_MS // 2, 3 * POLL_MS // 2)
