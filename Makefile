@@ -75,13 +75,14 @@ installation: $(READY)  ## renew docs/evidence/installation.md: systemd/README.m
 	  && mv docs/evidence/installation.new docs/evidence/installation.md \
 	  || { rm -f docs/evidence/installation.new; exit 1; }
 
-docs: screens  ## renew every page that is made from the source: configuration, status schema, screens
+docs: screens  ## renew every page that is made from the source: configuration, status schema, labels, screens
 	@$(BIN)/python -m actors.config.manual > docs/reference/configuration.new \
 	  && mv docs/reference/configuration.new docs/reference/configuration.md \
 	  || { rm -f docs/reference/configuration.new; exit 1; }
 	@$(BIN)/python bin/tracker-status --schema > docs/reference/status.schema.new \
 	  && mv docs/reference/status.schema.new docs/reference/status.schema.json \
 	  || { rm -f docs/reference/status.schema.new; exit 1; }
+	@$(BIN)/python -m tests.resolution.market_classes --write
 
 install:  ## lay out under PREFIX=/opt/tracker (DESTDIR= for packages): files, venv, unit, example settings
 	@case '$(PREFIX)' in (/*[!/]*) ;; (*) echo 'PREFIX must be an absolute path below /'; exit 78;; esac

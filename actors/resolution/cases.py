@@ -46,7 +46,7 @@ from actors.resolution.quorum import (
     recorded_text,
 )
 from actors.resolution.rechecks import RecordedResolutions, due_ms
-from actors.resolution.schedule import LONGEST_MS, Schedule
+from actors.resolution.schedule import LONGEST_MS, NO_ANSWER, UNKNOWN, Schedule
 from actors.resolution.states import MarketStates, state_of
 
 OUTCOME, MAPPING = ContradictionKind.OUTCOME, ContradictionKind.MAPPING
@@ -175,7 +175,8 @@ class CaseBook:
         )
         if final or condition_id in self._recorded:
             return urgency
-        return Urgency.IDLE if self.schedule.ended(condition_id, now_ms) else None
+        ended = self.schedule.ended(condition_id, now_ms) or self._evidence.is_closed(condition_id)
+        return Urgency.IDLE if ended else None
 
     def may_ask_clob(self, condition_id: ConditionId, now_ms: int) -> bool:
         """Return whether the CLOB is asked about this market: of a resolution at first only."""
@@ -213,6 +214,8 @@ class CaseBook:
             self.schedule.expect_soon(condition_id, now_ms)
         elif condition_id in self._recorded:
             self._set_next_recheck(condition_id, now_ms)
+        if self._evidence.of(condition_id) is None:
+            self.schedule.wait_for(condition_id, NO_ANSWER if missed else UNKNOWN)
         transition = self.judge(condition_id, now_ms)
         # The database brings it back with its next pass, see `memory.py`.
         recorded = condition_id in self._recorded

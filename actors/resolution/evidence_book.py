@@ -11,7 +11,9 @@ from actors.model.market import Market, Observation, Resolution
 from actors.model.trade import ConditionId
 from actors.resolution.evidence import Evidence
 from actors.resolution.quorum import Decision, NotYet, Split, Winner, decide, resolution_of
+from actors.resolution.schedule import UNKNOWN
 
+CLOSED_REASONS = frozenset({"closed without status", "prices not final", "no winner flag"})
 OLDEST_MS = 1_577_836_800_000  # 2020-01-01: nothing resolved before
 
 
@@ -81,6 +83,15 @@ class EvidenceBook:
         if closed_ms is not None and OLDEST_MS <= closed_ms <= now_ms:
             self._closed_ms[condition_id] = closed_ms
 
+    def is_closed(self, condition_id: ConditionId) -> bool:
+        """Return whether a source reports that trading ended."""
+        if condition_id in self._closed_ms:
+            return True
+        evidence = self._evidence.get(condition_id)
+        return evidence is not None and any(
+            each.reason in CLOSED_REASONS for each in evidence.statements
+        )
+
     def too_many_closed(self, condition_id: ConditionId, most: int) -> bool:
         """Return whether this market is closed and more than so many closed ones are here."""
         return len(self._closed_ms) > most and condition_id in self._closed_ms
@@ -89,7 +100,7 @@ class EvidenceBook:
         """Return the present decision on a market."""
         evidence = self._evidence.get(market.condition_id)
         if evidence is None:
-            return NotYet(reason="no source knows it")
+            return NotYet(reason=UNKNOWN)
         return decide(evidence, market, now_ms=now_ms, hold_ms=self._hold_ms)
 
     def resolution(self, decision: Winner | Split, market: Market) -> Resolution:

@@ -30,6 +30,8 @@ MAPPING = "names of the tokens contradict"
 HOLDING = "on hold"
 CONFIRMING = "to be confirmed"
 DEPENDENT = "no two independent sources are final"
+_NO_OUTCOME = frozenset({"unusual payouts", "payouts not final", "payouts do not add up"})
+"""Reasons that are told of a market that has resolved, and to neither a winner nor a split."""
 _REASON_ORDER = tuple(dict.fromkeys((Source.GAMMA, Source.DATA, *Source)))
 """All sources; of those that report no final outcome, the first one's reason is given."""
 
@@ -212,13 +214,16 @@ def _has_stood(statement: Statement, contradicted_ms: int, now_ms: int, hold_ms:
 
 
 def _why_not(evidence: Evidence, final: list[Statement]) -> str:
-    """Return why there is no quorum: the reason of the first source that reported one."""
+    """Return why there is no quorum: that there can be none, or the first source's reason."""
     if not final and any(
         each.payouts for each in evidence.statements if each not in evidence.final
     ):
         return MAPPING
     if final:
         return DEPENDENT if len(final) > 1 else f"only {final[0].source} is final"
+    never = [each.reason for each in evidence.statements if each.reason in _NO_OUTCOME]
+    if never:
+        return never[0]
     for source in _REASON_ORDER:
         if statement := evidence.statement(source):
             return statement.reason or "unusual payouts"

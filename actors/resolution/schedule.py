@@ -3,7 +3,7 @@
 A market is polled first when its trading is planned to end, or at once when it is
 reported as closed or resolved. From then on every `poll_s`, and after ten minutes
 without a change at intervals of a tenth of the time without a change, one hour at
-most. Markets without a planned end: every six hours. The next poll is set when one
+most. Markets without a planned end: every hour. The next poll is set when one
 begins, however long its answers take. All times are wall clock milliseconds since
 1970, passed in; a clock that is set back delays polls and loses none.
 
@@ -23,8 +23,10 @@ from actors.model.trade import ConditionId, TokenId
 
 AGE_DIVISOR = 10
 LONGEST_MS = 3_600_000
-NO_END_MS = 6 * 3_600_000
+NO_END_MS = 3_600_000
 NOT_ENDED = "not ended"
+UNKNOWN, NO_ANSWER = "no source knows it", "sources do not answer"
+NOTHING_KNOWN = (NOT_ENDED, UNKNOWN, NO_ANSWER)
 MAX_OUTCOMES = 20_000
 NEWS_MS = 600_000
 """So long after its planned end the first poll of a market is urgent."""
@@ -83,9 +85,9 @@ class Schedule:
             self._set_regular(market.condition_id, entry, first_ms)
         elif end_ms != entry.end_ms:
             entry.end_ms = end_ms
-            if end_ms and entry.reason == NOT_ENDED:
+            if end_ms and entry.reason in NOTHING_KNOWN:
                 self._set_regular(market.condition_id, entry, max(end_ms, now_ms))
-        if market.closed and entry.reason == NOT_ENDED:
+        if market.closed and entry.reason in NOTHING_KNOWN:
             self.make_due(market.condition_id, now_ms)
 
     def remove(self, condition_id: ConditionId) -> None:

@@ -9,9 +9,9 @@ back; the table is in docs/explanation/resolutions.md. Times are wall clock mill
 from actors.model.market import MarketState, Transition
 from actors.model.trade import ConditionId
 from actors.resolution.evidence import Evidence
+from actors.resolution.evidence_book import CLOSED_REASONS
 from actors.resolution.quorum import CONFIRMING, HOLDING, Conflict, Decision, NotYet
 
-CLOSED_REASONS = frozenset({"closed without status", "prices not final", "no winner flag"})
 PROPOSED_REASONS = frozenset({"proposed", "reproposed"})
 DISPUTED_REASONS = frozenset({"disputed", "challenged", "arbitration"})
 

@@ -11,7 +11,7 @@ UNSEEN = dict.fromkeys(["spelling", "on_time", "sent_once"], "not seen in 15 s")
 DROPPED = dict.fromkeys(["event_names", "spelling", "on_time", "sent_once"], "not seen in 0 s")
 SPELLED = {"spelling": "differs: 100 of 100 trades in another spelling"}
 GONE = "/gamma/markets/keyset: HTTP 404"
-BUSIEST = "0x9764b5bff2cd7d1e85c78d736e3189e5e84d9f25f8bda931518bc331f2c2d800"
+BUSIEST = "0x019764b5bff2cd7d1e85c78d736e3189e5000000000000000000000000000000"
 UNKNOWN = f"differs: /clob/markets/{BUSIEST}: HTTP 404"
 SEEN: dict[str, dict[str, str]] = {
     "gamma_list_gone": {"gamma_list": "differs: /gamma/markets: HTTP 404"},

@@ -914,7 +914,9 @@ REASONS = {
     "initialized": "the Data API knows the question; nobody has proposed an answer",
     "open": "no source says anything else",
     "not reported": "the contract has no result",
-    "not ended": "no source that was asked knows the market, whether it has ended or not",
+    "unusual payouts": "the contract has payouts that are neither a winner nor halves: there is no"
+    " label for it",
+    "sources do not answer": "those that answer do not know the market",
 }
 """What each reason on the page means."""
 INTRODUCTION = """\

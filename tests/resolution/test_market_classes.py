@@ -108,13 +108,13 @@ EXPECTED: dict[str, dict[Setup, tuple[str, str, str, str]]] = {
             "Up: chain data",
             "Up: chain data",
             "Up, unnamed: chain data",
-            "none: not ended",
+            "none: sources do not answer",
         ),
         Setup.NONE: (
             "none: only data is final",
             "none: only data is final",
             "none: only data is final",
-            "none: not ended",
+            "none: sources do not answer",
         ),
         Setup.OWN: (
             "Up: chain data",
@@ -200,36 +200,31 @@ EXPECTED: dict[str, dict[Setup, tuple[str, str, str, str]]] = {
     },
     "closed by hand, not on the chain yet": {
         Setup.PUBLIC: (
-            "none: closed without status",
+            "none: only clob is final",
             "none: initialized",
             "none: closed without status",
-            "none: closed without status",
+            "none: only clob is final",
         ),
         Setup.NONE: (
-            "none: closed without status",
+            "none: only clob is final",
             "none: initialized",
             "none: closed without status",
-            "none: closed without status",
+            "none: only clob is final",
         ),
         Setup.OWN: (
-            "none: closed without status",
+            "none: only clob is final",
             "none: initialized",
             "none: closed without status",
-            "none: closed without status",
+            "none: only clob is final",
         ),
     },
     "closed by hand, on the chain": {
-        Setup.PUBLIC: (
-            "Yes: clob data",
-            "Yes: clob data",
-            "Yes: chain data",
-            "none: closed without status",
-        ),
+        Setup.PUBLIC: ("Yes: clob data", "Yes: clob data", "Yes: chain data", "Yes: chain clob"),
         Setup.NONE: (
             "Yes: clob data",
             "Yes: clob data",
             "none: only data is final",
-            "none: closed without status",
+            "none: only clob is final",
         ),
         Setup.OWN: (
             "Yes: chain clob data",
@@ -240,34 +235,34 @@ EXPECTED: dict[str, dict[Setup, tuple[str, str, str, str]]] = {
     },
     "scalar (2021)": {
         Setup.PUBLIC: (
-            "none: closed without status",
             "none: payouts not final",
-            "none: closed without status",
+            "none: payouts not final",
+            "none: payouts not final",
             "none: closed without status",
         ),
         Setup.NONE: (
-            "none: closed without status",
             "none: payouts not final",
-            "none: closed without status",
+            "none: payouts not final",
+            "none: payouts not final",
             "none: closed without status",
         ),
         Setup.OWN: (
-            "none: closed without status",
-            "none: payouts not final",
-            "none: closed without status",
-            "none: closed without status",
+            "none: unusual payouts",
+            "none: unusual payouts",
+            "none: unusual payouts",
+            "none: unusual payouts",
         ),
     },
     "0/0, never resolved (2020)": {
         Setup.PUBLIC: (
             "none: closed without status",
-            "none: not ended",
+            "none: sources do not answer",
             "none: closed without status",
             "none: closed without status",
         ),
         Setup.NONE: (
             "none: closed without status",
-            "none: not ended",
+            "none: sources do not answer",
             "none: closed without status",
             "none: closed without status",
         ),
@@ -279,8 +274,8 @@ EXPECTED: dict[str, dict[Setup, tuple[str, str, str, str]]] = {
         ),
     },
     'neg-risk "Other", a placeholder': {
-        Setup.PUBLIC: ("none: open", "none: not ended", "none: open", "none: open"),
-        Setup.NONE: ("none: open", "none: not ended", "none: open", "none: open"),
+        Setup.PUBLIC: ("none: open", "none: sources do not answer", "none: open", "none: open"),
+        Setup.NONE: ("none: open", "none: sources do not answer", "none: open", "none: open"),
         Setup.OWN: ("none: open", "none: not reported", "none: open", "none: open"),
     },
 }
@@ -309,11 +304,11 @@ def test_every_class_that_pays_has_its_label_as_installed() -> None:
         assert labelled(found, Setup.PUBLIC).pays == found.truth, found.name
 
 
-def test_without_a_report_of_the_feed_an_announced_market_has_its_label_after_six_hours() -> None:
+def test_without_a_report_of_the_feed_an_announced_market_has_its_label_after_an_hour() -> None:
     found = BY_NAME["V2, announced only"]
     tracker = Tracker(found, Setup.OWN)
     tracker.web.said = found.stages[-1]
-    tracker.run(6 * 3600 - 60)
+    tracker.run(3600 - 60)
     assert tracker.label().why == "not ended"
     tracker.run(600)
     assert tracker.label().pays == found.truth
