@@ -14,6 +14,7 @@ from actors.database.store import Store
 from actors.messages import (
     MarketsRestored,
     MarketsSeen,
+    MarketStateChanged,
     Message,
     Open,
     RequestUnresolved,
@@ -22,7 +23,7 @@ from actors.messages import (
     UniverseChanged,
     UnresolvedRestored,
 )
-from actors.model.market import Market, Source
+from actors.model.market import Market, Source, Transition
 from actors.model.trade import ConditionId
 from actors.polymarket.gamma import parse_market
 from actors.resolution.actor import ResolutionActor, ResolutionSettings
@@ -55,7 +56,12 @@ VIRTUAL = (
 
 
 class ToWriter(Box):
-    """Passes on what it receives; `waits`: something of it is not stored yet."""
+    """Passes on what it receives, and keeps the changes of states.
+
+    Attributes:
+        waits: Whether something of it is not stored yet.
+        pass_on: Hands a message to the writer.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,6 +70,8 @@ class ToWriter(Box):
 
     def tell(self, message: Message) -> None:
         self.waits |= hasattr(message, "ticket")
+        if isinstance(message, MarketStateChanged):
+            self.received.append(message)
         self.pass_on(message)
 
 
@@ -82,6 +90,7 @@ class RestartedTracker:
         self.restarts = -1
         self._dsn = dsn
         self._journal = FakeJournal()
+        self._to_writer = ToWriter()
         self._plans: list[tuple[float, Callable[[], None]]] = []
         for command in VIRTUAL:
             do(dsn, command)
@@ -97,6 +106,11 @@ class RestartedTracker:
     def tick(self) -> Tick:
         return Tick(now=1_000.0 + self.now, wall_ns=START_MS * 1_000_000 + int(self.now * 1e9))
 
+    @property
+    def sent(self) -> list[Transition]:
+        """Return the changes of states that all actors have sent, stored or not."""
+        return [each.transition for each in self._to_writer.of(MarketStateChanged)]
+
     # -------------------------------------------------------------- start, stop
 
     def restart(self, *, after_s: float) -> None:
@@ -107,7 +121,7 @@ class RestartedTracker:
 
     def _start(self) -> None:
         self.restarts += 1
-        self._to_writer = ToWriter()
+        self._to_writer.waits = False
         store: FakeStore = Store(self._dsn)  # type: ignore[assignment]
         self._writer = WriterHarness(journal=self._journal, store=store)
         self._supervisor, self._catalog = Box(), Box()

@@ -166,6 +166,10 @@ def test_every_change_of_a_dispute_is_stored_once(
         Source.DATA: ["initialized", "proposed", "challenged", "reproposed", "disputed", won],
         Source.CLOB: ["open", "no winner flag", won],
     }
-    assert [row[0] for row in ask(database, STATES, condition_id)] == [
+    states = [row[0] for row in ask(database, STATES, condition_id)]
+    assert states == [
         *("ended", "proposed", "disputed", "proposed", "disputed", "agreed-holding", "recorded"),
     ]
+    # Not only stored once: no actor told again what the one before had.
+    sent = [each for each in dispute.tracker.sent if each.condition_id == condition_id]
+    assert [each.after for each in sent] == states
