@@ -27,8 +27,9 @@ from actors.polymarket.sources import (
 MOST_CALLS = 80
 PUBLIC_CALLS = 3
 """In one batch to a public node: what those of drpc.org and 1rpc.io take without a key."""
-LARGER_AFTER_S = 3_600.0
-"""So long after a batch was rejected, larger ones are tried again."""
+LARGER_AFTER_S, LARGER_AT_LAST_S = 60.0, 3_600.0
+"""So long after a batch was rejected, a larger one is tried; twice as long after each rejection.
+It may have been an outage, after which the node takes large ones as before."""
 REST_S = 60.0
 """So long after it failed, a node is asked after the others."""
 LONGEST_S = 60.0
@@ -58,6 +59,8 @@ class BatchSize:
     def __init__(self, most: int) -> None:
         self._most = self._size = most
         self._changed_at = float("-inf")
+        self._larger_after_s = LARGER_AFTER_S
+        self._is_try = False
 
     @property
     def known(self) -> int:
@@ -69,10 +72,11 @@ class BatchSize:
         self._size = size
 
     def size(self, now: float) -> int:
-        """Return how many calls to send; twice as many when an hour has passed."""
-        if self._size < self._most and now - self._changed_at >= LARGER_AFTER_S:
+        """Return how many calls to send; after a while twice as many, see `LARGER_AFTER_S`."""
+        if self._size < self._most and now - self._changed_at >= self._larger_after_s:
             self._size = min(self._most, self._size * 2)
             self._changed_at = now
+            self._is_try = True
         return self._size
 
     def rejected(self, count: int, now: float) -> bool:
@@ -81,6 +85,9 @@ class BatchSize:
             return False
         # Three is what free nodes take: not to be missed on the way from 80 to 1.
         self._size = max(3, count // 2) if count > 3 else 1
+        if self._is_try:
+            self._larger_after_s = min(2 * self._larger_after_s, LARGER_AT_LAST_S)
+            self._is_try = False
         self._changed_at = now
         return True
 
@@ -253,6 +260,8 @@ class Chain:
                 got = self._post(node, some)
             except (SourceUnavailable, PayloadRejected) as failure:
                 if not self._is_rejected(node, len(some), failure):
+                    if len(some) == 1:
+                        node.batch.restore(before)  # a single call fails as well
                     return _filled(answers, len(calls)), failure
                 rejected_at = len(answers)
                 continue

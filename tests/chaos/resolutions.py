@@ -72,8 +72,9 @@ BROKEN = (
     *PAYOUTS,
 )
 REPEATED = """select condition_id, source, verdict, reason, first_at, observed_at from (
-  select *, (verdict, reason) is not distinct from
-         (lag(verdict) over w, lag(reason) over w) as same, lag(verdict) over w as before,
+  select *, (verdict, reason, payouts, naming, mapped_by, names) is not distinct from
+         (lag(verdict) over w, lag(reason) over w, lag(payouts) over w, lag(naming) over w,
+          lag(mapped_by) over w, lag(names) over w) as same, lag(verdict) over w as before,
          lag(observed_at) over w as first_at
   from resolution_observations
   window w as (partition by condition_id, source order by observed_at)) rows

@@ -4,6 +4,7 @@ secret path."""
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from actors.polymarket import chain
 from actors.polymarket.chain import FAILED, REVERTED, ChainFacts
 from actors.polymarket.nodes import (
     LARGER_AFTER_S,
+    LARGER_AT_LAST_S,
     LONGEST_S,
     PUBLIC_CALLS,
     REST_S,
@@ -134,7 +136,7 @@ def test_nothing_more_is_asked_while_nothing_is_reported() -> None:
     node = FakeNode()
     node.open = set(IDS)
     assert Nodes(node).payouts(*IDS[:20]) == (OPEN,) * 20
-    assert node.sizes == [20]
+    assert node.sizes == [20, 60]
 
 
 def test_one_call_tells_the_result_of_a_v2_condition() -> None:
@@ -200,7 +202,7 @@ def test_errors_that_single_calls_bring_as_well_teach_no_size() -> None:
     node.errors, node.open = {}, set(IDS)
     node.sizes.clear()
     nodes.payouts(*IDS[:20])
-    assert node.sizes == [20]
+    assert node.sizes == [20, 60]
 
 
 def test_a_node_that_has_enough_gets_less_the_next_time() -> None:
@@ -218,7 +220,7 @@ def test_a_node_that_does_not_serve_us_is_not_asked_for_less(status: int) -> Non
     node, other = FakeNode(), FakeNode()
     node.failure = SourceUnavailable("no", status=status)
     assert Nodes(node, other).payouts(*IDS[:20]) == (REPORTED,) * 20
-    assert node.sizes == [20]
+    assert node.sizes == [20, 60]
 
 
 # --------------------------------------------------------- one call's error
@@ -406,3 +408,32 @@ def test_a_call_that_takes_long_is_given_up() -> None:
     with pytest.raises(SourceUnavailable, match="no time is left"):
         nodes.payouts(IDS[0], V2)
     assert len(node.sizes) == 3
+
+
+def test_after_an_outage_a_node_is_soon_asked_in_large_batches_again() -> None:
+    node = FakeNode(80)
+    nodes = Nodes(node)
+    node.failure = SourceUnavailable("HTTP 500", status=500)
+    with pytest.raises(SourceUnavailable):
+        nodes.payouts(*IDS[:20])
+    node.failure = None
+    node.sizes.clear()
+    nodes.now += REST_S
+    nodes.payouts(*IDS[:20])
+    assert node.sizes == [20, 60]
+
+
+def test_larger_batches_are_tried_less_and_less_often_while_they_are_rejected() -> None:
+    size, tries, now = BatchSize(80), [], 0.0
+    while size.rejected(size.size(now), now):
+        pass
+    known = size.known
+    for _ in range(4 * 3600):
+        now += 1.0
+        if size.size(now) > known:
+            tries.append(now)
+            size.rejected(size.known, now)
+    gaps = [later - earlier for earlier, later in pairwise(tries)]
+    assert tries[0] == LARGER_AFTER_S
+    assert gaps[:3] == [120.0, 240.0, 480.0]
+    assert max(gaps) == LARGER_AT_LAST_S
