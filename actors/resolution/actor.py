@@ -158,6 +158,7 @@ class ResolutionActor(BaseActor):
         """Record the time, start what is due, report."""
         self._now, self._wall_ms = tick.now, tick.wall_ns // 1_000_000
         self._outbox.tick(tick.now)
+        self._cases.tick(tick.now, self._wall_ms)
         self._gates.share(tick.trackers, tick.now)
         if self._asker.chain is not None:
             self._asker.chain.share(tick.trackers)
@@ -183,6 +184,10 @@ class ResolutionActor(BaseActor):
                 sources=self._gates.states(),
                 waiting=len(self._outbox),
                 requests=self._gates.requests(tick.now),
+                conflicts_open=len(self._cases.conflicts),
+                final=tuple(self._outbox.final.items()),
+                mute=self._cases.mute.mute,
+                ended=self._cases.overdue.count(),
             )
         )
 
@@ -298,6 +303,8 @@ class ResolutionActor(BaseActor):
             self._gates.answered(request.source)
             if isinstance(request, Request):
                 self._take_answer(request, message.answer, asked.wall_ms, message.age_ms)
+                made_at = asked.at - message.age_ms / 1000
+                self._cases.mute.answered(request.source, request.ids, made_at)
             elif message.page is not None:
                 self._take_page(message.page, asked.wall_ms, message.age_ms)
         self._go_on()

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import msgspec
 
 from actors.model.market import (
+    ALL,
     Clearance,
     Confirmation,
     Contradiction,
@@ -29,6 +30,7 @@ from actors.model.market import (
 from actors.model.trade import ConditionId
 from actors.polymarket.chain import is_on_chain
 from actors.resolution import public_nodes
+from actors.resolution.absence import MuteSources, OverdueLabels
 from actors.resolution.conflicts import (
     OpenConflicts,
     mapping_contradiction,
@@ -80,6 +82,8 @@ class CaseBook:
         schedule: When each of them is polled.
         horizon_ms: Until when it is known which rechecks fall due.
         conflicts: The contradictions about them that are open.
+        overdue: Of the markets that ended, those that nobody calls final.
+        mute: The sources that never call a market final.
 
     Args:
         poll_s, hold_s: See `ResolutionSettings`.
@@ -91,9 +95,16 @@ class CaseBook:
         self.schedule = Schedule(poll_s)
         self.horizon_ms = 0
         self.conflicts = OpenConflicts()
+        self.overdue = OverdueLabels()
+        self.mute = MuteSources(poll_s)
         self._evidence = EvidenceBook(hold_s)
         self._states = MarketStates()
         self._recorded = RecordedResolutions()
+
+    def tick(self, now: float, now_ms: int) -> None:
+        """Record the time; `now` is in monotonic seconds."""
+        self.overdue.tick(now, now_ms)
+        self.mute.tick(now)
 
     # --------------------------------------------------------------- markets
 
@@ -103,8 +114,10 @@ class CaseBook:
         for market in markets:
             if self._recorded.is_stored(market.condition_id):
                 settled.append(market.condition_id)
-            else:
-                self.schedule.add(market, now_ms)
+                continue
+            self.schedule.add(market, now_ms)
+            if not market.closed and not self.schedule.ended(market.condition_id, now_ms):
+                self.overdue.goes_on(market.condition_id)
         return tuple(settled)
 
     def hinted(self, condition_id: ConditionId, now_ms: int) -> None:
@@ -113,7 +126,10 @@ class CaseBook:
         The feed reports that of every market, so a market with a resolution is due once for the
         hints of all connections.
         """
-        if condition_id not in self._recorded or self._recorded.take_hint(condition_id, now_ms):
+        if condition_id not in self._recorded:
+            if self.schedule.make_due(condition_id, now_ms):
+                self._note_end(condition_id, now_ms)
+        elif self._recorded.take_hint(condition_id, now_ms):
             self.schedule.make_due(condition_id, now_ms)
 
     def pending(self, limit: int) -> tuple[tuple[str, int], ...]:
@@ -129,6 +145,7 @@ class CaseBook:
         return tuple(self._due(each, now_ms, urgent=urgent) for each, urgent in taken)
 
     def _due(self, condition_id: ConditionId, now_ms: int, *, urgent: bool) -> DueMarket:
+        self._note_end(condition_id, self.schedule.end_ms(condition_id, now_ms))
         urgency = Urgency.NEW if urgent else Urgency.AGAIN
         if condition_id in self._recorded:
             urgency = Urgency.RECHECK
@@ -249,6 +266,8 @@ class CaseBook:
     def closed(self, condition_id: ConditionId, closed_ms: int | None, now_ms: int) -> None:
         """Record when this market closed, as Gamma reports it."""
         self._evidence.closed(condition_id, closed_ms, now_ms)
+        if condition_id in self.schedule:
+            self._note_end(condition_id, closed_ms)
 
     def observe(self, observation: Observation, market: Market, now_ms: int) -> Findings:
         """Take in an observation; return what follows from it."""
@@ -258,7 +277,11 @@ class CaseBook:
         # What a source repeats is no news, final or not: a market may be stuck for years.
         final = observation.payouts is not None
         if condition_id in self._recorded:
+            self._note_final(observation)
             return self._check(observation, now_ms, changed=novelty is Novelty.CHANGED)
+        if final and new is not None:
+            self._note_new_final(observation, market, now_ms)
+        self._note_final(observation)
         if novelty is Novelty.CHANGED or (novelty is Novelty.FIRST and final):
             self.schedule.note_change(condition_id, now_ms)
         decision = self._evidence.decision(market, now_ms)
@@ -288,6 +311,44 @@ class CaseBook:
             clearances=cleared,
             transition=transition,
         )
+
+    def _note_final(self, observation: Observation) -> None:
+        """Let the counts of what is absent know that it is there, if it is."""
+        if observation.payouts is not None:
+            self.overdue.called_final(observation.condition_id, observation.source)
+            self.mute.called_final(observation.condition_id, observation.source)
+
+    def _note_new_final(self, observation: Observation, market: Market, now_ms: int) -> None:
+        """Begin to count a market that a source calls final now, and did not before."""
+        condition_id = market.condition_id
+        self._note_end(condition_id, now_ms)
+        if not self.mute.knows(condition_id):
+            before = self._final(condition_id) - {observation.source}
+            self.mute.add(condition_id, self._expected(observation, market), before)
+
+    def _note_end(self, condition_id: ConditionId, end_ms: int | None) -> None:
+        """Count that a market ended, if that is new."""
+        if end_ms is not None and self.overdue.is_new(condition_id, end_ms):
+            self.overdue.ended(condition_id, self._final(condition_id))
+
+    def _final(self, condition_id: ConditionId) -> frozenset[Source]:
+        """Return the sources that call this market final."""
+        evidence = self._evidence.of(condition_id)
+        statements = evidence.statements if evidence is not None else ()
+        resolution = self._recorded.resolution(condition_id)
+        sources = {each.source for each in statements if each.payouts is not None}
+        return frozenset(sources.union(resolution.sources if resolution is not None else ()))
+
+    def _expected(self, observation: Observation, market: Market) -> frozenset[Source]:
+        """Return the sources that should come to call a market final that one of them does."""
+        expected = {Source.GAMMA, Source.DATA}
+        winner = ALL in (share for _, share in observation.payouts or ())
+        # The CLOB flags winners, so it has nothing to say of a split, and knows few of V2.
+        if market.version == "v1" and winner:
+            expected.add(Source.CLOB)
+        if is_on_chain(market) and not self._public_nodes:
+            expected.add(Source.CHAIN)
+        return frozenset(expected)
 
     def _mapping(
         self, observation: Observation, now_ms: int
