@@ -27,7 +27,7 @@ BUCKET_S = 300.0
 STEP_S = 60.0
 """A clock that differs by more from one tick to the next was set, or the machine has slept."""
 MOST_ENDED = 100_000
-"""Markets that are kept, 25 MB at most; what ends beyond them in 25 hours is not counted."""
+"""Markets that are kept, 20 MB at most with their ids; what ends beyond them is not counted."""
 
 WAIT_POLLS = 14
 """A source is judged about a market so many poll intervals after another one called it final: at
