@@ -16,6 +16,7 @@ from actors.model.market import (
     Confirmation,
     Contradiction,
     ContradictionKind,
+    EndedMarkets,
     Market,
     Observation,
     Recheck,
@@ -598,6 +599,10 @@ class ResolutionReport(Report, frozen=True, kw_only=True):
         waiting: Messages to the writer that are not stored.
         requests: (source, requests since the start, of the last ten seconds, failures since the
             start).
+        conflicts_open: Markets about which a contradiction is open.
+        final: (source, its final answers that were news, since the start).
+        mute: The sources that answer, and have nothing final where others have.
+        ended: How many markets ended, and are overdue; None while that is not known.
     """
 
     recorded_total: int
@@ -606,6 +611,10 @@ class ResolutionReport(Report, frozen=True, kw_only=True):
     sources: tuple[tuple[str, str], ...]
     waiting: int
     requests: tuple[tuple[str, int, int, int], ...] = ()
+    conflicts_open: int = 0
+    final: tuple[tuple[str, int], ...] = ()
+    mute: tuple[str, ...] = ()
+    ended: EndedMarkets | None = None
 
 
 class AnnouncedConfirmed(Message, frozen=True, kw_only=True):

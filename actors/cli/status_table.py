@@ -163,10 +163,12 @@ def _database(health: Health) -> str:
 def _resolutions(health: Health) -> str:
     found = health.resolutions
     pending = ", ".join(f"{count:,} {why}" for why, count in _largest(found.pending))
+    opened = found.conflicts_open > 0
+    overdue = f", {found.overdue:,} of {found.ended:,} ended overdue" if found.overdue else ""
     return (
         f"{found.recorded:,} recorded ({found.recorded_today:,} today),"
-        f" {found.conflicts:,} conflicts,"
-        f" {found.pending_total:,} pending{f' ({pending})' if pending else ''}"
+        f" {found.conflicts:,} conflicts{f' ({found.conflicts_open:,} open)' * opened},"
+        f" {found.pending_total:,} pending{f' ({pending})' if pending else ''}{overdue}"
     )
 
 

@@ -14,9 +14,9 @@ from actors.health.document import (
     Connection,
     Connections,
     Lateness,
-    Limits,
     span,
 )
+from actors.health.rules import Limits
 from actors.messages import ConnectionReport
 from actors.model.connection import LISTENING, slot_of
 

@@ -14,11 +14,11 @@ from actors.health.document import (
     Accounting,
     AssumptionCount,
     Coverage,
-    Limits,
     Restarts,
     iso,
     span,
 )
+from actors.health.rules import Limits
 from actors.messages import BatchWritten
 from actors.model.assumptions import Assumption, Violations
 

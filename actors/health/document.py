@@ -16,6 +16,8 @@ Level = Literal["attention", "degraded"]
 """How bad a reason is: a person should look today, or data or labels are at risk now."""
 ATTENTION: Final = "attention"
 DEGRADED: Final = "degraded"
+MUTE: Final = "mute"
+"""The state of a source that answers and says nothing."""
 LONGEST_REASON = 200
 """Characters of a reason in the document; longer ones are cut off."""
 
@@ -215,11 +217,15 @@ class SourceState(Part, frozen=True, kw_only=True):
     """One source of outcomes.
 
     Attributes:
-        state: `unknown` until it was asked, then `ok`, or its last error.
+        state: `unknown` until it was asked, then `ok`, or its last error; `mute` when it answers
+            and has nothing final about markets that other sources call final.
         failing_s: For how long it has failed; 0 when the last request succeeded.
         requests: Requests since the resolution actor started.
         requests_10s: Of these in the last ten seconds; `polymarket/sources.py` has the limits.
         failed: Requests without a good answer since the resolution actor started.
+        final: Its final answers that were news.
+        without_final: About how many of the markets in `ended` it has had no final answer; None
+            while that is not known.
     """
 
     state: str
@@ -227,6 +233,8 @@ class SourceState(Part, frozen=True, kw_only=True):
     requests: int = 0
     requests_10s: int = 0
     failed: int = 0
+    final: int = 0
+    without_final: int | None = None
 
 
 class Resolutions(Part, frozen=True, kw_only=True):
@@ -235,13 +243,19 @@ class Resolutions(Part, frozen=True, kw_only=True):
     Attributes:
         recorded: Resolutions that this process recorded.
         recorded_today: Of those, since midnight UTC.
-        conflicts: Contradictions between sources, or with a recorded resolution.
+        conflicts: Contradictions between sources, or with a recorded resolution, since the start.
+        conflicts_open: Markets about which one is open.
+        ended: Markets that ended between 25 hours and one hour ago; None while that is not known.
+        overdue: Of these, those about which no source has had a final answer.
         pending: How many markets wait, by the reason.
     """
 
     recorded: int
     recorded_today: int
     conflicts: int
+    conflicts_open: int
+    ended: int | None
+    overdue: int | None
     pending_total: int
     pending: dict[str, int]
     sources: dict[str, SourceState]
@@ -396,34 +410,3 @@ class Health(Part, frozen=True, kw_only=True):
     drift: Drift
     lateness: Lateness
     assumptions: dict[str, AssumptionCount]
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits beyond which the tracker is degraded. Not part of the document.
-
-    Attributes:
-        starting_s: Seconds that a process may take to reach the database and the feed.
-        down_s: Seconds that a connection may be down, or a token unconfirmed.
-        silent_s: Seconds that a connection may be without data. The tracker always sets
-            nine tenths of TRACKER_SILENCE_SECONDS; the default serves tests.
-        failing_s: Seconds that a source of outcomes or markets may fail.
-        absent_s, many_tokens: Seconds for which no trade may come of so many tokens.
-        discovery_s: Seconds that one way to find markets may fail.
-        lag_s: Seconds that a trade may wait for the database.
-        journal_share: Share of its cap that the journal may reach.
-        free_bytes: Bytes of the disk that must be free.
-        loop_deaths, loop_s: So many unexpected deaths of one actor in so many seconds are a loop.
-    """
-
-    starting_s: float = 60.0
-    down_s: float = 60.0
-    silent_s: float = 30.0
-    failing_s: float = 300.0
-    absent_s: float = 300.0
-    many_tokens: int = 1_000
-    discovery_s: float = 120.0
-    lag_s: float = 60.0
-    journal_share: float = 0.8
-    free_bytes: int = 256 << 20
-    loop_deaths: int = 3
-    loop_s: float = 300.0

@@ -19,7 +19,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from actors.errors import AddressTaken
-from actors.health.document import ATTENTION, DEGRADED, Connection, Health, Level
+from actors.health.document import ATTENTION, DEGRADED, MUTE, Connection, Health, Level
 
 # Loopback only: whoever reaches the port may read, without a password.
 HOST = "127.0.0.1"
@@ -141,6 +141,21 @@ def _source_failing(health: Health) -> Labels:
     return {name: source.failing_s for name, source in health.resolutions.sources.items()}
 
 
+def _source_mute(health: Health) -> Labels:
+    sources = health.resolutions.sources.items()
+    return {name: float(source.state == MUTE) for name, source in sources}
+
+
+def _source_final(health: Health) -> Labels:
+    return {name: source.final for name, source in health.resolutions.sources.items()}
+
+
+def _source_without_final(health: Health) -> Labels:
+    sources = health.resolutions.sources.items()
+    found = {name: source.without_final for name, source in sources}
+    return {name: count for name, count in found.items() if count is not None}
+
+
 def _source_requests(health: Health) -> Labels:
     return {name: source.requests for name, source in health.resolutions.sources.items()}
 
@@ -194,6 +209,10 @@ GAUGES = (
     Number("database.lag_s", "database_lag_seconds", "Age of trades when stored."),
     Number("database.away_s", "database_away_seconds", "0 while it answers."),
     Number("database.waiting", "writer_waiting", "Journal records gathered, not committed."),
+    Number("resolutions.conflicts_open", "resolution_conflicts_open",
+           "Markets about which a contradiction is open."),
+    Number("resolutions.ended", "markets_ended", "Ended between 25 hours and one hour ago."),
+    Number("resolutions.overdue", "labels_overdue", "Of those, without any final answer."),
     Number("resolutions.recorded_today", "today_resolutions", "Recorded since midnight UTC."),
     Number("lateness.allowance_s", "proof_allowance_seconds",
            "How far proofs stay behind the exchange's time because trades are late."),
@@ -234,6 +253,12 @@ NAMED = (
           lambda h: h.resolutions.pending),
     Named("resolutions.sources.failing_s", "source_failing_seconds", "0 when it answers.", "source",
           _source_failing),
+    Named("resolutions.sources.state", "source_mute", "1: it answers and says nothing.", "source",
+          _source_mute),
+    Named("resolutions.sources.without_final", "source_without_final",
+          "Ended markets about which it has no final answer.", "source", _source_without_final),
+    Named("resolutions.sources.final", "source_final", "Final answers that were news.", "source",
+          _source_final, counts=True),
     Named("catalog.requests.failing_s", "catalog_request_failing_seconds", "0 when it succeeds.",
           "request", _request_failing),
     Named("resolutions.sources.requests", "source_requests", "Requests to it.", "source",

@@ -7,7 +7,9 @@ nothing is at risk yet; a person should look, today.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from actors.health.document import ATTENTION, DEGRADED, Health, Level, Limits, because
+import msgspec
+
+from actors.health.document import ATTENTION, DEGRADED, MUTE, Health, Level, because
 from actors.model.assumptions import Assumption
 from actors.model.conversion import terminal_safe
 
@@ -29,6 +31,49 @@ SKEW_S = 300.0
 """Seconds for which a wrong clock counts after it was last seen."""
 
 
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits beyond which a reason holds. Not part of the document.
+
+    Attributes:
+        starting_s: Seconds that a process may take to reach the database and the feed.
+        down_s: Seconds that a connection may be down, or a token unconfirmed.
+        silent_s: Seconds that a connection may be without data. The tracker always sets
+            nine tenths of TRACKER_SILENCE_SECONDS; the default serves tests.
+        failing_s: Seconds that a source of outcomes or markets may fail.
+        absent_s, many_tokens: Seconds for which no trade may come of so many tokens.
+        discovery_s: Seconds that one way to find markets may fail.
+        overdue, overdue_share: From so many markets on, and such a share of those that ended,
+            labels that are overdue need attention.
+        overdue_most: From such a share on they degrade.
+        useful_sources: How many sources must be neither mute nor failing.
+        lag_s: Seconds that a trade may wait for the database.
+        journal_share: Share of its cap that the journal may reach.
+        free_bytes: Bytes of the disk that must be free.
+        loop_deaths, loop_s: So many unexpected deaths of one actor in so many seconds are a loop.
+    """
+
+    starting_s: float = 60.0
+    down_s: float = 60.0
+    silent_s: float = 30.0
+    failing_s: float = 300.0
+    absent_s: float = 300.0
+    many_tokens: int = 1_000
+    discovery_s: float = 120.0
+    overdue: int = 20
+    overdue_share: float = 0.25
+    overdue_most: float = 0.5
+    useful_sources: int = 2
+    lag_s: float = 60.0
+    journal_share: float = 0.8
+    free_bytes: int = 256 << 20
+    loop_deaths: int = 3
+    loop_s: float = 300.0
+
+
+def _never(_: Health, __: Limits) -> bool:
+    return False
+
+
 class Rule(NamedTuple):
     """One rule.
 
@@ -36,11 +81,17 @@ class Rule(NamedTuple):
         code: The stable word of its reason.
         level: How bad it is when the reason holds.
         judge: Returns the reason as one sentence, or an empty text when all is well.
+        degrades: Returns whether a reason that only needs attention is so bad that it degrades.
     """
 
     code: str
     level: Level
     judge: Callable[[Health, Limits], str]
+    degrades: Callable[[Health, Limits], bool] = _never
+
+    def level_of(self, health: Health, limits: Limits) -> Level:
+        """Return how bad it is now, when the reason holds."""
+        return DEGRADED if self.degrades(health, limits) else self.level
 
 
 class Reason(NamedTuple):
@@ -155,6 +206,40 @@ def _source_failing(health: Health, limits: Limits) -> str:
     return f"no answer from {', '.join(failing)}" if failing else ""
 
 
+def _source_mute(health: Health, _: Limits) -> str:
+    sources = health.resolutions.sources.items()
+    mute = [name for name, source in sources if source.state == MUTE]
+    what = "nothing final about markets that other sources call final"
+    return f"{', '.join(mute)}: {what}" if mute else ""
+
+
+def _too_few_sources(health: Health, limits: Limits) -> bool:
+    """Return whether so few sources are of use that hardly any resolution can be recorded."""
+    useful = [
+        source
+        for source in health.resolutions.sources.values()
+        if source.state != MUTE and source.failing_s <= limits.failing_s
+    ]
+    return len(useful) < limits.useful_sources
+
+
+def _labels_overdue(health: Health, limits: Limits) -> str:
+    ended, overdue = health.resolutions.ended, health.resolutions.overdue
+    if not ended or not overdue or overdue < limits.overdue:
+        return ""
+    if overdue < limits.overdue_share * ended:
+        return ""
+    sources = health.resolutions.sources.items()
+    without = [f"{name} {source.without_final:,}" for name, source in sources]
+    nobody = f"{overdue:,} of {ended:,} markets that ended have no final answer of any source"
+    return f"{nobody} (without one: {', '.join(without)})" if without else nobody
+
+
+def _mostly_overdue(health: Health, limits: Limits) -> bool:
+    ended, overdue = health.resolutions.ended or 0, health.resolutions.overdue or 0
+    return overdue >= limits.overdue_most * ended
+
+
 def _catalog_failing(health: Health, limits: Limits) -> str:
     catalog = health.catalog
     failing = catalog.failing_s > limits.failing_s
@@ -234,8 +319,9 @@ def _clock(health: Health, _: Limits) -> str:
 
 
 def _conflicts(health: Health, _: Limits) -> str:
-    count = health.resolutions.conflicts
-    return f"{count} contradictions about outcomes; see resolution_conflicts" if count else ""
+    count = health.resolutions.conflicts_open
+    found = f"markets with an open contradiction: {count}"
+    return f"{found}; tracker --acknowledge ends it" if count else ""
 
 
 def _unbalanced(health: Health, _: Limits) -> str:
@@ -262,6 +348,8 @@ RULES: tuple[Rule, ...] = (
     Rule("journal_filling", DEGRADED, _journal_filling),
     Rule("disk_low", DEGRADED, _disk_low),
     Rule("source_failing", ATTENTION, _source_failing),
+    Rule("source_mute", ATTENTION, _source_mute, _too_few_sources),
+    Rule("labels_overdue", ATTENTION, _labels_overdue, _mostly_overdue),
     Rule("catalog_failing", DEGRADED, _catalog_failing),
     Rule("discovery_failing", DEGRADED, _discovery_failing),
     Rule("gamma_list_failing", ATTENTION, _list_failing),
@@ -272,7 +360,7 @@ RULES: tuple[Rule, ...] = (
     Rule("late_trades", ATTENTION, _late),
     Rule("feeds_disagree", DEGRADED, _feeds_disagree),
     Rule("clock_skew", DEGRADED, _clock),
-    Rule("resolution_conflicts", DEGRADED, _conflicts),
+    Rule("resolution_conflicts", ATTENTION, _conflicts),
     Rule("accounting_unbalanced", DEGRADED, _unbalanced),
 )
 """In the order of the runbook."""
@@ -280,7 +368,10 @@ RULES: tuple[Rule, ...] = (
 
 def reasons(health: Health, limits: Limits) -> tuple[Reason, ...]:
     """Return all that is wrong: what degrades health first, else in the order of the table."""
-    judged = (Reason(code, level, judge(health, limits)) for code, level, judge in RULES)
+    judged = (
+        Reason(rule.code, rule.level_of(health, limits), rule.judge(health, limits))
+        for rule in RULES
+    )
     found = [reason for reason in judged if reason.text]
     return tuple(sorted(found, key=lambda reason: reason.level != DEGRADED))
 

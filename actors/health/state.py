@@ -11,7 +11,6 @@ import msgspec
 from actors.health import document, rules
 from actors.health.connections import ConnectionsHealth
 from actors.health.counters import (
-    CumulativeCount,
     DayCoverage,
     RestartCounts,
     TradeAccounting,
@@ -28,16 +27,15 @@ from actors.health.document import (
     Drift,
     Health,
     Journal,
-    Limits,
     Reconnect,
     RequestState,
-    Resolutions,
-    SourceState,
     Trades,
     because,
     iso,
     span,
 )
+from actors.health.outcomes import OutcomesHealth
+from actors.health.rules import Limits
 from actors.messages import (
     BatchWritten,
     CatalogReport,
@@ -144,9 +142,7 @@ class HealthState:
         self._oldest_pending_s = 0.0
         self._catalog: CatalogReport | None = None
         self._catalog_failing: dict[str, float] = {}
-        self._resolution: ResolutionReport | None = None
-        self._recorded, self._conflicts = CumulativeCount(), CumulativeCount()
-        self._failing: dict[str, float] = {}
+        self._outcomes = OutcomesHealth()
         self._restarts = RestartCounts(self._limits)
         self._violations = ViolationSums()
         self._stopping = False
@@ -228,12 +224,8 @@ class HealthState:
 
     def resolution_reported(self, report: ResolutionReport, *, at: float) -> None:
         """Take the report of the resolution actor; it has the state of each source."""
-        self._resolution = report
         self._violated(report, at)
-        self._day.recorded += self._recorded.counted(report.incarnation, report.recorded_total)
-        self._conflicts.counted(report.incarnation, report.conflicts_total)
-        failing = [name for name, state in report.sources if state not in ("ok", "unknown")]
-        self._failing = {name: self._failing.get(name, at) for name in failing}
+        self._day.recorded += self._outcomes.reported(report, at)
 
     def assumption_violated(self, assumption: Assumption, count: int, *, at: float) -> None:
         """Count what the supervisor itself saw to be false."""
@@ -284,7 +276,7 @@ class HealthState:
                 last_reconnect=self._reconnect(now, wall_ns),
                 journal=self._journal_part(),
                 database=self._database.part(now, self._pending_s),
-                resolutions=self._resolutions(now),
+                resolutions=self._outcomes.part(now, recorded_today=self._day.recorded),
                 catalog=self._catalog_part(now),
                 restarts=self._restarts.restarts(now),
                 accounting=self._accounting.accounting(),
@@ -388,28 +380,6 @@ class HealthState:
     def _pending_s(self) -> float:
         # The last record that waited may have been committed since the journal was measured.
         return self._oldest_pending_s if self._accounting.pending_records else 0.0
-
-    def _resolutions(self, now: float) -> Resolutions:
-        report = self._resolution
-        pending = dict(report.pending) if report else {}
-        requests = {name: counts for name, *counts in (report.requests if report else ())}
-        return Resolutions(
-            recorded=self._recorded.total,
-            recorded_today=self._day.recorded,
-            conflicts=self._conflicts.total,
-            pending_total=sum(pending.values()),
-            pending=pending,
-            sources={
-                name: SourceState(
-                    state=state[:LONGEST_REASON],
-                    failing_s=span(now, self._failing.get(name)),
-                    requests=requests.get(name, (0, 0, 0))[0],
-                    requests_10s=requests.get(name, (0, 0, 0))[1],
-                    failed=requests.get(name, (0, 0, 0))[2],
-                )
-                for name, state in (report.sources if report else ())
-            },
-        )
 
     def _catalog_part(self, now: float) -> Catalog:
         report = self._catalog

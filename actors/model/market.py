@@ -295,6 +295,19 @@ TRACKER = "tracker"
 """The source with which transitions are stored, among the observations of the sources."""
 
 
+class EndedMarkets(msgspec.Struct, frozen=True, kw_only=True):
+    """The markets that ended between 25 hours and one hour ago.
+
+    Attributes:
+        overdue: Those of them about which no source has had a final answer.
+        without: (source, about how many of them it has had none).
+    """
+
+    ended: int
+    overdue: int
+    without: tuple[tuple[Source, int], ...]
+
+
 # ----------------------------------------- what is read back from the database
 
 

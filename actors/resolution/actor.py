@@ -156,6 +156,7 @@ class ResolutionActor(BaseActor):
         self._now = tick.now
         self._wall_ms = self._clock.tick(tick.now, tick.wall_ns // 1_000_000)
         self._outbox.tick(tick.now)
+        self._cases.tick(tick.now, self._wall_ms)
         self._gates.share(tick.trackers, tick.now)
         if self._asker.chain is not None:
             self._asker.chain.share(tick.trackers)
@@ -165,7 +166,8 @@ class ResolutionActor(BaseActor):
         self._ask_database()
         self._recently_closed.tick(tick.now, self._wall_ms)
         self._end_polls(self._queues.overdue(tick.now))
-        self._abandon_overdue()
+        for request in self._under_way.abandon_overdue(self._now):
+            self._failed(request, SourceUnavailable(f"no answer in {OVERDUE_S:g} s"))
         self._go_on()
         self.supervisor.tell(
             ResolutionReport(
@@ -179,6 +181,10 @@ class ResolutionActor(BaseActor):
                 sources=self._gates.states(),
                 waiting=len(self._outbox),
                 requests=self._gates.requests(tick.now),
+                conflicts_open=max(len(self._cases.conflicts), self._conflicts.total),
+                final=tuple(self._outbox.final.items()),
+                mute=self._cases.mute.mute,
+                ended=self._cases.overdue.count(),
             )
         )
 
@@ -263,18 +269,13 @@ class ResolutionActor(BaseActor):
         most = MOST_MARKETS[source] if chain is None else chain.at_once
         return page or self._queues.next(source, most)
 
-    def _abandon_overdue(self) -> None:
-        """Count a call without end as a failure, so that its source is asked again."""
-        for request in self._under_way.abandon_overdue(self._now):
-            self._failed(request, SourceUnavailable(f"no answer in {OVERDUE_S:g} s"))
-
     # ---------------------------------------------------------------- answers
 
     def _source_answered(self, message: SourceAnswered) -> None:
         """Take in an answer or a failure, and ask on."""
         request = message.request
-        asked_ms = self._under_way.answered(request)
-        if asked_ms is None:
+        asked = self._under_way.answered(request)
+        if asked is None:
             return  # it was abandoned
         self._learn(message)
         failure = message.failure
@@ -285,9 +286,11 @@ class ResolutionActor(BaseActor):
         else:
             self._gates.answered(request.source)
             if isinstance(request, Request):
-                self._take_answer(request, message.answer, asked_ms, message.age_ms)
+                self._take_answer(request, message.answer, asked.wall_ms, message.age_ms)
+                made_at = asked.at - message.age_ms / 1000
+                self._cases.mute.answered(request.source, request.ids, made_at)
             elif message.page is not None:
-                self._take_page(message.page, asked_ms, message.age_ms)
+                self._take_page(message.page, asked.wall_ms, message.age_ms)
         self._go_on()
 
     def _learn(self, message: SourceAnswered) -> None:
@@ -405,7 +408,7 @@ class ResolutionActor(BaseActor):
 
     def _conflicts_restored(self, message: ConflictsRestored) -> None:
         """Take over which contradictions are open: a person may have acknowledged some."""
-        before = self._conflicts.answered(message.open)
+        before = self._conflicts.answered(message)
         self._cases.conflicts.restore_open(before=before, now=message.open)
         self._cases.restore_rechecks(message.rechecks, self._wall_ms)
         self._go_on()

@@ -10,31 +10,28 @@ All times are wall clock milliseconds since 1970, passed in.
 
 from collections.abc import Iterable
 
-import msgspec
-
 from actors.model.market import (
     Clearance,
-    Confirmation,
     Contradiction,
     ContradictionKind,
     Market,
     MarketState,
     Observation,
     Recheck,
-    Resolution,
     Source,
     StoredEvidence,
     Transition,
 )
 from actors.model.trade import ConditionId
 from actors.polymarket.chain import is_on_chain
-from actors.resolution import public_nodes
+from actors.resolution.absence import MuteSources, OverdueLabels, expected_of
 from actors.resolution.conflicts import (
     OpenConflicts,
     mapping_contradiction,
     outcome_contradictions,
 )
-from actors.resolution.evidence_book import EvidenceBook, Novelty
+from actors.resolution.evidence_book import EvidenceBook, Findings, Novelty
+from actors.resolution.polling import may_confirm, may_decide
 from actors.resolution.queues import DueMarket, Urgency
 from actors.resolution.quorum import (
     CONFIRMING,
@@ -59,26 +56,6 @@ MOST_CLOSED = 100_000
 """Markets that closed and have no resolution, kept in memory; the database has any number."""
 
 
-class Findings(msgspec.Struct, frozen=True, kw_only=True):
-    """What follows from one observation.
-
-    Attributes:
-        observation: The observation itself, when it is new and has to be stored.
-        resolution: The outcome, when this observation decided it.
-        contradictions: When it contradicts other sources or the recorded resolution.
-        clearances: When it ends contradictions.
-        confirmation: When it agrees with a resolution that was decided without its source.
-        transition: When the market was decided by it, or contradicted after that.
-    """
-
-    observation: Observation | None = None
-    resolution: Resolution | None = None
-    contradictions: tuple[Contradiction, ...] = ()
-    clearances: tuple[Clearance, ...] = ()
-    confirmation: Confirmation | None = None
-    transition: Transition | None = None
-
-
 class CaseBook:
     """The markets without a resolution, and those whose resolution is checked again soon.
 
@@ -87,6 +64,8 @@ class CaseBook:
         horizon_ms: Until when it is known which rechecks fall due.
         conflicts: The contradictions about them that are open.
         may_decide: Whether the time is known, so that a hold can end.
+        overdue: Of the markets that ended, those that nobody calls final.
+        mute: The sources that never call a market final.
 
     Args:
         poll_s, hold_s: See `ResolutionSettings`.
@@ -99,9 +78,16 @@ class CaseBook:
         self.horizon_ms = 0
         self.conflicts = OpenConflicts()
         self.may_decide = True
+        self.overdue = OverdueLabels()
+        self.mute = MuteSources(poll_s)
         self._evidence = EvidenceBook(hold_s)
         self._states = MarketStates()
         self._recorded = RecordedResolutions()
+
+    def tick(self, now: float, now_ms: int) -> None:
+        """Record the time; `now` is in monotonic seconds."""
+        self.overdue.tick(now, now_ms)
+        self.mute.tick(now)
 
     # --------------------------------------------------------------- markets
 
@@ -111,8 +97,10 @@ class CaseBook:
         for market in markets:
             if self._recorded.is_stored(market.condition_id):
                 settled.append(market.condition_id)
-            else:
-                self.schedule.add(market, now_ms)
+                continue
+            self.schedule.add(market, now_ms)
+            if not market.closed and not self.schedule.ended(market.condition_id, now_ms):
+                self.overdue.goes_on(market.condition_id)
         return tuple(settled)
 
     def hinted(self, condition_id: ConditionId, now_ms: int) -> None:
@@ -121,7 +109,10 @@ class CaseBook:
         The feed reports that of every market, so a market with a resolution is due once for the
         hints of all connections.
         """
-        if condition_id not in self._recorded or self._recorded.take_hint(condition_id, now_ms):
+        if condition_id not in self._recorded:
+            if self.schedule.make_due(condition_id, now_ms):
+                self._note_end(condition_id, now_ms)
+        elif self._recorded.take_hint(condition_id, now_ms):
             self.schedule.make_due(condition_id, now_ms)
 
     def pending(self, limit: int) -> tuple[tuple[str, int], ...]:
@@ -137,6 +128,7 @@ class CaseBook:
         return tuple(self._due(each, now_ms, urgent=urgent) for each, urgent in taken)
 
     def _due(self, condition_id: ConditionId, now_ms: int, *, urgent: bool) -> DueMarket:
+        self._note_end(condition_id, self.schedule.end_ms(condition_id, now_ms))
         urgency = Urgency.NEW if urgent else Urgency.AGAIN
         if condition_id in self._recorded:
             urgency = Urgency.RECHECK
@@ -159,9 +151,9 @@ class CaseBook:
             return True
         resolution = self._recorded.resolution(condition_id)
         if resolution is None:
-            return public_nodes.may_decide(self._evidence.of(condition_id), now_ms=now_ms)
+            return may_decide(self._evidence.of(condition_id), now_ms=now_ms)
         first = not self._recorded.is_past_first_recheck(condition_id, now_ms)
-        return public_nodes.may_confirm(resolution, first_recheck=first)
+        return may_confirm(resolution, first_recheck=first)
 
     def _clob_urgency(
         self, condition_id: ConditionId, urgency: Urgency, now_ms: int
@@ -276,6 +268,8 @@ class CaseBook:
     def closed(self, condition_id: ConditionId, closed_ms: int | None, now_ms: int) -> None:
         """Record when this market closed, as Gamma reports it."""
         self._evidence.closed(condition_id, closed_ms, now_ms)
+        if condition_id in self.schedule:
+            self._note_end(condition_id, closed_ms)
 
     def observe(self, observation: Observation, market: Market, now_ms: int) -> Findings:
         """Take in an observation; return what follows from it."""
@@ -285,7 +279,11 @@ class CaseBook:
         # What a source repeats is no news, final or not: a market may be stuck for years.
         final = observation.payouts is not None
         if condition_id in self._recorded:
+            self._note_final(observation)
             return self._check(observation, now_ms, changed=novelty is Novelty.CHANGED)
+        if final and new is not None:
+            self._note_new_final(observation, market, now_ms)
+        self._note_final(observation)
         if novelty is Novelty.CHANGED or (novelty is Novelty.FIRST and final):
             self.schedule.note_change(condition_id, now_ms)
         decision = self._decision(market, now_ms)
@@ -321,6 +319,34 @@ class CaseBook:
         if isinstance(decision, Winner | Split) and not self.may_decide:
             return NotYet(reason=CONFIRMING, poll_at_ms=now_ms)
         return decision
+
+    def _note_final(self, observation: Observation) -> None:
+        """Let the counts of what is absent know that it is there, if it is."""
+        if observation.payouts is not None:
+            self.overdue.called_final(observation.condition_id, observation.source)
+            self.mute.called_final(observation.condition_id, observation.source)
+
+    def _note_new_final(self, observation: Observation, market: Market, now_ms: int) -> None:
+        """Begin to count a market that a source calls final now, and did not before."""
+        condition_id = market.condition_id
+        self._note_end(condition_id, now_ms)
+        if not self.mute.knows(condition_id):
+            before = self._final(condition_id) - {observation.source}
+            expected = expected_of(observation, market, public_nodes=self._public_nodes)
+            self.mute.add(condition_id, expected, before)
+
+    def _note_end(self, condition_id: ConditionId, end_ms: int | None) -> None:
+        """Count that a market ended, if that is new."""
+        if end_ms is not None and self.overdue.is_new(condition_id, end_ms):
+            self.overdue.ended(condition_id, self._final(condition_id))
+
+    def _final(self, condition_id: ConditionId) -> frozenset[Source]:
+        """Return the sources that call this market final."""
+        evidence = self._evidence.of(condition_id)
+        statements = evidence.statements if evidence is not None else ()
+        resolution = self._recorded.resolution(condition_id)
+        sources = {each.source for each in statements if each.payouts is not None}
+        return frozenset(sources.union(resolution.sources if resolution is not None else ()))
 
     def _mapping(
         self, observation: Observation, now_ms: int

@@ -7,7 +7,15 @@ from enum import Enum
 
 import msgspec
 
-from actors.model.market import Market, Observation, Resolution
+from actors.model.market import (
+    Clearance,
+    Confirmation,
+    Contradiction,
+    Market,
+    Observation,
+    Resolution,
+    Transition,
+)
 from actors.model.trade import ConditionId
 from actors.resolution.evidence import Evidence
 from actors.resolution.quorum import Decision, NotYet, Split, Winner, decide, resolution_of
@@ -131,3 +139,23 @@ class EvidenceBook:
 
     def _known(self, condition_id: ConditionId) -> Evidence:
         return self._evidence.get(condition_id) or Evidence(condition_id=condition_id)
+
+
+class Findings(msgspec.Struct, frozen=True, kw_only=True):
+    """What follows from one observation.
+
+    Attributes:
+        observation: The observation itself, when it is new and has to be stored.
+        resolution: The outcome, when this observation decided it.
+        contradictions: When it contradicts other sources or the recorded resolution.
+        clearances: When it ends contradictions.
+        confirmation: When it agrees with a resolution that was decided without its source.
+        transition: When the market was decided by it, or contradicted after that.
+    """
+
+    observation: Observation | None = None
+    resolution: Resolution | None = None
+    contradictions: tuple[Contradiction, ...] = ()
+    clearances: tuple[Clearance, ...] = ()
+    confirmation: Confirmation | None = None
+    transition: Transition | None = None

@@ -8,7 +8,7 @@ meanwhile. Each step asks for the next markets by their ids, and is not taken wh
 wait for their turn: so a pass takes as long as the sources need, however many there are.
 """
 
-from actors.messages import RequestUnresolved
+from actors.messages import ConflictsRestored, RequestUnresolved
 from actors.model.market import ContradictionKind
 from actors.model.trade import ConditionId
 
@@ -25,9 +25,14 @@ CONFLICTS_S = 60.0
 
 
 class ConflictsAsked:
-    """When the database is asked which contradictions are open, and what it said last."""
+    """When the database is asked which contradictions are open, and what it said last.
+
+    Attributes:
+        total: How many markets have one, as the database said.
+    """
 
     def __init__(self) -> None:
+        self.total = 0
         self._next_at = float("-inf")
         self._last: tuple[Key, ...] = ()
 
@@ -42,9 +47,9 @@ class ConflictsAsked:
         """Ask at the next tick."""
         self._next_at = float("-inf")
 
-    def answered(self, found: tuple[Key, ...]) -> tuple[Key, ...]:
+    def answered(self, message: ConflictsRestored) -> tuple[Key, ...]:
         """Take those that are open; return those that were when it was asked before."""
-        before, self._last = self._last, found
+        before, self._last, self.total = self._last, message.open, message.total
         return before
 
 

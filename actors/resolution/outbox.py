@@ -1,6 +1,7 @@
 """The findings of the resolution actor on their way to the database."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from actors.actor import Mailbox, Outbox
@@ -12,9 +13,9 @@ from actors.messages import (
     ResolutionConflict,
     ResolutionObserved,
 )
-from actors.model.market import Clearance, Contradiction, Resolution, Transition
+from actors.model.market import Clearance, Contradiction, Resolution, Source, Transition
 from actors.model.trade import ConditionId
-from actors.resolution.cases import Findings
+from actors.resolution.evidence_book import Findings
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +42,13 @@ class FindingsOutbox:
     Attributes:
         recorded_total: Resolutions that are stored.
         conflicts_total: Contradictions that were found.
+        final: How many final observations of each source were sent to be stored: those that were
+            news.
     """
 
     def __init__(self, writer: Mailbox, *, incarnation: int) -> None:
         self.recorded_total = self.conflicts_total = 0
+        self.final: Counter[Source] = Counter()
         self._writer = writer
         self._outbox = Outbox(incarnation=incarnation, keep=KEPT_MAX)
         self._now = 0.0
@@ -66,6 +70,7 @@ class FindingsOutbox:
         # In this order, so that the database never holds a resolution without its evidence.
         observation = findings.observation
         if observation is not None:
+            self.final[observation.source] += observation.payouts is not None
             self._send(lambda n: ResolutionObserved(ticket=n, observation=observation))
         if findings.transition is not None:
             self.add_transition(findings.transition)

@@ -115,8 +115,12 @@ class Schedule:
 
     def ended(self, condition_id: ConditionId, now_ms: int) -> bool:
         """Return whether the planned end of this market is over."""
+        return self.end_ms(condition_id, now_ms) is not None
+
+    def end_ms(self, condition_id: ConditionId, now_ms: int) -> int | None:
+        """Return the planned end of this market if it is over; else None."""
         entry = self._entries.get(condition_id)
-        return entry is not None and 0 < entry.end_ms <= now_ms
+        return entry.end_ms if entry is not None and 0 < entry.end_ms <= now_ms else None
 
     # --------------------------------------------------------------- reasons
 

@@ -12,7 +12,7 @@ OVERDUE_S = 300.0
 """A call that takes so long hangs where no deadline reaches: in the resolver."""
 
 
-class _Asked(msgspec.Struct, frozen=True):
+class Asked(msgspec.Struct, frozen=True):
     """A request under way.
 
     Attributes:
@@ -30,7 +30,7 @@ class RequestsUnderWay:
 
     def __init__(self, asker: Asker) -> None:
         self._asker = asker
-        self._asked: dict[Source, _Asked] = {}
+        self._asked: dict[Source, Asked] = {}
         self._dated: dict[tuple[Source, ConditionId], int] = {}  # observed since the last tick
 
     def __contains__(self, source: object) -> bool:
@@ -52,16 +52,16 @@ class RequestsUnderWay:
             wall_ms: Wall clock.
             reply_to: Who gets `SourceAnswered`.
         """
-        self._asked[request.source] = _Asked(request, now, self._date(request, wall_ms))
+        self._asked[request.source] = Asked(request, now, self._date(request, wall_ms))
         self._asker.ask(request, reply_to)
 
-    def answered(self, request: Request | PageRequest) -> int | None:
-        """Return by what time to date the observations of an answer; None: it was abandoned."""
+    def answered(self, request: Request | PageRequest) -> Asked | None:
+        """Return when an answered request was made; None when it was abandoned."""
         asked = self._asked.get(request.source)
         if asked is None or asked.request is not request:
             return None
         del self._asked[request.source]
-        return asked.wall_ms
+        return asked
 
     def dated(self, observation: Observation) -> None:
         """Record the time of an observation: the next of its source must have a later one."""

@@ -22,6 +22,7 @@ from actors.health import rules
 from actors.health.state import HealthState
 from actors.model.assumptions import Assumption
 from actors.model.connection import DescriptorLimit
+from actors.model.market import EndedMarkets, Source
 from tests.health.health_samples import (
     START,
     WALL,
@@ -43,6 +44,7 @@ SHOWN = "healthy"
 NOW = START + 3_681.0
 CONNECTIONS = ("a-0001", "a-0002", "b-0001", "b-0002", "lifecycle")
 TOKENS = 380
+SOURCES = (("gamma", "ok"), ("clob", "ok"), ("data", "ok"))
 SERVER = "PostgreSQL 16.9, TimescaleDB 2.28.1, tracker@db.example:5432/polymarket"
 
 Spoil = Callable[[HealthState], None]
@@ -65,8 +67,7 @@ def busy() -> HealthState:
     health.writer_reported(writer(waiting=12), at=NOW)
     health.catalog_reported(catalog(), at=NOW - 1)
     pending = (("not closed", 312), ("proposed", 9), ("disputed", 1))
-    sources = (("gamma", "ok"), ("clob", "ok"), ("data", "ok"))
-    said = outcomes(recorded_total=41, pending=pending, sources=sources)
+    said = outcomes(recorded_total=41, pending=pending, sources=SOURCES)
     health.resolution_reported(said, at=NOW - 1)
     _journal(health)
     _receive(health, NOW - 1, 61)
@@ -127,6 +128,18 @@ def _fail_source(health: HealthState) -> None:
         health.resolution_reported(outcomes(recorded_total=41, sources=failing), at=at)
 
 
+def _silence_source(health: HealthState) -> None:
+    said = outcomes(recorded_total=41, sources=SOURCES, mute=("clob",))
+    health.resolution_reported(said, at=NOW)
+
+
+def _be_late(health: HealthState) -> None:
+    without = ((Source.GAMMA, 803), (Source.CLOB, 790), (Source.DATA, 771))
+    ended = EndedMarkets(ended=2_410, overdue=744, without=without)
+    said = outcomes(recorded_total=41, sources=SOURCES, ended=ended)
+    health.resolution_reported(said, at=NOW)
+
+
 def _fail_catalog(health: HealthState) -> None:
     for at in (NOW - 400, NOW - 1):
         health.catalog_reported(catalog("gamma-api.polymarket.com: 429 Too Many Requests"), at=at)
@@ -175,6 +188,8 @@ SPOILS: Mapping[str, Spoil] = {
     "journal_filling": lambda h: _journal(h, bytes=17 << 30),
     "disk_low": lambda h: _journal(h, free_bytes=117 << 20),
     "source_failing": _fail_source,
+    "source_mute": _silence_source,
+    "labels_overdue": _be_late,
     "catalog_failing": _fail_catalog,
     "discovery_failing": _fail_keyset,
     "restart_loop": _die,
@@ -191,7 +206,7 @@ SPOILS: Mapping[str, Spoil] = {
     "feeds_disagree": lambda h: _violate(h, Assumption.SENT_ONCE, 1_804),
     "clock_skew": lambda h: _violate(h, Assumption.CLOCK, 6),
     "resolution_conflicts": lambda h: h.resolution_reported(
-        outcomes(recorded_total=41, conflicts_total=1), at=NOW
+        outcomes(recorded_total=41, conflicts_total=7, conflicts_open=2, sources=SOURCES), at=NOW
     ),
     "accounting_unbalanced": lambda h: _journal(h, weight_appended=1),
 }

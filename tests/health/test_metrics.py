@@ -15,6 +15,7 @@ from prometheus_client.core import Metric
 from actors.health import metrics
 from actors.health.document import Connection
 from actors.health.state import Health
+from actors.model.market import EndedMarkets, Source
 from tests.health.health_samples import START, batch, catalog, connection, document, outcomes, well
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +36,6 @@ ELSEWHERE = {
     "last_reconnect.reason": "text for people",
     "database.reason": "text for people",
     "resolutions.pending_total": "sum(tracker_resolutions_pending)",
-    "resolutions.sources.state": "text for people; 0 of tracker_source_failing_seconds is ok",
     "resolutions.sources.requests_10s": "rate(tracker_source_requests_total[1m])",
     "catalog.last_error": "text for people",
     "catalog.keyset_error": "text for people",
@@ -77,7 +77,15 @@ def full() -> Health:
         health.child_died("catalog", at=START + at)
     health.catalog_reported(catalog("timeout"), at=START + 3)
     health.resolution_reported(
-        outcomes(pending=(("not closed", 7),), sources=(("clob", "timeout"),), conflicts_total=1),
+        outcomes(
+            pending=(("not closed", 7),),
+            sources=(("clob", "timeout"), ("data", "ok")),
+            conflicts_total=1,
+            conflicts_open=1,
+            final=(("clob", 3),),
+            mute=("clob", "data"),
+            ended=EndedMarkets(ended=9, overdue=4, without=((Source.CLOB, 8), (Source.DATA, 6))),
+        ),
         at=START + 4,
     )
     health.batch_written(batch(stored=1), at=START + 5, wall_ns=10**18)
@@ -132,11 +140,10 @@ def test_times_of_day_are_seconds_since_1970_and_true_is_one() -> None:
 
 def test_reasons_stand_under_the_metric_of_their_level() -> None:
     health = well()
-    health.connection_reported(connection(unknown_total=2), at=START + 5)
-    health.resolution_reported(outcomes(conflicts_total=1), at=START + 5)
+    health.connection_reported(connection(doubtful_total=10, unknown_total=2), at=START + 5)
     said = text(document(health, START + 6))
     assert re.findall(r"^tracker_degraded\S+ \S+$", said, re.MULTILINE) == [
-        'tracker_degraded{code="resolution_conflicts"} 1.0'
+        'tracker_degraded{code="trades_rejected"} 1.0'
     ]
     assert re.findall(r"^tracker_attention\S+ \S+$", said, re.MULTILINE) == [
         'tracker_attention{code="protocol_drift"} 1.0'
@@ -146,8 +153,25 @@ def test_reasons_stand_under_the_metric_of_their_level() -> None:
     assert 'tracker_state{state="attention"} 1.0' in text(document(odd, START + 6))
 
 
+def test_what_sources_say_and_do_not_say_has_metrics() -> None:
+    found = dict(line.rsplit(" ", 1) for line in text(full()).splitlines() if line[0] != "#")
+    assert found['tracker_source_final_total{source="clob"}'] == "3.0"
+    assert found['tracker_source_mute{source="clob"}'] == "0.0"  # it fails
+    assert found['tracker_source_mute{source="data"}'] == "1.0"
+    assert found['tracker_source_without_final{source="data"}'] == "6.0"
+    assert (found["tracker_markets_ended"], found["tracker_labels_overdue"]) == ("9.0", "4.0")
+    assert found["tracker_resolution_conflicts_open"] == "1.0"
+
+
 def test_an_unknown_value_has_no_metric() -> None:
-    assert "tracker_database_last_commit_time_seconds" not in text(document(well(), START + 2))
+    said = text(document(well(), START + 2))
+    assert "tracker_database_last_commit_time_seconds" not in said
+    for name in (
+        "tracker_markets_ended",
+        "tracker_labels_overdue",
+        "tracker_source_without_final{",
+    ):
+        assert f"\n{name}" not in said
 
 
 def test_of_thousands_of_connections_the_worst_have_metrics() -> None:

@@ -6,6 +6,7 @@ from actors.health import rules
 from actors.health.state import HealthState
 from actors.model.assumptions import Assumption
 from actors.model.connection import DescriptorLimit
+from actors.model.market import EndedMarkets, Source
 from tests.health.health_samples import (
     START,
     WALL,
@@ -51,7 +52,7 @@ def _drop(health: HealthState, *children: str) -> None:
         ),
         (
             "resolution_conflicts",
-            lambda h: h.resolution_reported(outcomes(conflicts_total=1), at=START + 5),
+            lambda h: h.resolution_reported(outcomes(conflicts_open=1), at=START + 5),
         ),
         ("accounting_unbalanced", lambda h: sample(h, weight_appended=-1)),
         ("gamma_list_failing", lambda h: _violate(h, Assumption.GAMMA_LIST)),
@@ -319,6 +320,92 @@ def test_time_in_which_nothing_was_listened_to_is_no_time_without_trades() -> No
     _receive(health, START + 1_000)
     assert codes(health, START + 1_001) == ()
     assert document(health, START + 1_001).trades.absent_s == 1.0
+
+
+SOURCES = (("gamma", "ok"), ("clob", "ok"), ("data", "ok"))
+
+
+def _outcomes(**said: Any) -> HealthState:
+    health = well()
+    health.resolution_reported(outcomes(sources=SOURCES, **said), at=START + 5)
+    return health
+
+
+def test_one_mute_source_needs_attention_and_is_no_longer_called_ok() -> None:
+    health = _outcomes(mute=("clob",))
+    said = document(health, START + 6)
+    assert (said.codes, said.levels) == (("source_mute",), ("attention",))
+    assert said.reasons == ("clob: nothing final about markets that other sources call final",)
+    assert said.resolutions.sources["clob"].state == "mute"
+    assert said.resolutions.sources["gamma"].state == "ok"
+    health.resolution_reported(outcomes(sources=SOURCES), at=START + 7)
+    assert document(health, START + 8).state == "healthy"
+
+
+def test_with_fewer_than_two_sources_that_are_of_use_labels_are_at_risk() -> None:
+    said = document(_outcomes(mute=("clob", "data")), START + 6)
+    assert (said.codes, said.levels) == (("source_mute",), ("degraded",))
+
+
+def test_one_that_fails_is_failing_and_not_mute_and_of_no_use_either() -> None:
+    health = well()
+    sources = (("gamma", "ok"), ("clob", "timeout"), ("data", "ok"))
+    for at in (START + 10, START + 400):
+        health.resolution_reported(outcomes(sources=sources, mute=("clob",)), at=at)
+    said = document(health, START + 401)
+    assert (said.codes, said.levels) == (("source_failing",), ("attention",))
+    assert said.resolutions.sources["clob"].state == "timeout"
+    health.resolution_reported(outcomes(sources=sources, mute=("clob", "data")), at=START + 402)
+    said = document(health, START + 403)
+    assert said.codes == ("source_mute", "source_failing")
+    assert said.levels == ("degraded", "attention")
+
+
+@pytest.mark.parametrize(
+    ("ended", "overdue", "level"),
+    [
+        (19, 19, None),
+        (20, 20, "degraded"),
+        (40, 20, "degraded"),
+        (41, 20, "attention"),
+        (80, 20, "attention"),
+        (81, 20, None),
+        (4_000, 999, None),
+        (4_000, 1_000, "attention"),
+        (4_000, 2_000, "degraded"),
+        (0, 0, None),
+    ],
+)
+def test_labels_are_overdue_by_their_share(ended: int, overdue: int, level: str | None) -> None:
+    without = ((Source.GAMMA, overdue), (Source.CLOB, ended), (Source.DATA, ended))
+    health = _outcomes(ended=EndedMarkets(ended=ended, overdue=overdue, without=without))
+    said = document(health, START + 6)
+    assert dict(zip(said.codes, said.levels, strict=True)).get("labels_overdue") == level
+    assert (said.resolutions.ended, said.resolutions.overdue) == (ended, overdue)
+    if level:
+        (reason,) = said.reasons
+        assert reason == (
+            f"{overdue:,} of {ended:,} markets that ended have no final answer of any source"
+            f" (without one: gamma {overdue:,}, clob {ended:,}, data {ended:,})"
+        )
+
+
+def test_while_it_is_not_known_what_is_overdue_nothing_is_said() -> None:
+    said = document(_outcomes(), START + 6)
+    assert (said.codes, said.resolutions.ended, said.resolutions.overdue) == ((), None, None)
+    assert said.resolutions.sources["gamma"].without_final is None
+
+
+def test_contradictions_that_are_over_are_no_reason() -> None:
+    health = _outcomes(conflicts_total=27, conflicts_open=11)
+    said = document(health, START + 6)
+    assert (said.codes, said.levels) == (("resolution_conflicts",), ("attention",))
+    assert said.reasons == (
+        "markets with an open contradiction: 11; tracker --acknowledge ends it",
+    )
+    health.resolution_reported(outcomes(conflicts_total=27), at=START + 7)
+    said = document(health, START + 8)
+    assert (said.state, said.resolutions.conflicts) == ("healthy", 27)
 
 
 def test_every_rule_has_a_code_of_its_own() -> None:

@@ -79,11 +79,10 @@ def test_what_only_needs_attention_does_not_degrade() -> None:
 
 def test_what_degrades_comes_before_what_needs_attention() -> None:
     health = well()
-    health.connection_reported(connection(unknown_total=2), at=START + 5)
-    health.resolution_reported(outcomes(conflicts_total=1), at=START + 5)
+    health.connection_reported(connection(doubtful_total=10, unknown_total=2), at=START + 5)
     said = document(health, START + 6)
     assert said.state == "degraded"
-    assert said.codes == ("resolution_conflicts", "protocol_drift")
+    assert said.codes == ("trades_rejected", "protocol_drift")
     assert said.levels == ("degraded", "attention")
     assert len(said.reasons) == 2
 
@@ -139,7 +138,17 @@ def test_resolutions_and_conflicts_count_on_when_their_actor_restarts() -> None:
         health.resolution_reported(said, at=START + 4)
     part = document(health, START + 5).resolutions
     assert (part.recorded, part.recorded_today, part.conflicts) == (13, 13, 5)
-    assert document(health, START + 5).codes == ("resolution_conflicts",)
+    assert document(health, START + 5).codes == ()  # none of them is open
+
+
+def test_final_answers_of_a_source_count_on_when_their_actor_restarts() -> None:
+    health = well()
+    sources = (("gamma", "ok"), ("data", "ok"))
+    for incarnation, final in ((1, 7), (1, 9), (2, 0), (2, 3)):
+        said = outcomes(sources=sources, incarnation=incarnation, final=(("gamma", final),))
+        health.resolution_reported(said, at=START + 2)
+    found = document(health, START + 3).resolutions.sources
+    assert (found["gamma"].final, found["data"].final) == (12, 0)
 
 
 def test_requests_to_each_source_are_counted() -> None:

@@ -7,7 +7,8 @@ from actors.model.market import (
     Resolution,
     Source,
 )
-from actors.resolution.cases import AGREE_AGAIN, CaseBook, Findings
+from actors.resolution.cases import AGREE_AGAIN, CaseBook
+from actors.resolution.evidence_book import Findings
 from tests.resolution.recorded_answers import CONDITION, MARKET, NO, YES, Payouts, pays, seen
 
 GAMMA, CLOB, DATA, CHAIN = Source.GAMMA, Source.CLOB, Source.DATA, Source.CHAIN

@@ -21,7 +21,7 @@ from actors.model.market import (
     Transition,
 )
 from actors.model.trade import ConditionId, TokenId
-from actors.resolution.cases import Findings
+from actors.resolution.evidence_book import Findings
 from actors.resolution.outbox import KEPT_MAX, OUTBOX_MAX, FindingsOutbox
 from tests.fakes_box import Box
 

@@ -6,7 +6,7 @@ import pytest
 
 from actors.model.market import Observation, Resolution, Source
 from actors.resolution.evidence import Evidence
-from actors.resolution.public_nodes import SHORT_MS, may_confirm, may_decide
+from actors.resolution.polling import SHORT_MS, may_confirm, may_decide
 from tests.resolution.recorded_answers import CONDITION, NO, YES
 
 LATER = 10_000 + SHORT_MS
