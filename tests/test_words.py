@@ -138,6 +138,12 @@ ALLOWED = (
         ("actors/transport/", "docs/reference/log-events.md", "tests/"),
         "the reason of a connection that the system refused",
     ),
+    (
+        "pulse",
+        r"DefiPulse",
+        ("tests/resolution/market_classes.py",),
+        "a name in a recorded question",
+    ),
     ("leg", r"%\(leg\)s|\"leg\"|\bleg,|\bleg\b = excluded\.leg", COVERAGE, "a column of epochs"),
     (
         "verdict",

@@ -109,9 +109,9 @@ class ClosingWorld:
     with_tokens: bool = True
     now: float = 0.0
     clock_offset_s: float = 0.0
+    is_clock_known: bool = True
     age_s: float = 0.0
     max_age_s: float = 0.0
-    is_clock_known: bool = True
     _closed: list[tuple[float, ConditionId]] = field(default_factory=list)
     """When Gamma shows each market as closed, the earliest first."""
 
@@ -185,10 +185,6 @@ class ClosingWorld:
     def try_list_form(self) -> None:
         """Answer."""
 
-    def take_age_s(self) -> float:
-        """Return 0: there is no cache."""
-        return 0.0
-
     def take_clock_errors(self) -> int:
         """Return 0: the clocks are right."""
         return 0
@@ -196,6 +192,10 @@ class ClosingWorld:
     def take_old_answers(self) -> int:
         """Return 0: there is no cache."""
         return 0
+
+    def take_age_s(self) -> float:
+        """Return 0: there is no cache."""
+        return 0.0
 
     def close(self) -> None:
         """Do nothing."""

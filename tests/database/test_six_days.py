@@ -21,17 +21,17 @@ END_S = FINAL_S + 3 * HOUR_S
 EVERY_S = 6 * HOUR_S
 DOWN_S = 15.0
 NEIGHBOURS = 6
-TOLD = """select source, verdict, reason from resolution_observations
+TOLD = """select o.source, o.verdict, o.reason from resolution_observations o
     where condition_id = %s and source <> 'tracker' order by source, observed_at"""
-STATES = """select verdict from resolution_observations
+STATES = """select o.verdict from resolution_observations o
     where condition_id = %s and source = 'tracker' order by observed_at"""
 UNPROVEN = """select r.condition_id, s.source from resolutions r, unnest(r.sources) as s (source)
     left join lateral (
-      select verdict from resolution_observations o
+      select o.verdict as told from resolution_observations o
       where o.condition_id = r.condition_id and o.source = s.source
         and o.observed_at <= r.recorded_at
       order by o.observed_at desc limit 1) as last on true
-    where last.verdict is distinct from 'winner ' || r.winning_token_id"""
+    where last.told is distinct from 'winner ' || r.winning_token_id"""
 ROWS = """select condition_id, winning_token_id, sources,
     extract(epoch from recorded_at)::float8 from resolutions"""
 
@@ -158,8 +158,8 @@ def test_every_change_of_a_dispute_is_stored_once(
 
     told: dict[str, list[Any]] = {}
     condition_id = dispute.market.condition_id
-    for source, verdict, reason in ask(database, TOLD, condition_id):
-        told.setdefault(source, []).append(reason or verdict)
+    for source, decided, reason in ask(database, TOLD, condition_id):
+        told.setdefault(source, []).append(reason or decided)
     won = f"winner {tokens(1)[1]}"
     assert told == {
         Source.GAMMA: ["open", "proposed", "disputed", "proposed", "disputed", won],

@@ -136,7 +136,7 @@ def test_nothing_more_is_asked_while_nothing_is_reported() -> None:
     node = FakeNode()
     node.open = set(IDS)
     assert Nodes(node).payouts(*IDS[:20]) == (OPEN,) * 20
-    assert node.sizes == [20, 60]
+    assert node.sizes == [20]
 
 
 def test_one_call_tells_the_result_of_a_v2_condition() -> None:
@@ -202,7 +202,7 @@ def test_errors_that_single_calls_bring_as_well_teach_no_size() -> None:
     node.errors, node.open = {}, set(IDS)
     node.sizes.clear()
     nodes.payouts(*IDS[:20])
-    assert node.sizes == [20, 60]
+    assert node.sizes == [20]
 
 
 def test_a_node_that_has_enough_gets_less_the_next_time() -> None:
@@ -220,7 +220,7 @@ def test_a_node_that_does_not_serve_us_is_not_asked_for_less(status: int) -> Non
     node, other = FakeNode(), FakeNode()
     node.failure = SourceUnavailable("no", status=status)
     assert Nodes(node, other).payouts(*IDS[:20]) == (REPORTED,) * 20
-    assert node.sizes == [20, 60]
+    assert node.sizes == [20]
 
 
 # --------------------------------------------------------- one call's error
