@@ -8,6 +8,7 @@ answers were made.
 from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import lru_cache
 from itertools import combinations
 
 import msgspec
@@ -129,7 +130,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def final(self) -> tuple[Statement, ...]:
         """Return the final statements that name their tokens as nobody disputes."""
-        contested = self.namings.contested
+        listed = any(each.naming is Naming.OWN_LIST and each.payouts for each in self.statements)
+        contested = self.namings.contested if listed else frozenset()
         return tuple(
             each
             for each in self.statements
@@ -231,10 +233,13 @@ def listed_names(market: Market) -> Names:
     return tuple(sorted((asset.token_id, asset.outcome) for asset in market.assets))
 
 
+# The names of a market are compared at each observation of it, and nearly all of them are alike.
+@lru_cache(maxsize=20_000)
 def _folded(names: Names) -> frozenset[tuple[TokenId, str]]:
     return frozenset((token_id, name.strip().casefold()) for token_id, name in names)
 
 
+@lru_cache(maxsize=20_000)
 def _is_swapped(one: Names, other: Names) -> bool:
     """Return whether both have the same names, and on other tokens."""
     ours, theirs = _folded(one), _folded(other)

@@ -5,26 +5,21 @@ clock, too (`VIRTUAL`), so that rechecks fall due as they would. Seconds are tho
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import psycopg
 
 from actors.actor import Addresses, Incarnation
 from actors.database.store import Store
 from actors.messages import (
-    MarketsRestored,
     MarketsSeen,
     MarketStateChanged,
     Message,
     Open,
-    RequestUnresolved,
     ResolutionHint,
     Tick,
     UniverseChanged,
-    UnresolvedRestored,
 )
 from actors.model.market import Market, Source, Transition
-from actors.model.trade import ConditionId
 from actors.polymarket.gamma import parse_market
 from actors.resolution.actor import ResolutionActor, ResolutionSettings
 from tests.database.samples import ns
@@ -138,8 +133,6 @@ class RestartedTracker:
         self._to_writer.pass_on = self._writer.actor.on_receive
         self._writer.actor.on_receive(self.tick)
         self._writer.actor.on_receive(Open())
-        if UnresolvedRestored not in self._actor.handlers:
-            self._writer.actor.on_receive(RequestUnresolved(after=ConditionId("")))
         self._deliver()
 
     # -------------------------------------------------------------------- time
@@ -195,16 +188,11 @@ class RestartedTracker:
             waiting = tuple(self._writer.resolution.received)
             self._writer.resolution.clear()
             for message in waiting:
-                self._tell(message)
+                self._actor.on_receive(message)
             drain(self._writer.actor)
         drain(self._actor)
         for box in (self._writer.catalog, self._writer.supervisor, self._supervisor, self._catalog):
             box.clear()
-
-    def _tell(self, message: Any) -> None:
-        if type(message) not in self._actor.handlers:
-            message = MarketsRestored(markets=message.markets)
-        self._actor.on_receive(message)
 
     # ---------------------------------------------------------- other actors
 
