@@ -234,6 +234,8 @@ class CaseBook:
         left out. Where sources once contradicted each other the hold does start
         again: when that ended is not known.
         """
+        # Of what this process has observed itself it knows better when a contradiction ended.
+        ours = {each for each in stored.contradicted if self._evidence.of(each) is not None}
         for observation in stored.observations:
             known = observation.condition_id in self._recorded
             if observation.observed_at_ms <= now_ms and not known:
@@ -241,7 +243,7 @@ class CaseBook:
         for condition_id, state, at_ms in stored.states:
             self._states.restore(condition_id, state, at_ms)
         for condition_id in stored.contradicted:
-            if condition_id not in self._recorded:
+            if condition_id not in self._recorded and condition_id not in ours:
                 self._evidence.contradicted(condition_id, now_ms)
 
     def restore_rechecks(self, rechecks: Iterable[Recheck], now_ms: int) -> None:

@@ -328,3 +328,14 @@ def test_of_closed_markets_a_bounded_number_stays_in_memory(
     assert ONE not in cases.schedule
     cases.end_poll(other.condition_id, T0)
     assert other.condition_id in cases.schedule
+
+
+def test_evidence_that_is_read_again_does_not_begin_the_hold_again() -> None:
+    """The passes through the unresolved markets bring it once an hour."""
+    cases = case_book()
+    agreed(cases, T0)
+    stored = StoredEvidence(contradicted=(ONE,))
+    cases.restore(stored, T0 + HOLD_MS - 1)
+    at_ms = T0 + HOLD_MS
+    cases.observe(seen(Source.GAMMA, "1", at_ms), MARKET, at_ms)
+    assert cases.observe(seen(Source.DATA, "1", at_ms), MARKET, at_ms).resolution is not None
