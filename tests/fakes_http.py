@@ -198,6 +198,7 @@ class FakePolymarket:
     clock_errors: int = 0
     age_s: float = 0.0
     max_age_s: float = 0.0
+    clock_known: bool = True
     old_answers: int = 0
     public_nodes: bool = False
     trackers: int = 1
@@ -295,7 +296,7 @@ class FakePolymarket:
 
     @property
     def is_clock_known(self) -> bool:
-        return True
+        return self.clock_known
 
     def take_age_s(self) -> float:
         return self.age_s

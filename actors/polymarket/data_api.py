@@ -177,7 +177,11 @@ def _both(
     if not tokens or not all(row.resolved for row in tokens.values()):
         return payouts, reason or ("" if payouts else "active")
     shares = {token_id: row.final_price for token_id, row in tokens.items()}
-    told = tuple((token_id, _EXACT[share]) for token_id, share in shares.items() if share in _EXACT)
+    told = tuple(
+        (token_id, _EXACT[share])
+        for token_id, share in shares.items()
+        if share is not None and share.is_finite() and share in _EXACT
+    )
     if len(told) != 2 or not is_outcome([share for _, share in told]):
         return None, "payouts not final"
     if payouts is not None and frozenset(payouts) != frozenset(told):
@@ -202,9 +206,9 @@ def _payouts(row: _Row, market: Market, slots: tuple[TokenId, ...]) -> tuple[Pay
     payouts, reason = _by_slot(row)
     if payouts is None or len(market.assets) != 2:
         return None, reason or "not two outcomes"
-    if slots and market.version != "v1":
-        return tuple(zip(slots, payouts, strict=True)), ""
     found = by_token(market, payouts)
+    if found is None and slots:
+        found = tuple(zip(slots, payouts, strict=True))
     return found, "" if found else UNPROVEN
 
 

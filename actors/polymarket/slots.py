@@ -71,8 +71,8 @@ def tokens_by_slot(market: Market) -> tuple[TokenId, ...] | None:
 
 def by_token(market: Market, shares: Sequence[Decimal]) -> Payouts | None:
     """Return the payout of each token from those of the slots; None when the slots are unknown."""
-    # Of two halves each token has one, whichever its slot is.
-    tokens = market.token_ids if shares[0] == shares[1] else tokens_by_slot(market)
+    # Also of two halves: tokens that are not those of the condition may be another market's.
+    tokens = tokens_by_slot(market)
     return None if tokens is None else tuple(zip(tokens, shares, strict=True))
 
 

@@ -7,10 +7,8 @@ MarketsRestored, UnresolvedRestored, ConflictsRestored, RechecksRestored, StoreO
 TicketsStored. Sends: what is to be stored (ResolutionObserved, MarketStateChanged,
 MarketResolved, ResolutionConfirmed, ResolutionConflict, ConflictCleared) and RequestMarkets,
 RequestUnresolved, RequestConflicts and RequestRechecks to the writer, MarketsSettled to the
-catalog, ResolutionReport to the supervisor. Fails on unexpected errors only; a source that
-does not answer is an expected one. Restarted by the supervisor; the new
-incarnation asks the writer for the markets without a resolution and the evidence
-on them.
+catalog, ResolutionReport to the supervisor. Fails on unexpected errors only, not when a source
+does not answer. Restarted by the supervisor; the new incarnation asks the writer again.
 
 The sources are asked side by side, each in its own thread (`asking.py`) and one request at a
 time; each answer is a message, and brings the next request to its source, unless its rate limit
@@ -243,7 +241,9 @@ class ResolutionActor(BaseActor):
 
     def _ask(self, source: Source) -> None:
         """Make the next request to a source, if it may be asked now."""
-        if source in self._under_way:
+        # Seldom while its answers cannot be dated: then only its clock is learnt.
+        rested = self._clock.is_trusted or self._under_way.rested(source, self._now)
+        if source in self._under_way or not rested:
             return
         request = self._next_request(source)
         if request is None:
@@ -277,7 +277,8 @@ class ResolutionActor(BaseActor):
         asked = self._under_way.answered(request)
         if asked is None:
             return  # it was abandoned
-        self._learn(message)
+        # When the clock is set back, what is under way was not asked later than now.
+        at_ms = min(asked.wall_ms, self._wall_ms) if self._learn(message) else asked.wall_ms
         failure = message.failure
         if isinstance(failure, SourceUnavailable | PayloadRejected):
             self._failed(request, failure)
@@ -285,26 +286,28 @@ class ResolutionActor(BaseActor):
             raise failure
         else:
             self._gates.answered(request.source)
-            if isinstance(request, Request):
-                self._take_answer(request, message.answer, asked.wall_ms, message.age_ms)
+            if not self._clock.is_trusted:  # ask the same again when its answer can be dated
+                self._queues.put_back(request)
+            elif isinstance(request, Request):
+                self._take_answer(request, message.answer, at_ms, message.age_ms)
                 made_at = asked.at - message.age_ms / 1000
                 self._cases.mute.answered(request.source, request.ids, made_at)
             elif message.page is not None:
-                self._take_page(message.page, asked.wall_ms, message.age_ms)
+                self._take_page(message.page, at_ms, message.age_ms)
         self._go_on()
 
-    def _learn(self, message: SourceAnswered) -> None:
-        """Take in what an answer shows of the clock and of caches."""
+    def _learn(self, message: SourceAnswered) -> bool:
+        """Take in what an answer shows of the clock and of caches; return whether that was set."""
         self._violations.add(Assumption.CLOCK, message.clock_errors)
         self._violations.add(Assumption.FRESH_ANSWERS, message.old_answers)
         self._cases.hold_for(self._hold.seen(message.request.source, message.max_age_s))
-        if message.clock_offset_s is None:
-            return
-        wrong_ms = self._clock.heard(message.clock_offset_s)
+        wrong_ms = self._clock.heard(message.request.source, message.clock_offset_s)
         if wrong_ms:
             log.warning("clock_set", extra={"wrong_s": round(wrong_ms / 1000, 1)})
             self._wall_ms += wrong_ms
             self._cases.clock_set(self._wall_ms)
+            self._under_way.clock_set(self._wall_ms)
+        return wrong_ms != 0
 
     def _failed(
         self, request: Request | PageRequest, failure: SourceUnavailable | PayloadRejected
@@ -365,7 +368,6 @@ class ResolutionActor(BaseActor):
         market = self._cases.schedule.market(condition_id)
         if market is None:
             return
-        self._cases.may_decide = self._clock.is_trusted
         self._outbox.add(self._cases.observe(observation, market, self._wall_ms))
         final = observation.payouts is not None and observation.source is not Source.CLOB
         if final and self._cases.may_ask_clob(condition_id, self._wall_ms):
@@ -409,7 +411,8 @@ class ResolutionActor(BaseActor):
     def _conflicts_restored(self, message: ConflictsRestored) -> None:
         """Take over which contradictions are open: a person may have acknowledged some."""
         before = self._conflicts.answered(message)
-        self._cases.conflicts.restore_open(before=before, now=message.open)
+        complete = len({condition_id for condition_id, _ in message.open}) >= message.total
+        self._cases.conflicts.restore_open(before=before, now=message.open, complete=complete)
         self._cases.restore_rechecks(message.rechecks, self._wall_ms)
         self._go_on()
 
@@ -425,9 +428,7 @@ class ResolutionActor(BaseActor):
         self._go_on()
 
     def _store_opened(self, _: StoreOpened) -> None:
-        """Send the writer again what is not stored."""
-        # What was in the mailbox or in the batch of the writer is lost. What did arrive is stored
-        # once all the same: the rows have unique keys.
+        """Send the writer again what is not stored; what did arrive is stored once all the same."""
         self._outbox.resend()
         self._horizon.ask_soon()
         self._unresolved.begin()

@@ -36,10 +36,7 @@ from actors.resolution.queues import DueMarket, Urgency
 from actors.resolution.quorum import (
     CONFIRMING,
     Conflict,
-    Decision,
     NotYet,
-    Split,
-    Winner,
     recorded_text,
 )
 from actors.resolution.rechecks import RecordedResolutions, due_ms
@@ -63,7 +60,6 @@ class CaseBook:
         schedule: When each of them is polled.
         horizon_ms: Until when it is known which rechecks fall due.
         conflicts: The contradictions about them that are open.
-        may_decide: Whether the time is known, so that a hold can end.
         overdue: Of the markets that ended, those that nobody calls final.
         mute: The sources that never call a market final.
 
@@ -77,7 +73,6 @@ class CaseBook:
         self.schedule = Schedule(poll_s)
         self.horizon_ms = 0
         self.conflicts = OpenConflicts()
-        self.may_decide = True
         self.overdue = OverdueLabels()
         self.mute = MuteSources(poll_s)
         self._evidence = EvidenceBook(hold_s)
@@ -224,6 +219,7 @@ class CaseBook:
     def clock_set(self, now_ms: int) -> None:
         """Let every hold begin again: what was observed so far is dated by a wrong clock."""
         self._evidence.clock_set(now_ms)
+        self.schedule.clock_set(now_ms)
 
     # --------------------------------------------------------------- restart
 
@@ -288,7 +284,7 @@ class CaseBook:
         self._note_final(observation)
         if novelty is Novelty.CHANGED or (novelty is Novelty.FIRST and final):
             self.schedule.note_change(condition_id, now_ms)
-        decision = self._decision(market, now_ms)
+        decision = self._evidence.decision(market, now_ms)
         poll_at_ms = decision.poll_at_ms if isinstance(decision, NotYet) else None
         self.schedule.expect(condition_id, poll_at_ms, now_ms)
         opened, cleared = self._mapping(observation, now_ms)
@@ -315,12 +311,6 @@ class CaseBook:
             clearances=cleared,
             transition=transition,
         )
-
-    def _decision(self, market: Market, now_ms: int) -> Decision:
-        decision = self._evidence.decision(market, now_ms)
-        if isinstance(decision, Winner | Split) and not self.may_decide:
-            return NotYet(reason=CONFIRMING, poll_at_ms=now_ms)
-        return decision
 
     def _note_final(self, observation: Observation) -> None:
         """Let the counts of what is absent know that it is there, if it is."""

@@ -14,6 +14,9 @@ STEP_MS = 1_000
 WRONG_MS = 5_000
 SURE_S = 10.0
 """For so long the sources must have shown that it is wrong."""
+LATELY_S, ALIKE = 120.0, 2
+"""So many must show the same wrong time, each source within the last seconds. The system clock is
+one of them, when it was set right."""
 TRUSTED_S = 60.0
 """After so long without a word of the sources about the time, the system clock is believed."""
 
@@ -51,7 +54,7 @@ class SteadyClock:
         self._base_ms: float | None = None  # wall minus monotonic clock, as believed
         self._system_ms = 0.0  # the same as the system has it
         self._began_at = self._now = 0.0
-        self._heard = False
+        self._heard: dict[Source, tuple[float, float]] = {}  # when, and what was wrong then in ms
         self._wrong_since: float | None = None
 
     def tick(self, now: float, wall_ms: int) -> int:
@@ -67,32 +70,44 @@ class SteadyClock:
         elif abs(system_ms - self._system_ms) <= STEP_MS:
             self._base_ms += system_ms - self._system_ms  # small corrections are taken over
         else:
-            self._wrong_since = None  # what was heard of the sources was measured before the step
+            # What was heard of the sources was measured before the step.
+            self._wrong_since = None
+            self._heard.clear()
         self._system_ms, self._now = system_ms, now
         return int(now * 1000 + self._base_ms)
 
     @property
     def is_trusted(self) -> bool:
         """Return whether the sources have confirmed the time, or had their chance to."""
-        sure = self._heard and self._wrong_since is None
+        sure = bool(self._heard) and self._wrong_since is None
         return sure or self._now >= self._began_at + TRUSTED_S
 
-    def heard(self, offset_s: float) -> int:
+    def heard(self, source: Source, offset_s: float | None) -> int:
         """Take the clock of a source minus the system clock; return by how much time was set, ms.
 
-        Nearly always 0. What is dated by this clock from before is wrong by the rest.
+        None: it is not known yet.
+
+        Nearly always 0. What is dated by this clock from before is wrong by the rest. One source
+        alone sets nothing, since its clock may be the wrong one.
         """
-        if self._base_ms is None:
+        if self._base_ms is None or offset_s is None:
             return 0
-        self._heard = True
         wrong_ms = offset_s * 1000 + self._system_ms - self._base_ms
-        if abs(wrong_ms) <= WRONG_MS:
-            self._wrong_since = None
+        self._heard[source] = self._now, wrong_ms
+        lately = [ms for at, ms in self._heard.values() if self._now - at <= LATELY_S]
+        alike = sum(abs(ms - wrong_ms) <= WRONG_MS for ms in lately)
+        alike += abs(offset_s * 1000) <= WRONG_MS  # the system clock says the same
+        if abs(wrong_ms) <= WRONG_MS or alike < ALIKE:
+            if all(abs(ms) <= WRONG_MS for ms in lately):
+                self._wrong_since = None
+            elif self._wrong_since is None:
+                self._wrong_since = self._now
             return 0
         if self._wrong_since is None:
             self._wrong_since = self._now
         if self._now < self._wrong_since + SURE_S:
             return 0
         self._wrong_since = None
+        self._heard.clear()
         self._base_ms += wrong_ms
         return int(wrong_ms)

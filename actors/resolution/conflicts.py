@@ -23,6 +23,7 @@ class OpenConflicts:
 
     def __init__(self) -> None:
         self._open: set[Key] = set()
+        self._fresh: set[Key] = set()  # opened since the database was asked
         self._pairs: dict[Key, set[frozenset[str]]] = {}
 
     def __len__(self) -> int:
@@ -39,15 +40,21 @@ class OpenConflicts:
         """Take over pairs that the database has."""
         self._pairs.setdefault((condition_id, kind), set()).update(pairs)
 
-    def restore_open(self, before: Iterable[Key], now: Iterable[Key]) -> None:
+    def restore_open(
+        self, before: Iterable[Key], now: Iterable[Key], *, complete: bool = False
+    ) -> None:
         """Take over which are open in the database.
 
         Args:
             before: Those that were when it was asked before. A person has ended the rest.
             now: Those that are.
+            complete: Whether these are all.
         """
         self._open -= set(before) - set(now)
+        if complete:  # what was opened meanwhile may not be stored yet, and is in the next answer
+            self._open &= set(now) | self._fresh
         self._open |= set(now)
+        self._fresh = set()
 
     def open(self, found: Contradiction) -> tuple[Contradiction, ...]:
         """Return a contradiction to be stored; nothing when it is stored already."""
@@ -58,6 +65,7 @@ class OpenConflicts:
             return ()
         pairs.add(pair)
         self._open.add(key)
+        self._fresh.add(key)
         return (found,)
 
     def clear(

@@ -194,12 +194,13 @@ class Namings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def proven(self) -> Names:
-        """Return the names that two sources tell alike and no other two otherwise; else none."""
-        counts = Counter(_folded(names) for _, names in self.told)
-        twice = [naming for naming, count in counts.items() if count > 1]
-        if len(twice) != 1:
-            return ()
-        return next(names for _, names in self.told if _folded(names) == twice[0])
+        """Return the names that two sources tell in the same letters, and no two others; else none.
+
+        A spelling that one source alone has is no name that two services tell.
+        """
+        counts = Counter(names for _, names in self.told)
+        twice = [names for names, count in counts.items() if count > 1]
+        return twice[0] if len(twice) == 1 else ()
 
     @property
     def contested(self) -> frozenset[Source]:
@@ -209,7 +210,8 @@ class Namings(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset(
             source
             for source, names in self.told
-            if _folded(names) != proven and any(_is_swapped(names, each) for each in others)
+            if (not proven or _folded(names) != proven)
+            and any(_is_swapped(names, each) for each in others)
         )
 
     @property
@@ -236,7 +238,9 @@ def listed_names(market: Market) -> Names:
 # The names of a market are compared at each observation of it, and nearly all of them are alike.
 @lru_cache(maxsize=20_000)
 def _folded(names: Names) -> frozenset[tuple[TokenId, str]]:
-    return frozenset((token_id, name.strip().casefold()) for token_id, name in names)
+    folded = frozenset((token_id, name.strip().casefold()) for token_id, name in names)
+    # Two outcomes may differ in nothing but capitals.
+    return folded if len({name for _, name in folded}) == len(folded) else frozenset(names)
 
 
 @lru_cache(maxsize=20_000)

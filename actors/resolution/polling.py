@@ -265,11 +265,12 @@ def may_decide(evidence: Evidence | None, *, now_ms: int) -> bool:
         now_ms: Wall clock, milliseconds since 1970.
     """
     statements = evidence.statements if evidence is not None else ()
+    # What the chain itself said counts here: it may be what was wrong, and has to be asked again.
+    if len({each.payouts for each in statements if each.payouts is not None}) > 1:
+        return True
     final = [
         each for each in statements if each.payouts is not None and each.source is not Source.CHAIN
     ]
-    if len({each.payouts for each in final}) > 1:
-        return True
     if any(one.is_independent_of(other) for one, other in combinations(final, 2)):
         return False
     return any(now_ms - each.since_ms >= SHORT_MS for each in final)

@@ -22,7 +22,7 @@ from actors.errors import PayloadRejected, SourceUnavailable
 from actors.model.market import Source
 from actors.model.trade import ConditionId
 from actors.polymarket.pagination import is_answer
-from actors.resolution.polling import Request
+from actors.resolution.polling import PageRequest, Request
 
 LONGEST_POLL_S = 600.0
 """After so long a poll ends, although a source that answers has not come to this market."""
@@ -298,8 +298,8 @@ class PollQueues:
         source = request.source
         if not is_answer(failure):
             while self._next[source]:
-                self._put_back(self._next[source].pop())
-            self._put_back(request)
+                self.put_back(self._next[source].pop())
+            self.put_back(request)
             return ()
         if len(request.ids) > 1:
             self._halve(request)
@@ -325,7 +325,10 @@ class PollQueues:
         if not any(condition_id in ids for ids in halves):
             self._queues[source].put(condition_id, urgency)
 
-    def _put_back(self, request: Request) -> None:
+    def put_back(self, request: Request | PageRequest) -> None:
+        """Put the markets of a request in front again: its answer does not count."""
+        if isinstance(request, PageRequest):
+            return
         for condition_id in reversed(request.ids):
             if condition_id in self._known:
                 poll = self._polls.get(condition_id)

@@ -215,6 +215,15 @@ class Schedule:
         if entry is not None:
             self._set_next(condition_id, entry, min(entry.next_ms, now_ms + self._poll_ms))
 
+    def clock_set(self, now_ms: int) -> None:
+        """Bring forward what is due later than after its interval: the clock was ahead when set."""
+        for condition_id, entry in self._entries.items():
+            entry.changed_ms = min(entry.changed_ms, now_ms)
+            if entry.reason != NOT_ENDED:
+                latest_ms = now_ms + self._interval_ms(entry, now_ms)
+                if entry.next_ms > latest_ms:
+                    self._set_regular(condition_id, entry, latest_ms)
+
     def _interval_ms(self, entry: _Entry, now_ms: int) -> int:
         ended_ms = entry.end_ms if entry.end_ms <= now_ms else 0
         since_ms = max(entry.changed_ms, ended_ms)

@@ -12,6 +12,10 @@ OVERDUE_S = 300.0
 """A call that takes so long hangs where no deadline reaches: in the resolver."""
 
 
+REST_S = 3.0
+"""Between two requests to a source whose answers cannot be dated yet."""
+
+
 class Asked(msgspec.Struct, frozen=True):
     """A request under way.
 
@@ -32,6 +36,7 @@ class RequestsUnderWay:
         self._asker = asker
         self._asked: dict[Source, Asked] = {}
         self._dated: dict[tuple[Source, ConditionId], int] = {}  # observed since the last tick
+        self._asked_at: dict[Source, float] = {}
 
     def __contains__(self, source: object) -> bool:
         """Return whether a request to this source is under way."""
@@ -53,7 +58,19 @@ class RequestsUnderWay:
             reply_to: Who gets `SourceAnswered`.
         """
         self._asked[request.source] = Asked(request, now, self._date(request, wall_ms))
+        self._asked_at[request.source] = now
         self._asker.ask(request, reply_to)
+
+    def rested(self, source: Source, now: float) -> bool:
+        """Return whether the last request to this source was a while ago."""
+        return now >= self._asked_at.get(source, float("-inf")) + REST_S
+
+    def clock_set(self, wall_ms: int) -> None:
+        """Date what is under way not later than now: the clock was ahead, and is set back."""
+        self._asked = {
+            source: msgspec.structs.replace(each, wall_ms=min(each.wall_ms, wall_ms))
+            for source, each in self._asked.items()
+        }
 
     def answered(self, request: Request | PageRequest) -> Asked | None:
         """Return when an answered request was made; None when it was abandoned."""

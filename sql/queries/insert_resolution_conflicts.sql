@@ -1,5 +1,5 @@
 -- Stores contradictions. One that is open is not opened again, from whichever side it is told; nor is one that was
--- found before the same one was cleared, for then this is sent once more.
+-- found before the same one was cleared, for then this is sent once more; nor one that a person has acknowledged.
 -- Parameters: contradictions (JSON array of Contradiction). Rows: none.
 with given as (
   select condition_id, to_timestamp(detected_at_ms / 1000.0) as detected_at, recorded, observed, source, kind
@@ -12,6 +12,6 @@ where not exists (
   select from resolution_conflicts c
   where c.condition_id = g.condition_id and c.kind = g.kind
     and ((c.recorded, c.observed) = (g.recorded, g.observed) or (c.recorded, c.observed) = (g.observed, g.recorded))
-    and (c.cleared_at is null or c.cleared_at >= g.detected_at))
+    and (c.cleared_at is null or c.cleared_at >= g.detected_at or c.cleared_by like 'acknowledged: %%'))
 order by condition_id, detected_at
 on conflict do nothing

@@ -13,6 +13,7 @@ from tests.postgres import ask, do
 pytestmark = pytest.mark.db
 
 OTHER = ConditionId("0x" + "b2" * 32)
+SEEN = "acknowledged: seen"
 OUTCOME, MAPPING = ContradictionKind.OUTCOME, ContradictionKind.MAPPING
 ROWS = """select detected_at, recorded, observed, source, kind, cleared_at, cleared_by
     from resolution_conflicts order by detected_at, source"""
@@ -213,3 +214,10 @@ def test_counting_the_open_ones_reads_no_cleared_row(store: Store, database: str
 
     assert "resolution_conflicts_open" in plan
     assert "Seq Scan" not in plan
+
+
+def test_what_a_person_has_acknowledged_is_not_opened_again(store: Store, database: str) -> None:
+    store.commit(Batch(contradictions=(clash(1),)))
+    do(database, "update resolution_conflicts set cleared_at = %s, cleared_by = %s", at(2), SEEN)
+    store.commit(Batch(contradictions=(clash(3), clash(4, Source.GAMMA), clash(5, kind=MAPPING))))
+    assert [(row[0], row[6]) for row in ask(database, ROWS)] == [(at(1), SEEN), (at(5), None)]

@@ -56,7 +56,7 @@ def test_payouts_belong_to_the_slots_of_the_condition_whatever_the_order_of_the_
     assert found.payouts == ((YES, Decimal(1)), (NO, Decimal(0)))
 
 
-def test_a_winner_among_tokens_of_another_condition_is_not_final_and_a_split_is() -> None:
+def test_an_outcome_among_tokens_of_another_condition_is_not_final() -> None:
     foreign = tuple(
         msgspec.structs.replace(asset, token_id=TokenId(str(number)))
         for number, asset in enumerate(MARKET.assets)
@@ -66,7 +66,7 @@ def test_a_winner_among_tokens_of_another_condition_is_not_final_and_a_split_is(
     assert (found.payouts, found.reason) == (None, slots.UNPROVEN)
     halves = changed(WINNER, payouts=["500000", "500000"])
     (found,) = data_api.observe((halves,), markets, AT_MS)
-    assert dict(found.payouts or ()) == {TokenId("0"): HALF, TokenId("1"): HALF}
+    assert (found.payouts, found.reason) == (None, slots.UNPROVEN)
 
 
 def test_each_market_gets_its_own_row_in_any_order() -> None:
@@ -226,3 +226,17 @@ def test_the_slots_of_a_v2_market_are_those_that_the_data_api_itself_tells() -> 
     assert dict(found.payouts) == {NO: Decimal(1), YES: Decimal(0)}
     (found,) = data_api.observe((WINNER,), {CONDITION: V2}, AT_MS)
     assert (found.payouts, found.reason) == (None, slots.UNPROVEN)
+
+
+def test_two_halves_are_those_of_the_tokens_that_the_data_api_itself_names() -> None:
+    halves = (token_row(YES, 0, 0.5), token_row(NO, 1, 0.5))
+    market = msgspec.structs.replace(V2, condition_id=CONDITION)
+    (found,) = data_api.observe(halves, {CONDITION: market}, AT_MS)
+    assert dict(found.payouts or ()) == {YES: HALF, NO: HALF}
+
+
+@pytest.mark.parametrize("price", ["sNaN", "NaN", "Infinity", "1e999999999"])
+def test_no_number_whatever_it_is_ends_the_reading(price: str) -> None:
+    rows = (token_row(YES, 0, 0, final_price=price), NO_WINS[1])
+    (found,) = observe(*rows)
+    assert found.payouts is None

@@ -78,9 +78,10 @@ def test_other_names_altogether_dispute_nothing_and_prove_nothing() -> None:
     assert (found.token_id, found.outcome) == (YES, None)
 
 
-def test_case_and_blanks_make_no_other_name() -> None:
+def test_case_and_blanks_dispute_nothing_and_a_spelling_of_one_source_is_no_name() -> None:
     loud = tuple((token, f" {name.upper()}") for token, name in LISTED)
-    assert Namings(told=((GAMMA, LISTED), (CLOB, loud))).proven == LISTED
+    assert Namings(told=((GAMMA, LISTED), (CLOB, loud))).proven == ()  # nobody else spells it so
+    assert Namings(told=((GAMMA, LISTED), (CLOB, loud), (DATA, LISTED))).proven == LISTED
     swapped = tuple((token, name.lower()) for token, name in SWAPPED)
     assert Namings(told=((GAMMA, LISTED), (CLOB, swapped))).is_contested
 
@@ -138,3 +139,10 @@ def test_what_a_resolution_pays_is_recorded_with_each_token_and_its_name() -> No
         (NO, "No", Decimal(0)),
     ]
     assert [each.source for each in resolution.evidence] == [CLOB, DATA]
+
+
+def test_outcomes_that_differ_in_capitals_alone_are_two_names() -> None:
+    ours: Names = tuple(sorted(((YES, "US"), (NO, "us"))))
+    swapped: Names = tuple(sorted(((YES, "us"), (NO, "US"))))
+    found = Namings(told=((GAMMA, ours), (CLOB, swapped)))
+    assert (found.proven, found.contested) == ((), frozenset({GAMMA, CLOB}))

@@ -44,10 +44,10 @@ def evidence(*observations: Observation) -> Evidence:
         # One takes the other's word for which token is meant.
         ((told(Source.GAMMA, WON), told(Source.DATA, WON, Source.GAMMA)), True),
         ((told(Source.GAMMA, WON), told(Source.CLOB, LOST)), True),
-        # What the chain says itself counts for nothing here: it is to be confirmed, too.
+        # What the chain says itself is to be confirmed, or to be asked again when others disagree.
         ((told(Source.CHAIN, WON),), False),
         ((told(Source.GAMMA, WON), told(Source.CHAIN, WON)), True),
-        ((told(Source.GAMMA, WON), told(Source.CLOB, WON), told(Source.CHAIN, LOST)), False),
+        ((told(Source.GAMMA, WON), told(Source.CLOB, WON), told(Source.CHAIN, LOST)), True),
     ],
 )
 def test_the_chain_is_asked_where_one_more_answer_decides(

@@ -251,15 +251,13 @@ def test_a_v2_market_is_known_by_its_bare_and_by_its_padded_id(
     assert rule(case, market) == (case.decision, case.reason)
 
 
-def test_a_split_of_a_v2_market_needs_nobody_to_say_which_token_is_meant(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_split_of_unknown_slots_is_not_final(monkeypatch: pytest.MonkeyPatch) -> None:
     market = msgspec.structs.replace(MARKET, condition_id=V2, version="v2")
     bare = changed(state("gamma_states", "resolved 50/50"), conditionId=V2[:64])
     monkeypatch.setitem(RAW, (G, "bare"), bare)
     padded = changed(state("data_states", "split"), condition_id=V2)
     monkeypatch.setitem(RAW, (D, "padded"), padded)
-    case = Case("", twice(g="bare", d="padded"), "split", "data gamma")
+    case = Case("", twice(g="bare", d="padded"), "not yet", "only gamma is final")
     assert rule(case, market) == (case.decision, case.reason)
 
 
