@@ -39,8 +39,8 @@ def check(count: int) -> None:
     assert counts["restarts"] > count
 
 
-def test_no_label_is_wrong_in_a_thousand_worlds() -> None:
-    check(1_000)
+def test_no_label_is_wrong_in_five_hundred_worlds() -> None:
+    check(500)
 
 
 @pytest.mark.parametrize("gone", list(Source))
@@ -49,7 +49,7 @@ def test_a_service_that_is_gone_costs_hardly_a_label_of_v1_and_none_of_the_split
 ) -> None:
     """The default asks public nodes of the chain where services are short."""
     labels: Counter[str] = Counter()
-    for number in range(200):
+    for number in range(100):
         for name, sources in (("whole", tuple(Source)), ("gone", tuple(set(Source) - {gone}))):
             rng = Random(f"{SEED}-{number}")
             world = random_world(rng)
@@ -59,7 +59,7 @@ def test_a_service_that_is_gone_costs_hardly_a_label_of_v1_and_none_of_the_split
             run = Run(world, Random(number), sources=tuple(sorted(sources))).run()
             assert mistakes(world, run.resolution) == []
             labels[name] += run.resolution is not None
-    assert labels["whole"] > 100
+    assert labels["whole"] > 50
     assert labels["gone"] >= 0.95 * labels["whole"], labels
 
 
