@@ -100,7 +100,7 @@ FAULTS = (
     _fault("A13", "a constraint that no trade fulfils", "TrackerStoringStopped",
            bring=causes.storing_stopped),
     _fault("A14", "a source contradicts the others", "TrackerResolutionConflict",
-           bring=causes.conflict, fires_s=90),
+           bring=causes.conflict, fires_s=90, ceases_s=150),
     _fault("A15", "one connection dies of a bug 8 times", "TrackerRestartLoop",
            bring=broken("actors.feed.epoch:Epoch.confirm", "raise", 8), fires_s=120),
     _fault("A16", "events of unknown type", "TrackerDrift", bring=causes.drift, ceases_s=180),
