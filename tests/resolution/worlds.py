@@ -1,7 +1,7 @@
 """Random worlds: a market, its true outcome, what four services say of it, and one that is broken.
 
 A world answers as the services do, in their own JSON, at any time. Any service may be cached for
-five minutes, and shows its age. All of them may show a wrong outcome for up to two minutes, before
+minutes, and shows its age. All of them may show a wrong outcome for up to two minutes, before
 it is disputed. Beyond that one service at most is broken in some way, for all time or for a while.
 """
 
@@ -23,11 +23,12 @@ from actors.resolution.cases import CaseBook
 GAMMA, CLOB, DATA, CHAIN = Source.GAMMA, Source.CLOB, Source.DATA, Source.CHAIN
 START_MS = 1_780_000_000_000
 POLL_MS, HOLD_MS = 60_000, 330_000
-CACHE_MS = 300_000
+CACHES_MS = (0, 0, 300_000, 800_000)
+"""How long services are cached: as was seen, and longer than the hold, without saying so."""
 FLASH_MS = 120_000
 """The longest for which all services together show an outcome that is not the true one."""
 LAST_FINAL_MS = 600_000
-END_MS = 2_400_000
+END_MS = 3_000_000
 WAYS = {
     GAMMA: ("lies", "late", "mute", "ids reversed", "outcomes reversed", "prices reversed"),
     CLOB: ("lies", "late", "mute", "names reversed", "lies and names reversed"),
@@ -257,8 +258,15 @@ def random_world(rng: Random) -> World:
         flash=flash,
         broken=_broken(rng) if rng.random() < 0.8 else None,
         routes=rng.choice((("rows", "tokens"), ("rows", "tokens"), ("rows",), ("tokens",))),
-        cached={source: rng.choice((0, 0, CACHE_MS)) for source in Source},
+        cached=_caches(rng),
     )
+
+
+def _caches(rng: Random) -> dict[Source, int]:
+    """Return how long each service is cached; often all alike, as behind one network."""
+    alike = rng.choice(CACHES_MS)
+    each_its_own = rng.random() < 0.5
+    return {source: rng.choice(CACHES_MS) if each_its_own else alike for source in Source}
 
 
 def _broken(rng: Random) -> tuple[Source, str, int, int]:
