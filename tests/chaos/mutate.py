@@ -206,7 +206,7 @@ MUTATIONS = (
         "actors/resolution/evidence.py",
         "if count > 1]",
         "if count > 0]",
-        ("tests/resolution/test_worlds.py",),
+        ("tests/resolution/test_namings.py", "tests/resolution/test_worlds.py"),
     ),
     Mutation(
         "no winner from a list that is contested",

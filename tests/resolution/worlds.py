@@ -51,6 +51,7 @@ class World:
         flash: (from, to, slot) in which all services show this slot as the winner.
         broken: The service that is broken, if any, how, and when.
         routes: Of the Data API, those that there are.
+        in_clob: Whether the CLOB knows the market.
         cached: How long each service keeps an answer, milliseconds.
     """
 
@@ -64,6 +65,7 @@ class World:
     flash: tuple[int, int, int] | None
     broken: tuple[Source, str, int, int] | None
     routes: tuple[str, ...]
+    in_clob: bool
     cached: dict[Source, int]
     kept: dict[Source, tuple[int, tuple[bytes, ...]]] = field(default_factory=dict)
 
@@ -95,7 +97,7 @@ class World:
         return made_ms, answer
 
     def _answer(self, source: Source, at_ms: int) -> Iterator[bytes]:
-        if self._way(source, at_ms) == "mute":
+        if self._way(source, at_ms) == "mute" or (source is CLOB and not self.in_clob):
             return
         if source is GAMMA:
             yield self.gamma(at_ms)
@@ -245,7 +247,8 @@ def random_world(rng: Random) -> World:
         until_ms = since_ms + rng.randrange(1_000, FLASH_MS)
         flash = since_ms, until_ms, 1 if winner == 0 else 0
         final_ms = {source: max(at_ms, until_ms) for source, at_ms in final_ms.items()}
-    if winner is None or (version == "v2" and rng.random() < 0.7):
+    in_clob = rng.random() < (0.3 if version == "v2" else 0.9)
+    if winner is None or not in_clob:
         del final_ms[CLOB]
     return World(
         version=version,
@@ -258,6 +261,7 @@ def random_world(rng: Random) -> World:
         flash=flash,
         broken=_broken(rng) if rng.random() < 0.8 else None,
         routes=rng.choice((("rows", "tokens"), ("rows", "tokens"), ("rows",), ("tokens",))),
+        in_clob=in_clob,
         cached=_caches(rng),
     )
 
