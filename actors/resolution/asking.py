@@ -141,7 +141,7 @@ class ThreadAsker:
         return self._calls.keys()
 
     def ask(self, request: Request | PageRequest, reply_to: Mailbox) -> None:
-        """Give a request to the thread of its source.
+        """Pass a request to the thread of its source.
 
         Raises:
             RuntimeError: The system has no thread left.

@@ -3,8 +3,9 @@
 The clock dates observations and follows no step of the system clock.
 
 A hold is measured by it, so a step forward must not end one, and a step back must not keep every
-later observation from counting. Within one life it goes as the monotonic clock does. It is set
-anew only when the answers of the sources (`Date`) have shown for a while that it is wrong.
+later observation from counting. Within one life it goes as the monotonic clock does. It is
+corrected only when two sources (`Date`), or one and the system clock, have shown for a while that
+it is wrong by the same. Used in the thread of the resolution actor.
 """
 
 from actors.model.market import Source
@@ -12,6 +13,7 @@ from actors.model.market import Source
 STEP_MS = 1_000
 """A larger change against the monotonic clock between two ticks is a step."""
 WRONG_MS = 5_000
+"""So much it may differ from the clock of a source, whose `Date` has whole seconds."""
 SURE_S = 10.0
 """For so long the sources must have shown that it is wrong."""
 LATELY_S, ALIKE = 120.0, 2
@@ -19,8 +21,6 @@ LATELY_S, ALIKE = 120.0, 2
 one of them, when it was set right."""
 TRUSTED_S = 60.0
 """After so long without a word of the sources about the time, the system clock is believed."""
-
-
 DEFAULT_HOLD_S = 330.0
 """Longer than the caches that were seen keep an answer (300 s)."""
 LONGEST_HOLD_S = 900.0
@@ -83,12 +83,14 @@ class SteadyClock:
         return sure or self._now >= self._began_at + TRUSTED_S
 
     def heard(self, source: Source, offset_s: float | None) -> int:
-        """Take the clock of a source minus the system clock; return by how much time was set, ms.
+        """Take the clock of a source; return by how many milliseconds this one was corrected.
 
-        None: it is not known yet.
+        Nearly always 0. What was dated before a correction is wrong by as much. One source alone
+        corrects nothing, since its clock may be the wrong one.
 
-        Nearly always 0. What is dated by this clock from before is wrong by the rest. One source
-        alone sets nothing, since its clock may be the wrong one.
+        Args:
+            source: That answered.
+            offset_s: Its clock minus the system clock, in seconds; None: not known yet.
         """
         if self._base_ms is None or offset_s is None:
             return 0

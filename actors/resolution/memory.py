@@ -9,17 +9,14 @@ wait for their turn: so a pass takes as long as the sources need, however many t
 """
 
 from actors.messages import ConflictsRestored, RequestUnresolved
-from actors.model.market import ContradictionKind
 from actors.model.trade import ConditionId
+from actors.resolution.conflicts import Key
 
 FIRST = ConditionId("")
 PASS_S = 3_600.0
 RETRY_S = 60.0
 MOST_WAITING = 2_000
 """While more markets than this wait for a source, no further ones are asked for."""
-
-
-Key = tuple[ConditionId, ContradictionKind]
 CONFLICTS_S = 60.0
 """Seconds between two questions which contradictions are open."""
 
