@@ -1,7 +1,7 @@
 -- Roles of least privilege for the tracker's database.
 --   tracker_owner   owns the schema; `tracker --migrate` runs as it, and nothing else.
 --   tracker_writer  the running tracker (TRACKER_MIGRATE=false): reads, inserts, and updates rows
---                   that may change; it deletes only from `unresolved`, whose rows follow from other tables,
+--                   that may change; it deletes only what follows from other tables or has moved on into them,
 --                   creates no table, and cannot change records.
 --   tracker_reader  a group without login, to be granted to readers: the public relations.
 -- Run it as a superuser in the tracker's database, once before the first migration and again after
@@ -33,13 +33,16 @@ declare
   it text;
   -- Rows of these change while they are current: names are added, watermarks and proofs move, listening ends.
   growing constant text[] := array['assets', 'markets', 'journal_progress', 'process_life', 'epochs',
-                                   'listening', 'wanted'];
+                                   'listening', 'wanted', 'coverage_ranges'];
+  -- What is final there moves on into another table.
+  passing constant text[] := array['epochs', 'listening', 'coverage_ranges', 'unresolved'];
   public_relations constant text[] := array[
     'trades', 'candles_1m', 'markets', 'assets', 'resolutions', 'resolution_payouts',
     'resolution_observations', 'resolution_confirmations', 'resolution_conflicts',
     'unresolved_markets', 'coverage', 'connection_events', 'rejected_messages'];
   -- coverage_gaps() reads these with the rights of its caller.
-  of_coverage_gaps constant text[] := array['wanted', 'listening', 'epochs', 'process_life'];
+  of_coverage_gaps constant text[] := array['wanted', 'listening', 'listening_now', 'coverage_ranges', 'epochs',
+                                            'process_life'];
 begin
   for it, kind in select c.relname, c.relkind from pg_class c
                   where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm') loop
@@ -58,11 +61,14 @@ begin
     if it = 'resolution_conflicts' then    -- it ends, and stays what it was
       execute format('grant update (cleared_at, cleared_by) on public.%I to tracker_writer', it);
     end if;
-    if it = 'unresolved' then
+    if it = any(passing) then
       execute format('grant delete on public.%I to tracker_writer', it);
     end if;
     if it = any(public_relations || of_coverage_gaps) then
       execute format('grant select on public.%I to tracker_reader', it);
+    end if;
+    if it = 'journals' then
+      execute format('grant select (journal_key, retired_at) on public.%I to tracker_reader', it);
     end if;
   end loop;
   for it in select p.oid::regprocedure from pg_proc p

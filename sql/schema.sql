@@ -188,7 +188,8 @@ where (m.closed or m.end_date <= now() or stands.verdict <> 'open')
 create table journals (
   journal_key integer generated always as identity primary key,
   journal_id  uuid not null unique,
-  first_seen_at timestamptz not null default now()
+  first_seen_at timestamptz not null default now(),
+  retired_at  timestamptz           -- when a person retired its tracker: since then it wants nothing
 );
 
 create table journal_progress (
@@ -225,6 +226,8 @@ create unique index rejected_messages_once
   on rejected_messages (journal_key, sha256(payload)) where seq is null;
 create index rejected_messages_received_at on rejected_messages using brin (received_at);
 create index rejected_messages_kept on rejected_messages (message_key) where taken_in_at is null;
+create index rejected_messages_records on rejected_messages (journal_key, seq)
+  where connection = 'journal' and taken_in_at is null;
 create index rejected_messages_doubts on rejected_messages (journal_key, epoch, doubt, seq) where doubt is not null;
 
 -- coverage --------------------------------------------------------------
@@ -237,6 +240,7 @@ create table process_life (
   stopped_at  timestamptz,          -- NULL: still running, or killed
   host        text not null,
   version     text not null,
+  proven_until timestamptz,         -- the latest proof of its epochs that are settled
   primary key (journal_key, start_seq)
 );
 
@@ -251,9 +255,13 @@ create table epochs (
   closed_seq   bigint,
   lost         boolean not null default false,
   reason       text,
+  proven_at    timestamptz,         -- when proven_until was stored
+  held         boolean not null default false,    -- a message in doubt keeps it from being settled
   primary key (journal_key, epoch)
 );
 create index epochs_open on epochs (journal_key, epoch) where closed_seq is null;
+create index epochs_ended on epochs (journal_key, closed_seq) where closed_seq is not null and not held;
+create index epochs_held on epochs (journal_key, epoch) where held;
 
 create table listening (
   journal_key   integer not null references journals,
@@ -266,7 +274,36 @@ create table listening (
   cause         text,
   primary key (journal_key, epoch, asset_key, confirmed_seq)
 );
-create index listening_by_end on listening (asset_key, until_at, released_seq);
+create index listening_released on listening (journal_key, released_seq) where released_seq is not null;
+create index listening_by_token on listening (asset_key);
+
+create table coverage_ranges (
+  journal_key   integer not null references journals,
+  asset_key     integer not null,
+  from_at       timestamptz not null,
+  until_at      timestamptz not null check (until_at >= from_at),
+  known_at      timestamptz not null,
+  epoch         bigint not null,
+  confirmed_seq bigint not null,
+  released_seq  bigint not null,
+  cause         text not null,
+  primary key (asset_key, journal_key, from_at)
+) with (fillfactor = 85);;
+
+-- Where listening ends as far as it is known: by its release, or by the end of its epoch when that comes first.
+create view listening_now as
+select l.journal_key, l.asset_key, l.epoch, l.confirmed_seq, l.from_at,
+       case when ends.with_epoch then e.closed_seq else l.released_seq end as released_seq,
+       greatest(l.from_at, case when ends.with_epoch or l.until_at is null then e.proven_until else l.until_at end)
+         as until_at,
+       case when ends.with_epoch then e.reason else l.cause end as cause,
+       e.closed_seq is null and l.until_at is null as is_open,
+       e.proven_at
+from listening l
+left join epochs e using (journal_key, epoch)
+cross join lateral (
+  select coalesce(e.closed_seq <= coalesce(l.released_seq, e.closed_seq) and l.confirmed_seq is distinct from l.released_seq,
+                  false) as with_epoch) ends;
 
 create table wanted (
   journal_key  integer not null references journals,
@@ -280,42 +317,72 @@ create table wanted (
 create index wanted_open on wanted (journal_key, asset_key) where until_at is null;
 
 create view coverage as
-select a.token_id,
-       unnest(range_agg(tstzrange(l.from_at, greatest(l.from_at, coalesce(l.until_at, e.proven_until))))) as during
-from listening l
-join assets a using (asset_key)
-left join epochs e using (journal_key, epoch)
-group by a.token_id;
+select g.token_id, during,
+       (select max(part.known_at) from unnest(g.begins, g.knowns) as part (from_at, known_at)
+        where part.from_at <@ during) as known_at
+from (
+  select a.token_id, range_agg(tstzrange(p.from_at, p.until_at)) as spans,
+         array_agg(p.from_at) as begins, array_agg(p.known_at) as knowns
+  from (select asset_key, from_at, until_at, known_at from coverage_ranges
+        union all
+        select asset_key, from_at, until_at,
+               case when proven_at > until_at + interval '10 minutes' then proven_at else from_at end
+        from listening_now) p
+  join assets a using (asset_key)
+  group by a.token_id) g
+cross join lateral unnest(g.spans) as during;
 
 create function coverage_gaps(token_id text, from_time timestamptz, to_time timestamptz)
 returns table (gap tstzrange, cause text)
 language sql stable parallel safe
 begin atomic
-  with token as (
+  with asked as (
+    select coalesce(coverage_gaps.from_time, '-infinity') as from_at, coalesce(coverage_gaps.to_time, 'infinity') as to_at
+  ), token as (
     select a.asset_key, greatest(r.recorded_at, r.resolved_at) as resolved_at
     from assets a left join resolutions r using (condition_id)
     where a.token_id = coverage_gaps.token_id
   ), life as (
     select last.journal_key, last.start_seq, last.alive_at, coalesce(last.stopped_at, last.alive_at) as seen_at,
-           last.stopped_at is null and last.alive_at > now() - interval '60 seconds' as is_alive
+           last.stopped_at is null and last.alive_at > now() - interval '60 seconds' as is_alive,
+           least(j.retired_at, case when exists (
+             select from process_life p where p.journal_key <> j.journal_key and coalesce(p.stopped_at, p.alive_at)
+               > coalesce(last.stopped_at, last.alive_at) + interval '24 hours')
+             then coalesce(last.stopped_at, last.alive_at) + interval '24 hours' end) as retired_at
     from (select distinct w.journal_key from token join wanted w using (asset_key)) teller
+    join journals j using (journal_key)
     cross join lateral (select p.* from process_life p where p.journal_key = teller.journal_key
                         order by p.start_seq desc limit 1) last
+  ), recent as (
+    select l.* from token join listening_now l using (asset_key)
   ), wish as (
     select unnest(range_agg(
              tstzmultirange(tstzrange(w.from_at, greatest(
-               w.from_at, coalesce(w.until_at, token.resolved_at, 'infinity'), listened_to.until_at)))
+               w.from_at, least(coalesce(w.until_at, token.resolved_at, 'infinity'), own.retired_at),
+               listened_to.until_at)))
              - coalesce(heir.spans, '{}'))) as span
     from token join wanted w using (asset_key)
+    left join life own on own.journal_key = w.journal_key
     left join lateral (    -- the last end of a listening that began while it was wanted
-      select l.until_at from listening l
-      where l.asset_key = w.asset_key and l.journal_key = w.journal_key and l.until_at is not null
-        and w.unwanted_seq is not null and l.confirmed_seq > w.wanted_seq and l.confirmed_seq < w.unwanted_seq
-      order by l.until_at desc limit 1) listened_to on true
+      select max(ends.until_at) as until_at
+      from (select l.until_at from recent l
+            where l.journal_key = w.journal_key and not l.is_open
+              and l.confirmed_seq > w.wanted_seq and l.confirmed_seq < w.unwanted_seq
+            union all
+            (select r.until_at from coverage_ranges r
+             where r.asset_key = w.asset_key and r.journal_key = w.journal_key
+               and w.unwanted_seq is not null
+               and r.confirmed_seq > w.wanted_seq and r.confirmed_seq < w.unwanted_seq
+             order by r.from_at desc limit 1)) ends) listened_to on true
     left join lateral (
-      select l.epoch from listening l
-      where l.asset_key = w.asset_key and l.journal_key = w.journal_key
-      order by l.until_at desc limit 1) listened on true
+      select last.epoch
+      from (select l.epoch, case when l.is_open then 'infinity' else l.until_at end as until_at from recent l
+            where l.journal_key = w.journal_key
+            union all
+            (select r.epoch, r.until_at from coverage_ranges r
+             where r.asset_key = w.asset_key and r.journal_key = w.journal_key
+             order by r.from_at desc limit 1)) last
+      order by last.until_at desc, last.epoch desc limit 1) listened on true
     left join lateral (    -- the run of the process that listened to the token last
       select p.start_seq, coalesce(p.stopped_at, p.alive_at) as seen_at from process_life p
       where p.journal_key = w.journal_key and p.start_seq < greatest(w.wanted_seq, listened.epoch)
@@ -356,31 +423,42 @@ begin atomic
         and (life.is_alive or life.seen_at > gone.seen_at)) heir on true
   ), alive as (
     select life.journal_key, life.start_seq, life.alive_at from life where life.is_alive
-  ), open as (
-    select greatest(l.from_at, e.proven_until) as until_at,
-           coalesce(e.reason, case when alive.journal_key is null then 'process_down' end) as cause,
-           l.from_at, l.confirmed_seq as seq, e.closed_seq is null and alive.journal_key is not null as pending
-    from token join listening l using (asset_key)
-    left join epochs e using (journal_key, epoch)
+  ), ending as (    -- listening that is not settled, with its end as it is known now
+    select l.from_at, l.until_at,
+           case when l.is_open then case when alive.journal_key is null then 'process_down' end else l.cause end as cause,
+           case when l.is_open then l.confirmed_seq else l.released_seq end as seq,
+           l.is_open and alive.journal_key is not null as pending,
+           l.is_open or l.confirmed_seq <> l.released_seq as is_an_end
+    from recent l
     left join alive on alive.journal_key = l.journal_key and alive.start_seq < l.epoch
-    where l.until_at is null
   ), exchange as (
     select greatest(
-             (select l.until_at from listening l
-              where l.asset_key = (select token.asset_key from token) and l.until_at is not null
-              order by l.until_at desc limit 1),
+             (select max(until_at) from recent where not is_open),
+             (select max(r.until_at) from life cross join lateral (
+                select r.until_at from coverage_ranges r
+                where r.asset_key = (select token.asset_key from token) and r.journal_key = life.journal_key
+                order by r.from_at desc limit 1) r),
              (select max(newest.proven_until)
               from life cross join lateral (select e.proven_until from epochs e where e.journal_key = life.journal_key
-                                            order by e.epoch desc limit 16) newest)) as at
+                                            order by e.epoch desc limit 16) newest),
+             (select max(p.proven_until) from life join process_life p using (journal_key))) as at
   ), horizon as (
-    select coalesce((select max(until_at) from open where pending),
+    select coalesce((select max(until_at) from ending where pending),
                     greatest(coalesce((select max(alive_at) from alive), now()), (select at from exchange))) as at
   ), heard as (
     select coalesce(range_agg(tstzrange(h.from_at, h.until_at)), '{}'::tstzmultirange) as spans
-    from (select from_at, until_at from open
+    from (select from_at, until_at from ending
           union all
-          select l.from_at, l.until_at from token join listening l using (asset_key)
-          where l.until_at > coverage_gaps.from_time and l.from_at < coverage_gaps.to_time) h
+          select r.from_at, r.until_at
+          from asked
+          cross join life
+          cross join lateral (    -- from the range that reaches into the time that is asked about
+            select coalesce((select b.from_at from coverage_ranges b
+                             where b.asset_key = (select token.asset_key from token)
+                               and b.journal_key = life.journal_key and b.from_at <= asked.from_at
+                             order by b.from_at desc limit 1), asked.from_at) as at) first
+          join coverage_ranges r on r.asset_key = (select token.asset_key from token)
+            and r.journal_key = life.journal_key and r.from_at >= first.at and r.from_at < asked.to_at) h
   )
   select missing.gap,
          case when last.until_at is null then 'never_confirmed'
@@ -388,23 +466,24 @@ begin atomic
                                   'exchange_silent', 'clock_step', 'rejected', 'not_discovered') then last.cause
               else 'disconnected' end
   from wish
+  cross join asked
   cross join horizon
   cross join heard
   cross join lateral unnest(
     tstzmultirange(wish.span * tstzrange(
-      coverage_gaps.from_time,
-      greatest(coverage_gaps.from_time, least(coverage_gaps.to_time, horizon.at)))) - heard.spans) as missing (gap)
+      asked.from_at, greatest(asked.from_at, least(asked.to_at, horizon.at)))) - heard.spans) as missing (gap)
   left join lateral (
     select ends.until_at, ends.cause
-    from ((select l.until_at, l.cause, l.released_seq as seq
-           from listening l
-           where l.asset_key = (select token.asset_key from token)    -- a constant: one step in the index
-             and l.until_at <= lower(missing.gap) and l.until_at >= lower(wish.span)
-             and l.confirmed_seq < l.released_seq
-           order by l.until_at desc, l.released_seq desc limit 1)
+    from (select e.until_at, e.cause, e.seq from ending e
+          where e.is_an_end and e.until_at <= lower(missing.gap) and e.until_at >= lower(wish.span)
           union all
-          (select open.until_at, open.cause, open.seq from open
-           where open.until_at <= lower(missing.gap) and open.until_at >= lower(wish.span))) ends
+          select r.until_at, r.cause, r.released_seq
+          from life cross join lateral (
+            select r.until_at, r.cause, r.released_seq from coverage_ranges r
+            where r.asset_key = (select token.asset_key from token) and r.journal_key = life.journal_key
+              and r.from_at <= lower(missing.gap)
+            order by r.from_at desc limit 1) r
+          where r.until_at <= lower(missing.gap) and r.until_at >= lower(wish.span)) ends
     order by ends.until_at desc, ends.seq desc limit 1) last on true
   order by missing.gap;
 end;

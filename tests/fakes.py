@@ -183,6 +183,7 @@ class FakeStore:
         conflicts: The open contradictions.
         windows: The time windows for which rechecks were requested.
         unproven, mapping_changed: What the next commits return.
+        unsettled: So many steps of settling are left; `settled`: so many were done.
     """
 
     def __init__(self) -> None:
@@ -205,6 +206,7 @@ class FakeStore:
         self.conflicts = OpenConflicts()
         self.unproven: tuple[ConditionId, ...] = ()
         self.mapping_changed: tuple[ConditionId, ...] = ()
+        self.unsettled = self.settled = 0
         self.reviewed = Review()
         self.reviews: list[ConditionId] = []
         self.closed = True
@@ -229,6 +231,14 @@ class FakeStore:
         return Opened(
             server="FakeSQL 1", identity="f4ke", timescale=False, watermark=self.watermark
         )
+
+    def settle(self) -> bool:
+        if self.away:
+            raise StoreUnavailable("connection refused")
+        if self.unsettled:
+            self.unsettled -= 1
+            self.settled += 1
+        return self.unsettled == 0
 
     def commit(self, batch: Batch) -> Committed:
         if self.away:

@@ -29,7 +29,7 @@ class Driver:
         tokens: Sequence[str] = given.get("tokens", ())
         self._rows = [(token, number, True) for number, token in enumerate(tokens, 1)]
         if "known" in given:  # no migration forbids to write
-            self._rows = [(given["watermark"], None)]
+            self._rows = [(1, given["watermark"], None)]
         self._rows = self._rows or [(1,)]
         return self
 

@@ -1,9 +1,10 @@
 """Coverage: writes facts of the journal to epochs, listening, wanted and process_life.
 
-The head of sql/migrations/0005_create_coverage.sql explains the tables.
+The head of sql/migrations/0005_create_coverage.sql explains the tables. What has become final moves
+on from there: see `settlement`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from psycopg.types.numeric import Int8
@@ -29,11 +30,9 @@ from actors.model.facts import (
 
 NumberedFact = tuple[int, Fact]
 """A fact with its journal sequence."""
-Rows = Iterable[tuple[Any, ...]]
 
 _TOKENS_AT_ONCE = 10_000
 _PROOFS_AT_ONCE = 10_000
-_EPOCHS_AT_ONCE = 100  # each may hold 200 tokens, whose rows are rewritten
 
 
 class CoverageWriter:
@@ -43,16 +42,24 @@ class CoverageWriter:
         journal_key: The key of the journal that the facts come from.
         watermark: Every record below it has arrived once this transaction is committed; None when
             that is not known.
+        complete_below: Every record below it had arrived before this transaction: of what is said
+            about an older epoch that has no row nothing counts, since it is settled.
     """
 
     def __init__(
-        self, connection: Connection, journal_key: int, tokens: TokenKeys, watermark: int | None
+        self,
+        connection: Connection,
+        journal_key: int,
+        tokens: TokenKeys,
+        *,
+        watermark: int | None,
+        complete_below: int,
     ) -> None:
         self._connection = connection
         self._journal_key = journal_key
         self._tokens = tokens
         self._watermark = watermark
-        self._changed_epochs: set[int] = set()
+        self._complete_below = complete_below
 
     def apply(self, facts: Sequence[NumberedFact]) -> None:
         """Write these facts; they are sorted by sequence."""
@@ -65,22 +72,15 @@ class CoverageWriter:
         # A proof only moves forward and carries its sequence, so all of a batch may come last.
         self._prove(proofs)
 
-    def end_listening(self) -> None:
-        """Write the ends of epochs into their listening rows. Call it once, after all facts."""
-        lost = self._run(queries.CLOSE_LOST_EPOCHS)
-        self._changed_epochs.update(epoch for (epoch,) in lost)
-        for epochs in chunks(sorted(self._changed_epochs), _EPOCHS_AT_ONCE):
-            self._run(queries.END_LISTENING, epochs=[Int8(epoch) for epoch in epochs])
-
     def _prove(self, proofs: Sequence[tuple[int, int, int]]) -> None:
         for some in chunks(sorted(proofs), _PROOFS_AT_ONCE):
-            moved = self._run(
+            self._run(
                 queries.PROVE_EPOCHS,
                 epochs=[Int8(epoch) for epoch, _, _ in some],
                 seqs=[Int8(seq) for _, seq, _ in some],
                 until=[instant(until) for _, _, until in some],
+                complete_below=self._complete_below,
             )
-            self._changed_epochs.update(epoch for epoch, ended in moved if ended)
 
     def _apply_one(self, seq: int, fact: Fact) -> None:
         match fact:
@@ -90,12 +90,10 @@ class CoverageWriter:
             case ListeningClosed(epoch, at_ns, until_ns, reason):
                 until = None if until_ns is None else instant(until_ns)
                 given = {"at": instant(at_ns), "until": until, "reason": storable_text(reason)}
-                self._run(queries.CLOSE_EPOCH, epoch=epoch, seq=seq, **given)
-                self._changed_epochs.add(epoch)
+                self._run(queries.CLOSE_EPOCH, epoch=epoch, seq=seq, **self._checked(given))
             case TokensConfirmed(epoch, at_ns, tokens):
                 given = {"epoch": epoch, "seq": seq, "at": instant(at_ns)}
-                self._run_by_tokens(queries.CONFIRM_TOKENS, tokens, given)
-                self._changed_epochs.add(epoch)
+                self._run_by_tokens(queries.CONFIRM_TOKENS, tokens, self._checked(given))
             case TokensReleased(epoch, until_ns, tokens, cause):
                 given = {
                     "epoch": epoch,
@@ -103,7 +101,7 @@ class CoverageWriter:
                     "at": instant(until_ns),
                     "cause": storable_text(cause),
                 }
-                self._run_by_tokens(queries.RELEASE_TOKENS, tokens, given)
+                self._run_by_tokens(queries.RELEASE_TOKENS, tokens, self._checked(given))
                 self._tokens.discard(tokens)
             case _:
                 self._apply_process_or_wanted(seq, fact)
@@ -125,20 +123,21 @@ class CoverageWriter:
                     "host": storable_text(host),
                     "version": storable_text(version),
                 }
-                ended = self._run(queries.START_PROCESS, seq=seq, **given)
-                self._changed_epochs.update(epoch for (epoch,) in ended)
+                self._run(queries.START_PROCESS, seq=seq, **given)
             case ProcessAlive(at_ns):
                 self._run(queries.KEEP_PROCESS_ALIVE, seq=seq, at=instant(at_ns))
             case ProcessStopped(at_ns):
                 self._run(queries.STOP_PROCESS, seq=seq, at=instant(at_ns))
             case RangeLost(first, _):
-                ended = self._run(queries.LOSE_RANGE, seq=first)
-                self._changed_epochs.update(epoch for (epoch,) in ended)
+                self._run(queries.LOSE_RANGE, seq=first)
+
+    def _checked(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {**given, "complete_below": self._complete_below}
 
     def _run_by_tokens(self, query: bytes, tokens: Sequence[str], given: Mapping[str, Any]) -> None:
         for some in chunks(tokens, _TOKENS_AT_ONCE):
             keys = self._tokens.get(self._connection, some, {})
             self._run(query, assets=sorted(keys.values()), **given)
 
-    def _run(self, query: bytes, **given: Any) -> Rows:
-        return self._connection.execute(query, {"journal": self._journal_key, **given})
+    def _run(self, query: bytes, **given: Any) -> None:
+        self._connection.execute(query, {"journal": self._journal_key, **given})

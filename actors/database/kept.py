@@ -7,7 +7,7 @@ the same key. Nothing is deleted.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from actors.database import columns, migrate, queries
 from actors.database.cache import TokenKeys
 from actors.database.coverage import CoverageWriter
 from actors.database.session import DATA_FAULTS, Connection, Session, one_line, translate_errors
+from actors.database.transaction import move_watermark
 from actors.errors import ConfigError, SchemaMismatch, SchemaNewer
 from actors.model.connection import GapCause
 from actors.model.conversion import EPOCH, milliseconds
@@ -215,8 +216,11 @@ class KeptMessages:
         else:
             stored = self._store([trade for _, each in read for trade in each.trades])
         taken = [(row, each) for row, each in read if not each.reason]
-        self._apply_facts(taken)
+        watermarks = self._lock_journals(row for row, _ in taken)
+        self._apply_facts(taken, watermarks)
         covered = self._take_in([row for row, _ in taken])
+        journals = [Int4(journal) for journal in watermarks]
+        self._connection.execute(queries.RELEASE_HELD_EPOCHS, {"journals": journals})
         return Step(
             until=read[-1][0].key,
             messages=len(read),
@@ -273,13 +277,29 @@ class KeptMessages:
                 judged.append((row, understood))
         return judged, stored
 
-    def _apply_facts(self, taken: Iterable[Taken]) -> None:
+    def _lock_journals(self, rows: Iterable[_Row]) -> dict[int, int]:
+        """Keep their trackers from writing until the end of the step; return their watermarks.
+
+        Otherwise one could decide that an epoch is in doubt while its last message is taken in.
+        """
+        known = [each.name for each in migrate.migrations(self._folder)]
+        return {
+            journal: move_watermark(self._connection, journal, None, known).after
+            for journal in sorted({row.journal_key for row in rows})
+        }
+
+    def _apply_facts(self, taken: Iterable[Taken], watermarks: Mapping[int, int]) -> None:
         """Write facts about coverage; they may come in any order."""
         for row, understood in taken:
             if understood.fact is not None and row.seq is not None:
-                coverage = CoverageWriter(self._connection, row.journal_key, self._tokens, None)
+                coverage = CoverageWriter(
+                    self._connection,
+                    row.journal_key,
+                    self._tokens,
+                    watermark=None,
+                    complete_below=watermarks[row.journal_key],
+                )
                 coverage.apply([(row.seq, understood.fact)])
-                coverage.end_listening()
 
     def _take_in(self, rows: Sequence[_Row]) -> int:
         """Mark messages, and cover the time that they put in doubt; return how many spans."""

@@ -22,6 +22,7 @@ import msgspec
 from actors.database import migrate, queries
 from actors.database.cache import RecentTrades, TokenKeys
 from actors.database.session import Connection, Session, translate_errors
+from actors.database.settlement import Settlement
 from actors.database.transaction import RejectionLimit, Transaction
 from actors.errors import SchemaMismatch, StoreUnavailable
 from actors.model.conversion import instant_of_ms
@@ -93,6 +94,7 @@ class Store:
         self._tokens = TokenKeys()
         self._recent = RecentTrades()
         self._rejection_limit = RejectionLimit()
+        self._settlement: Settlement | None = None
         self.busy_since: float | None = None
         """Monotonic time since which a call waits for the database, or None."""
 
@@ -162,6 +164,19 @@ class Store:
             self._tokens.commit()
             self._recent.commit()
             return committed
+
+    def settle(self) -> bool:
+        """Settle a little of what is final in coverage; return whether nothing is left to settle.
+
+        Raises:
+            StoreUnavailable: The database went away; what was not settled is settled later.
+            SchemaNewer: The database was migrated, and this version must not write any more.
+        """
+        with self._waiting():
+            connection = self._connection()
+            if self._settlement is None:
+                self._settlement = Settlement(connection, self._journal_key, self._migrations)
+            return self._settlement.step().is_done
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
         """Yield the markets without a resolution that are open, then the others that we want.
@@ -278,6 +293,7 @@ class Store:
         session, self._session = self._session, None
         self._tokens = TokenKeys()
         self._recent = RecentTrades()
+        self._settlement = None
         if session is not None:
             session.close()
 

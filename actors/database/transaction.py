@@ -12,7 +12,7 @@ everything waits in the journal for a corrected version. `RejectionLimit` decide
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import psycopg
 
@@ -54,6 +54,37 @@ _MARKETS_AT_ONCE = 1000
 _TRADES_AT_ONCE = 20_000  # 5,000 of each feed
 _REJECTIONS_AT_ONCE = 5000
 _BYTES_AT_ONCE = 16 * 2**20  # of rejected payloads: the size of one large frame
+
+
+class Moved(NamedTuple):
+    """The watermark of the database before and after a move: the lowest sequence not committed."""
+
+    before: int
+    after: int
+
+
+def move_watermark(
+    connection: Connection, journal_key: int, watermark: int | None, migrations: Sequence[str]
+) -> Moved:
+    """Lock the journal's row until the end of the transaction and move its watermark.
+
+    Args:
+        connection: Within a transaction.
+        journal_key: The key of the journal.
+        watermark: None leaves it where it is; it never moves back.
+        migrations: Names of those that this version has.
+
+    Raises:
+        SchemaNewer: The database was migrated, and this version must not write any more.
+    """
+    given = {"journal": journal_key, "watermark": watermark, "known": list(migrations)}
+    row = connection.execute(queries.MOVE_WATERMARK, given).fetchone()
+    if row is None:
+        raise LookupError("the journal has no row in journal_progress")
+    before, after, forbidding = row
+    if forbidding is not None:
+        raise migrate.forbidden(forbidding)
+    return Moved(int(before), int(after))
 
 
 class RejectionLimit:
@@ -162,37 +193,24 @@ class Transaction:
         # The watermark is moved before anything is stored, because that locks the journal's row: a
         # second writer of the same journal waits there and not between its trades.
         with self._connection.transaction():
-            watermark = self._move_watermark(batch.watermark)
+            moved = move_watermark(
+                self._connection, self._journal_key, batch.watermark, self._migrations
+            )
             stored = self._store_trades(batch)
             unstorable = len(self._rejected)
             if rows > len(batch.trades):  # most batches hold nothing else
                 self._store_outcomes(batch)
-                self._store_coverage(batch.facts, batch.watermark)
+                self._store_coverage(batch.facts, batch.watermark, moved.before)
                 self._bisect(batch.events, self._insert_events, self._reject)
             self._insert_rejections((*batch.rejections, *self._rejected))
         return Committed(
             stored=stored,
             duplicates=len(batch.trades) - stored - unstorable,
             rejected=len(batch.rejections) + unstorable,
-            watermark=watermark,
+            watermark=moved.after,
             unproven=tuple(self._unproven),
             mapping_changed=tuple(self._mapping_changed),
         )
-
-    def _move_watermark(self, watermark: int | None) -> int:
-        """Move the watermark and return it.
-
-        Raises:
-            SchemaNewer: The database was migrated, and this version must not write any more.
-        """
-        given = {"journal": self._journal_key, "watermark": watermark, "known": self._migrations}
-        row = self._connection.execute(queries.MOVE_WATERMARK, given).fetchone()
-        if row is None:
-            raise LookupError("the journal has no row in journal_progress")
-        moved, forbidding = row
-        if forbidding is not None:
-            raise migrate.forbidden(forbidding)
-        return int(moved)
 
     def _store_trades(self, batch: Batch) -> int:
         rows, hashes = batch.trades, batch.hashes or trade_hashes(batch.trades)
@@ -230,17 +248,24 @@ class Transaction:
         self._bisect(batch.contradictions, self._insert_contradictions, self._reject)
         self._bisect(batch.clearances, self._clear_conflicts, self._reject)
 
-    def _store_coverage(self, facts: Sequence[NumberedFact], watermark: int | None) -> None:
+    def _store_coverage(
+        self, facts: Sequence[NumberedFact], watermark: int | None, complete_below: int
+    ) -> None:
         if not facts:
             return
-        coverage = CoverageWriter(self._connection, self._journal_key, self._tokens, watermark)
+        coverage = CoverageWriter(
+            self._connection,
+            self._journal_key,
+            self._tokens,
+            watermark=watermark,
+            complete_below=complete_below,
+        )
 
         def apply(some: Sequence[NumberedFact]) -> int:
             coverage.apply(some)
             return len(some)
 
         self._bisect(sorted(facts, key=lambda numbered: numbered[0]), apply, self._reject)
-        coverage.end_listening()
 
     def _bisect(
         self,

@@ -75,6 +75,12 @@ GATHERED: frozenset[type[Message]] = frozenset(
 """What waits for the next `Flush` in any case, so that the writer is not woken for it."""
 
 
+SETTLE_STEPS = 3
+"""So many steps of settling fit between two commits; each takes some ten milliseconds."""
+SETTLE_EVERY_S = 10.0
+"""Seconds until it is looked again whether there is something to settle."""
+
+
 class WriterSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of one transaction, in trades, records and markets, and of what waits outside it.
 
@@ -126,6 +132,7 @@ class WriterActor(BaseActor):
         self._batch_markets = settings.batch_markets
         self._watermark = Watermark(0)
         self._now, self._wall_ns = incarnation.at.now, incarnation.at.wall_ns
+        self._settle_at = self._now
         self._stall = StallDetector(settings.hole_s)
         self._gathered = TradeBatch()
         self._findings = FindingsBatch()
@@ -285,7 +292,16 @@ class WriterActor(BaseActor):
         # watermark, and with it the deletion of segments, until it is read from the journal.
         if stalled and self._database.is_live:
             self._fall_behind()
+        if self._database.is_open and tick.now >= self._settle_at:
+            self._guarded(self._settle)
         self._report()
+
+    def _settle(self) -> None:
+        """Settle a few parts of coverage; what is left waits for the next tick, behind commits."""
+        for _ in range(SETTLE_STEPS):
+            if self._store.settle():
+                self._settle_at = self._now + SETTLE_EVERY_S
+                return
 
     def _report(self) -> None:
         disputed = self._comparison.disputed_total

@@ -52,6 +52,14 @@ class Store(Protocol):
             SchemaNewer: It was migrated meanwhile; nothing was stored.
         """
 
+    def settle(self) -> bool:
+        """Move a little of what is final in coverage; return whether nothing is left to move.
+
+        Raises:
+            StoreUnavailable: What was not moved is moved later.
+            SchemaNewer: It was migrated meanwhile; nothing was moved.
+        """
+
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
         """Yield the markets that have no resolution yet, in chunks."""
 

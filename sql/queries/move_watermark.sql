@@ -3,11 +3,12 @@
 -- write during.
 -- Parameters: journal (journal_key), watermark (journal sequence; null: it stays where it is),
 -- known (names of the migrations that this version has).
--- Rows: one: the watermark after the move; the first migration that forbids this version to write,
--- or NULL.
-update journal_progress set mark = greatest(mark, %(watermark)s), moved_at = now()
-where journal_key = %(journal)s
-returning mark,
+-- Rows: one: the watermark before and after the move; the first migration that forbids this version
+-- to write, or NULL.
+update journal_progress p set mark = greatest(p.mark, %(watermark)s), moved_at = now()
+from (select mark from journal_progress where journal_key = %(journal)s for no key update) before
+where p.journal_key = %(journal)s
+returning before.mark, p.mark,
   (select min(m.name) from schema_migrations m
    where m.name <> all(%(known)s::text[])
      and not coalesce((to_jsonb(m) ->> 'previous_may_write')::boolean, false))

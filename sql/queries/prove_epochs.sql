@@ -1,22 +1,21 @@
 -- Moves the proof of epochs forward, never back (ListeningProven). The end of a lost epoch moves
 -- with it. A proof whose sequence is behind the end of its epoch, or behind a later start of the
 -- process, does not count: the connection had been given up by then.
--- Parameters: journal; arrays of equal length: epochs, seqs (bigint), until (timestamptz).
--- Rows: epoch, whether it has ended; one for each that moved.
+-- Parameters: journal, complete_below (journal sequence; an epoch below it that has no row is settled); arrays of equal
+-- length: epochs, seqs (bigint), until (timestamptz). Rows: none.
 with proofs as (
   select m.epoch, max(m.until_at) as until_at
   from unnest(%(epochs)b::bigint[], %(seqs)b::bigint[], %(until)b::timestamptz[]) as m (epoch, seq, until_at)
   left join epochs e on e.journal_key = %(journal)s and e.epoch = m.epoch
-  where (e.closed_seq is null or m.seq < e.closed_seq)
+  where (e.closed_seq is null or m.seq < e.closed_seq) and (e.epoch is not null or m.epoch >= %(complete_below)s)
     and not exists (select from process_life p
                     where p.journal_key = %(journal)s and p.start_seq > m.epoch and p.start_seq < m.seq)
   group by m.epoch
 )
-insert into epochs (journal_key, epoch, proven_until)
-select %(journal)s, epoch, until_at from proofs
+insert into epochs (journal_key, epoch, proven_until, proven_at)
+select %(journal)s, epoch, until_at, now() from proofs
 order by epoch
 on conflict (journal_key, epoch) do update
-set proven_until = excluded.proven_until,
+set proven_until = excluded.proven_until, proven_at = excluded.proven_at,
     closed_at = case when epochs.lost then excluded.proven_until else epochs.closed_at end
 where epochs.proven_until is null or epochs.proven_until < excluded.proven_until
-returning epoch, closed_seq is not null

@@ -1,7 +1,8 @@
 -- Ends the listening to tokens on an epoch that goes on (TokensReleased). If no row ends by it, or
 -- if it comes before the end that a row had until now, the end is stored in a row of its own: the
 -- start to which it belongs may still arrive.
--- Parameters: journal, epoch, seq, at (timestamptz), assets (asset_key[]), cause. Rows: none.
+-- Parameters: journal, epoch, seq, at (timestamptz), assets (asset_key[]), cause, complete_below (journal sequence; an
+-- epoch below it that has no row is settled). Rows: none.
 with before as (
   select l.asset_key, l.confirmed_seq, l.released_seq, l.until_at, l.cause from listening l
   where l.journal_key = %(journal)s and l.epoch = %(epoch)s and l.asset_key = any(%(assets)s::integer[])
@@ -16,7 +17,9 @@ with before as (
 insert into listening (journal_key, epoch, asset_key, confirmed_seq, from_at, until_at, released_seq, cause)
 select %(journal)s, %(epoch)s, k.asset_key, %(seq)s, %(at)s, %(at)s, %(seq)s, %(cause)s
 from unnest(%(assets)s::integer[]) as k (asset_key)
-where not exists (select from before b where b.asset_key = k.asset_key)
+where (%(epoch)s = 0 or %(epoch)s >= %(complete_below)s
+       or exists (select from epochs k where k.journal_key = %(journal)s and k.epoch = %(epoch)s))
+  and not exists (select from before b where b.asset_key = k.asset_key)
   and not exists (select from listening l where l.journal_key = %(journal)s and l.epoch = %(epoch)s
                   and l.asset_key = k.asset_key and l.released_seq = %(seq)s)
 union all

@@ -23,14 +23,14 @@ NOT_FROM_JOURNAL = (
 """Relations that are not filled from a journal."""
 FROM_JOURNAL = (
     "trades", "candles_1m", "assets", "coverage", "rejected_messages", "unresolved_markets",
-    "journal_progress", "process_life", "epochs", "listening", "wanted",
+    "journal_progress", "process_life", "wanted",
 )  # fmt: skip
-"""Relations that are filled from a journal."""
+"""Relations that are filled from a journal. Not those that hold only what is not settled yet."""
 GAPS = """select a.token_id, g.gap, g.cause from assets a
     cross join lateral coverage_gaps(a.token_id, '2026-03-01 12:00+00', '2026-03-01 12:20+00') g"""
 TOKENS = "select asset_key, token_id from assets"
 JOURNALS = "select journal_key, journal_id::text from journals"
-STORED_AT = {"recorded_at", "first_seen_at", "updated_at", "moved_at"}
+STORED_AT = {"recorded_at", "first_seen_at", "updated_at", "moved_at", "known_at"}
 
 
 def rows(dsn: str, *names: str) -> dict[str, Table]:

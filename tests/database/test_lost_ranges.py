@@ -150,8 +150,12 @@ def test_a_lost_range_leaves_earlier_ends_as_they_are(
 ) -> None:
     commit(store, ProcessStarted(ns(30), "host", "1"), RangeLost(6, 6), at_once=at_once)
 
+    store.commit(Batch(watermark=100))
+    while not store.settle():
+        pass
+
     assert covered(database) == [(2, 10)]
-    assert ask(database, "select closed_seq, reason from epochs") == [(5, "process_down")]
+    assert ask(database, "select cause from coverage_ranges") == [("process_down",)]
 
 
 # ------------------------------------------------- from the file to the answer

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from actors.database import settlement
 from actors.database.store import Store
 from actors.model.facts import (
     Fact,
@@ -42,10 +43,17 @@ WANTED = """select token_id, wanted_seq, unwanted_seq, from_at, until_at
     from wanted join assets using (asset_key) where journal_key = %s order by 1, 2"""
 PROCESSES = """select start_seq, started_at, alive_at, stopped_at from process_life
     where journal_key = %s order by 1"""
-COVERED = """select token_id, range_agg(tstzrange(
-      l.from_at, greatest(l.from_at, coalesce(l.until_at, e.proven_until))))::text
-    from listening l join assets using (asset_key) join epochs e using (journal_key, epoch)
+COVERED = """select token_id, range_agg(tstzrange(from_at, until_at))::text
+    from (select journal_key, asset_key, from_at, until_at from listening_now
+          union all
+          select journal_key, asset_key, from_at, until_at from coverage_ranges) l
+    join assets using (asset_key)
     where l.journal_key = %s group by 1 order by 1"""
+UNSETTLED = """select epoch from epochs
+    where journal_key = %s and (closed_seq is not null or epoch < (
+      select max(start_seq) from process_life p where p.journal_key = epochs.journal_key))
+    union all
+    select epoch from listening where journal_key = %s and released_seq is not null"""
 WANTED_TIMES = """select token_id, range_agg(tstzrange(from_at, until_at))::text
     from wanted join assets using (asset_key) where journal_key = %s group by 1 order by 1"""
 
@@ -118,18 +126,32 @@ class Recorder:
         self._database = database
         self._open = open_store
 
-    def store(self, batches: Iterable[Sequence[NumberedFact]]) -> int:
-        """Store these in a journal of their own; return its key."""
+    def store(
+        self, batches: Iterable[Sequence[NumberedFact]], *, rng: random.Random | None = None
+    ) -> int:
+        """Store these in a journal of their own; return its key.
+
+        Args:
+            rng: Decides after which batches what is final is settled, and how much of it; at last
+                all is. None: the watermark does not move, and nothing is settled.
+        """
         journal_id = uuid4()
         store = self._open(journal_id)
+        stored: set[int] = set()
         for batch in batches:
-            store.commit(Batch(facts=tuple(batch)))
+            stored.update(seq for seq, _ in batch)
+            watermark = min(set(range(1, len(stored) + 2)) - stored) if rng else None
+            store.commit(Batch(facts=tuple(batch), watermark=watermark))
+            for _ in range(rng.randint(0, 4) if rng else 0):
+                store.settle()
+        while rng and not store.settle():
+            pass
         store.close()
         query = "select journal_key from journals where journal_id = %s"
         return int(ask(self._database, query, journal_id)[0][0])
 
     def read(self, query: str, journal: int) -> list[tuple[Any, ...]]:
-        return ask(self._database, query, journal)
+        return ask(self._database, query, *[journal] * query.count("%s"))
 
 
 @pytest.fixture
@@ -155,6 +177,22 @@ def test_facts_out_of_order_lead_to_the_same_coverage_and_wanted_times(recorder:
         mixed = recorder.store(shuffled(rng, facts))
         for query in (EPOCHS, COVERED, WANTED_TIMES):
             assert recorder.read(query, mixed) == recorder.read(query, plain), (seed, query)
+
+
+def test_settling_at_any_moment_changes_no_coverage_and_leaves_nothing_that_has_ended(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settlement, "EPOCHS_AT_ONCE", 2)
+    monkeypatch.setattr(settlement, "ROWS_AT_ONCE", 2)
+    for seed in SEEDS:
+        rng = random.Random(seed)
+        facts = history(rng, length=120)
+        plain = recorder.store([facts])
+        for batches in (overlapping(rng, facts), shuffled(rng, facts)):
+            settled = recorder.store(batches, rng=rng)
+            for query in (COVERED, WANTED_TIMES):
+                assert recorder.read(query, settled) == recorder.read(query, plain), (seed, query)
+            assert recorder.read(UNSETTLED, settled) == [], seed
 
 
 def test_coverage_equals_a_plain_reading_of_the_journal(recorder: Recorder) -> None:

@@ -48,7 +48,7 @@ from actors.model.market import Asset, Contradiction, Market, Observation, Resol
 from actors.model.storage import Review
 from actors.model.trade import ConditionId, TokenId, Trade, trade_hashes
 from actors.polymarket import channel
-from actors.writer.actor import WriterActor, WriterSettings
+from actors.writer.actor import SETTLE_EVERY_S, SETTLE_STEPS, WriterActor, WriterSettings
 from tests.fakes import JOURNAL_ID, FakeJournal, FakeStore
 from tests.fakes_box import Box, drain, step
 from tests.feed.test_actor import a_trade
@@ -434,6 +434,32 @@ def test_connection_events_wait_for_the_database() -> None:
 
     events = [event for batch in harness.store.batches for event in batch.events]
     assert [event.event for event in events] == ["connected"]
+
+
+def test_coverage_is_settled_a_few_steps_at_a_time_while_there_is_something_to_settle() -> None:
+    harness = WriterHarness().open()
+    harness.store.unsettled = 2 * SETTLE_STEPS
+    harness.tick()
+    assert harness.store.settled == SETTLE_STEPS
+    harness.tick()
+    assert harness.store.settled == 2 * SETTLE_STEPS
+    harness.store.unsettled = 1  # nothing was left: it is looked again after a while
+    harness.tick(SETTLE_EVERY_S - 1)
+    assert harness.store.unsettled == 1
+    harness.tick(1.0)
+    assert harness.store.unsettled == 0
+
+
+def test_a_database_that_goes_away_while_coverage_is_settled_is_opened_again() -> None:
+    harness = WriterHarness().open()
+    harness.store.away = True
+    harness.tick()
+    assert harness.supervisor.last(StoreLost).reason == "connection refused"
+    harness.store.away = False
+    harness.tick(60.0)
+    harness.store.unsettled = 1
+    harness.tick(SETTLE_EVERY_S)
+    assert harness.store.settled == 1
 
 
 def test_a_drain_commits_the_whole_journal() -> None:
