@@ -72,6 +72,10 @@ class StoreUnavailable(Retryable):
         self.sqlstate = sqlstate
 
 
+class JournalTaken(StoreUnavailable):
+    """Another process stores under the identity of this journal; nothing was stored."""
+
+
 class StorePoisoned(Retryable):
     """The database rejects too many rows."""
 

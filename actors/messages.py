@@ -202,6 +202,10 @@ class Retire(Message, frozen=True, kw_only=True):
     at_once: bool = False
 
 
+class RenewEpoch(Message, frozen=True, kw_only=True):
+    """Supervisor → connection: begin an epoch, with all that is confirmed, on the same socket."""
+
+
 # ----------------------------------------------- connection, supervisor → writer
 class TradesSeen(Message, frozen=True, kw_only=True, gc=False):
     """Connection → writer: what one journal record holds; commit it, then move the watermark.
@@ -379,6 +383,16 @@ class StoreOpened(Message, frozen=True, kw_only=True):
 
     server: str
     identity: str = ""
+
+
+class CoverageForgotten(Message, frozen=True, kw_only=True):
+    """Writer → supervisor: the database lacks what was told of coverage: tell it the plan again.
+
+    Attributes:
+        since_ns: What the database knows reaches until then, wall clock; 0: it knows nothing.
+    """
+
+    since_ns: int = 0
 
 
 class StoreLost(Message, frozen=True, kw_only=True):

@@ -195,7 +195,8 @@ create table journals (
 create table journal_progress (
   journal_key integer primary key references journals,
   mark        bigint not null,      -- lowest journal sequence that is not yet committed
-  moved_at    timestamptz not null default now()
+  moved_at    timestamptz not null default now(),
+  session     uuid                  -- the connection of a writer that stores this journal: no other one may commit
 );
 
 create table connection_events (

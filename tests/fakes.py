@@ -8,6 +8,7 @@ from actors.errors import (
     FeedLost,
     JournalBusy,
     JournalFull,
+    JournalTaken,
     SchemaNewer,
     StorePoisoned,
     StoreUnavailable,
@@ -183,6 +184,8 @@ class FakeStore:
         conflicts: The open contradictions.
         windows: The time windows for which rechecks were requested.
         unproven, mapping_changed: What the next commits return.
+        taken: Another process stores the journal that was opened last.
+        moved_at_ms: When the watermark of the journals was stored.
         unsettled: So many steps of settling are left; `settled`: so many were done.
     """
 
@@ -207,6 +210,8 @@ class FakeStore:
         self.unproven: tuple[ConditionId, ...] = ()
         self.mapping_changed: tuple[ConditionId, ...] = ()
         self.unsettled = self.settled = 0
+        self.taken = False
+        self.moved_at_ms = 0
         self.reviewed = Review()
         self.reviews: list[ConditionId] = []
         self.closed = True
@@ -227,9 +232,15 @@ class FakeStore:
             raise SchemaNewer(self.newer)
         self.closed = False
         self.journal_id = journal_id
+        is_new = journal_id not in self.watermarks
         self.watermarks.setdefault(journal_id, first_seq)
         return Opened(
-            server="FakeSQL 1", identity="f4ke", timescale=False, watermark=self.watermark
+            server="FakeSQL 1",
+            identity="f4ke",
+            timescale=False,
+            watermark=self.watermark,
+            is_new=is_new,
+            moved_at_ms=self.moved_at_ms,
         )
 
     def settle(self) -> bool:
@@ -245,6 +256,9 @@ class FakeStore:
             raise StoreUnavailable("server closed the connection")
         if self.newer:
             raise SchemaNewer(self.newer)
+        if self.taken:
+            self.taken = False
+            raise JournalTaken("another process stores a copy")
         if self.poisoned:
             raise StorePoisoned("the database rejected 101 rows in a row: check violated")
         before = len(self.trades)

@@ -18,7 +18,7 @@ from actors.database import columns, migrate, queries
 from actors.database.cache import TokenKeys
 from actors.database.coverage import CoverageWriter
 from actors.database.session import DATA_FAULTS, Connection, Session, one_line, translate_errors
-from actors.database.transaction import move_watermark
+from actors.database.transaction import StoredJournal, move_watermark
 from actors.errors import ConfigError, SchemaMismatch, SchemaNewer
 from actors.model.connection import GapCause
 from actors.model.conversion import EPOCH, milliseconds
@@ -284,7 +284,7 @@ class KeptMessages:
         """
         known = [each.name for each in migrate.migrations(self._folder)]
         return {
-            journal: move_watermark(self._connection, journal, None, known).after
+            journal: move_watermark(self._connection, StoredJournal(journal), None, known).after
             for journal in sorted({row.journal_key for row in rows})
         }
 

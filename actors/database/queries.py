@@ -36,7 +36,7 @@ LOCK_MIGRATIONS = read("lock_migrations")
 STOP_WRITERS = read("stop_writers")
 
 INSERT_JOURNAL = read("insert_journal")
-SELECT_JOURNAL = read("select_journal")
+TAKE_JOURNAL = read("take_journal")
 MOVE_WATERMARK = read("move_watermark")
 
 INSERT_ASSETS = read("insert_assets")

@@ -16,7 +16,7 @@ from psycopg.types.numeric import Int8
 from actors.database import queries, ranges
 from actors.database.ranges import Range
 from actors.database.session import Connection
-from actors.database.transaction import move_watermark
+from actors.database.transaction import StoredJournal, move_watermark
 
 EPOCHS_AT_ONCE = 20
 """Each may hold some hundred tokens, and all of their listening is read in one step."""
@@ -42,13 +42,15 @@ class Settlement:
     """Settles one journal; made for one connection to the database.
 
     Args:
-        journal_key: The key of the journal.
+        journal: The journal, and the session that stores it.
         migrations: Names of those that this version has.
     """
 
-    def __init__(self, connection: Connection, journal_key: int, migrations: Sequence[str]) -> None:
+    def __init__(
+        self, connection: Connection, journal: StoredJournal, migrations: Sequence[str]
+    ) -> None:
         self._connection = connection
-        self._journal_key = journal_key
+        self._journal = journal
         self._migrations = migrations
         self._released_after = 0
 
@@ -60,7 +62,7 @@ class Settlement:
         """
         with self._connection.transaction():
             watermark = move_watermark(
-                self._connection, self._journal_key, None, self._migrations
+                self._connection, self._journal, None, self._migrations
             ).after
             given = {"watermark": watermark, "most": EPOCHS_AT_ONCE}
             self._rows(queries.CLOSE_LOST_EPOCHS, **given)
@@ -105,7 +107,7 @@ class Settlement:
             self._rows(queries.UPSERT_RANGES, **_columns(changes.upserted))
 
     def _rows(self, query: bytes, **given: Any) -> list[tuple[Any, ...]]:
-        cursor = self._connection.execute(query, {"journal": self._journal_key, **given})
+        cursor = self._connection.execute(query, {"journal": self._journal.key, **given})
         return cursor.fetchall() if cursor.description else []
 
 

@@ -15,7 +15,7 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 
@@ -23,9 +23,9 @@ from actors.database import migrate, queries
 from actors.database.cache import RecentTrades, TokenKeys
 from actors.database.session import Connection, Session, translate_errors
 from actors.database.settlement import Settlement
-from actors.database.transaction import RejectionLimit, Transaction
+from actors.database.transaction import RejectionLimit, StoredJournal, Transaction
 from actors.errors import SchemaMismatch, StoreUnavailable
-from actors.model.conversion import instant_of_ms
+from actors.model.conversion import instant_of_ms, milliseconds
 from actors.model.market import (
     RECHECKS_MS,
     TRACKER,
@@ -90,7 +90,7 @@ class Store:
         self._monotonic = monotonic
         self._wall_ns = wall_ns
         self._session: Session | None = None
-        self._journal_key = 0
+        self._journal = StoredJournal(0)
         self._tokens = TokenKeys()
         self._recent = RecentTrades()
         self._rejection_limit = RejectionLimit()
@@ -119,16 +119,21 @@ class Store:
             newer = migrate.verify(session.connection, self._folder)
             if newer:
                 log.info("schema_newer", extra={"migrations": list(newer)})
-            run(queries.INSERT_JOURNAL, {"journal_id": journal_id, "first": first_seq})
-            row = run(queries.SELECT_JOURNAL, {"journal_id": journal_id}).fetchone()
+            session_id = uuid4()
+            given = {"journal_id": journal_id, "first": first_seq, "session": session_id}
+            is_new = run(queries.INSERT_JOURNAL, given).rowcount > 0
+            row = run(queries.TAKE_JOURNAL, given).fetchone()
             if row is None:
                 raise StoreUnavailable("the database did not keep the journal's row")
-            self._journal_key, watermark = row
+            key, watermark, moved_at = row
+            self._journal = StoredJournal(key, session_id)
             return Opened(
                 server=session.server,
                 identity=session.identity,
                 timescale=session.timescale,
                 watermark=watermark,
+                is_new=is_new,
+                moved_at_ms=milliseconds(moved_at),
             )
 
     def commit(self, batch: Batch) -> Committed:
@@ -144,12 +149,14 @@ class Store:
                 was stored or rejected.
             SchemaNewer: The database was migrated since it was opened, and this version must not
                 write any more; nothing was stored.
+            JournalTaken: Another process stores under the identity of this journal; nothing was
+                stored.
         """
         with self._waiting():
             try:
                 transaction = Transaction(
                     self._connection(),
-                    self._journal_key,
+                    self._journal,
                     self._tokens,
                     recent=self._recent,
                     limit=self._rejection_limit,
@@ -175,7 +182,7 @@ class Store:
         with self._waiting():
             connection = self._connection()
             if self._settlement is None:
-                self._settlement = Settlement(connection, self._journal_key, self._migrations)
+                self._settlement = Settlement(connection, self._journal, self._migrations)
             return self._settlement.step().is_done
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
@@ -188,7 +195,7 @@ class Store:
         """
         for rows in self._pages(queries.SELECT_OPEN_MARKETS, {}):
             yield tuple(_decode_market(text) for _, text in rows if text is not None)
-        given = {"journal": self._journal_key}
+        given = {"journal": self._journal.key}
         for rows in self._pages(queries.SELECT_WANTED_MARKETS, given, after=0):
             # Two tokens of one market have the same text.
             texts = dict.fromkeys(text for _, text in rows if text is not None)

@@ -13,6 +13,7 @@ everything waits in the journal for a corrected version. `RejectionLimit` decide
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
 
 import psycopg
 
@@ -21,7 +22,7 @@ from actors.database.binary_copy import KeyedTrade, sorted_chunks
 from actors.database.cache import RecentTrades, TokenKeys
 from actors.database.coverage import CoverageWriter, NumberedFact
 from actors.database.session import DATA_FAULTS, Connection, one_line
-from actors.errors import StorePoisoned
+from actors.errors import JournalTaken, StorePoisoned
 from actors.model.conversion import chunks
 from actors.model.market import (
     Clearance,
@@ -56,31 +57,42 @@ _REJECTIONS_AT_ONCE = 5000
 _BYTES_AT_ONCE = 16 * 2**20  # of rejected payloads: the size of one large frame
 
 
+class StoredJournal(NamedTuple):
+    """A journal's number in the database, and the session that may store it (None: any)."""
+
+    key: int
+    session: UUID | None = None
+
+
 class Moved(NamedTuple):
-    """The watermark of the database before and after a move: the lowest sequence not committed."""
+    """The lowest sequence that is not committed, before and after a move of the watermark."""
 
     before: int
     after: int
 
 
 def move_watermark(
-    connection: Connection, journal_key: int, watermark: int | None, migrations: Sequence[str]
+    connection: Connection,
+    journal: StoredJournal,
+    watermark: int | None,
+    migrations: Sequence[str],
 ) -> Moved:
     """Lock the journal's row until the end of the transaction and move its watermark.
 
     Args:
         connection: Within a transaction.
-        journal_key: The key of the journal.
+        journal: Of whom.
         watermark: None leaves it where it is; it never moves back.
         migrations: Names of those that this version has.
 
     Raises:
         SchemaNewer: The database was migrated, and this version must not write any more.
+        JournalTaken: Another session stores this journal.
     """
-    given = {"journal": journal_key, "watermark": watermark, "known": list(migrations)}
-    row = connection.execute(queries.MOVE_WATERMARK, given).fetchone()
+    given = {"journal": journal.key, "session": journal.session, "known": list(migrations)}
+    row = connection.execute(queries.MOVE_WATERMARK, {**given, "watermark": watermark}).fetchone()
     if row is None:
-        raise LookupError("the journal has no row in journal_progress")
+        raise JournalTaken("another process stores a copy of this journal under its identity")
     before, after, forbidding = row
     if forbidding is not None:
         raise migrate.forbidden(forbidding)
@@ -125,7 +137,7 @@ class Transaction:
     """Stores one batch; made for that batch.
 
     Args:
-        journal_key: The key of the journal that the batch comes from.
+        journal: The journal that the batch comes from, and the session that stores it.
         tokens: Its `rollback` is called whenever a part of the transaction is rolled back.
         recent: Likewise. Trades that it knows are not stored a second time.
         limit: Decides how many rejected rows are too many.
@@ -136,7 +148,7 @@ class Transaction:
     def __init__(  # noqa: PLR0913 -- called once, with keywords
         self,
         connection: Connection,
-        journal_key: int,
+        journal: StoredJournal,
         tokens: TokenKeys,
         *,
         recent: RecentTrades,
@@ -145,7 +157,7 @@ class Transaction:
         migrations: Sequence[str],
     ) -> None:
         self._connection = connection
-        self._journal_key = journal_key
+        self._journal = journal
         self._tokens = tokens
         self._recent = recent
         self._limit = limit
@@ -194,7 +206,7 @@ class Transaction:
         # second writer of the same journal waits there and not between its trades.
         with self._connection.transaction():
             moved = move_watermark(
-                self._connection, self._journal_key, batch.watermark, self._migrations
+                self._connection, self._journal, batch.watermark, self._migrations
             )
             stored = self._store_trades(batch)
             unstorable = len(self._rejected)
@@ -255,7 +267,7 @@ class Transaction:
             return
         coverage = CoverageWriter(
             self._connection,
-            self._journal_key,
+            self._journal.key,
             self._tokens,
             watermark=watermark,
             complete_below=complete_below,
@@ -414,7 +426,7 @@ class Transaction:
 
     def _run(self, query: bytes, **given: Any) -> int:
         """Run a statement; return the number of rows that it changed."""
-        return self._connection.execute(query, {"journal": self._journal_key, **given}).rowcount
+        return self._connection.execute(query, {"journal": self._journal.key, **given}).rowcount
 
     def _rows(self, query: bytes, **given: Any) -> list[tuple[Any, ...]]:
         return self._connection.execute(query, given).fetchall()

@@ -1,8 +1,8 @@
 """The connection actor: one WebSocket, its subscription, its liveness.
 
 Owns: one socket, the occurrence counter and the coverage book of one epoch.
-Receives: Connect from itself; GetCoverage; Subscribe, Unsubscribe, ChangeCanary, Renew, Retire,
-RecheckCoverage, HeardElsewhere and Tick from the supervisor; FramesReceived, SocketClosed.
+Receives: Connect from itself; GetCoverage; Subscribe, Unsubscribe, ChangeCanary, Renew, RenewEpoch,
+Retire, RecheckCoverage, HeardElsewhere and Tick from the supervisor; FramesReceived, SocketClosed.
 Sends: TradesSeen, FactSeen or ReadJournal to the writer after the journal has the record;
 NewMarketSeen to the catalog, ResolutionHint to resolution; AnnouncedConfirmed, ConnectionReport
 and ConnectionEnded to the supervisor.
@@ -40,6 +40,7 @@ from actors.messages import (
     HeardElsewhere,
     RecheckCoverage,
     Renew,
+    RenewEpoch,
     Retire,
     SocketClosed,
     Subscribe,
@@ -97,6 +98,7 @@ class ConnectionActor(BaseActor):
             HeardElsewhere: lambda each: self._questions.heard_elsewhere(each, self._time.now),
             ChangeCanary: self._change_canary,
             Renew: lambda _: self._subscription.renew_waiting(self._time.now),
+            RenewEpoch: lambda _: self._epoch.renew(self._spec, self._time.wall_ns),
             Tick: self._tick,
             GetCoverage: lambda _: self._coverage.covered(self.child),
             FramesReceived: self._frames_received,
@@ -175,8 +177,7 @@ class ConnectionActor(BaseActor):
 
     def _unsubscribe(self, message: Unsubscribe) -> None:
         """Release tokens once they are proven to have been listened to until now."""
-        # Not unsubscribed yet: the proof that completes its coverage needs data, and trades until
-        # then are still recorded.
+        # Not unsubscribed yet: the proof that completes its coverage needs data.
         self._releases.add(
             PendingRelease(message.tokens, message.cause, message.since_ns, self._time.now)
         )
@@ -384,9 +385,8 @@ class ConnectionActor(BaseActor):
         """Return when the next Tick is needed, monotonic seconds; 0.0: as soon as possible."""
         socket = self._socket
         # A release waits for a proof, and a proof needs the samples that are taken on Ticks.
-        if socket is None or self._releases or self._retiring:
-            return 0.0
-        if not self._subscription.is_answered:
+        waits = self._releases or self._retiring or not self._subscription.is_answered
+        if socket is None or waits:
             return 0.0
         return min(
             self._liveness.wakes_at(socket),

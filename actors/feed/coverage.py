@@ -191,9 +191,7 @@ class Slip(NamedTuple):
 
 
 class CoverageBook:
-    """The requested and confirmed tokens of one epoch, and its proof.
-
-    Canary tokens are not requested here: another connection covers them.
+    """The requested and confirmed tokens of one epoch, without canaries, and its proof.
 
     Attributes:
         epoch: The journal sequence of its `ListeningOpened`; 0 before there is one.
@@ -235,6 +233,13 @@ class CoverageBook:
     def confirmed(self) -> tuple[TokenId, ...]:
         """Return the tokens that had their `book`, oldest first; at last those in doubt."""
         return (*self._confirmed, *self.doubted)
+
+    def beginnings(self) -> dict[int, list[TokenId]]:
+        """Return the tokens that are covered now, by since when; tokens in doubt are not."""
+        found: dict[int, list[TokenId]] = {}
+        for token, since_ns in self._confirmed.items():
+            found.setdefault(since_ns, []).append(token)
+        return found
 
     @property
     def requested_count(self) -> int:
@@ -378,19 +383,13 @@ class CoverageBook:
         return tokens, min(traded_ns, self.proven_until_ns)
 
     def covered(self, connection: str) -> Covered:
-        """Return what is covered now, and since when; tokens in doubt are not.
-
-        A token has up to 78 digits; a digest of 8 bytes stands for it wherever it is compared.
-        """
-        since: dict[int, bytearray] = {}
-        for token, since_ns in self._confirmed.items():
-            digests = since.setdefault(since_ns, bytearray())
-            digests += blake2b(token.encode(), digest_size=8).digest()
-        return Covered(
-            connection=connection,
-            proven_until_ns=self.proven_until_ns,
-            tokens=tuple([(since_ns, bytes(digests)) for since_ns, digests in since.items()]),
+        """Return what is covered now; a digest of 8 bytes stands for a token of 78 digits."""
+        digests = (
+            (since, b"".join([blake2b(each.encode(), digest_size=8).digest() for each in tokens]))
+            for since, tokens in self.beginnings().items()
         )
+        until_ns, known = self.proven_until_ns, tuple(digests)
+        return Covered(connection=connection, proven_until_ns=until_ns, tokens=known)
 
     def cover_again(self, tokens: Iterable[TokenId]) -> None:
         """Claim tokens in doubt again, from the proof on."""

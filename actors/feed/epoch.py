@@ -39,6 +39,7 @@ class Epoch:
         self._proof_s = proof_s
         self._checked_at = 0.0
         self._proof_due = False
+        self._closed = False
 
     @property
     def wakes_at(self) -> float:
@@ -69,6 +70,18 @@ class Epoch:
         if until_ns is not None:
             self._write(facts.ListeningProven(proofs=((self._number, until_ns),)))
         return until_ns is not None
+
+    def renew(self, spec: ConnectionSpec, at_ns: int) -> None:
+        """Begin another epoch on the same socket, which goes on where this one is proven.
+
+        For a database that has forgotten this one. Nothing happens before there is one.
+        """
+        if not self._number or self._closed:
+            return
+        self.write_proof()
+        self._coverage.epoch = open_epoch(self._recorder, spec, at_ns)
+        for since_ns, tokens in self._coverage.beginnings().items():
+            self.confirm(tuple(tokens), max(since_ns, self._coverage.proven_until_ns))
 
     def confirm(self, tokens: tuple[TokenId, ...], at_ns: int) -> None:
         """Write that the coverage of these begins."""
@@ -108,6 +121,7 @@ class Epoch:
     def close(self, at_ns: int, cause: str) -> None:
         """Write the end of the epoch; one that was never opened needs none."""
         self._end_silence(cause, set(self._coverage.confirmed))
+        self._closed = True
         if self._number:
             until_ns = self._coverage.proven_until_ns or None
             self._write(

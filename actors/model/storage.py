@@ -91,12 +91,16 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
         identity: Which database this is, whatever its address.
         timescale: Whether the TimescaleDB extension is installed.
         watermark: Lowest sequence of this journal that is not committed; 1 at first.
+        is_new: The database did not know this journal.
+        moved_at_ms: When the watermark was stored, by the clock of the database.
     """
 
     server: str
     identity: str
     timescale: bool
     watermark: int
+    is_new: bool = False
+    moved_at_ms: int = 0
 
 
 class Committed(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,10 +4,11 @@ Owns: all other actors as data, the subscription plan, the health state.
 Receives: Tick, GetConnections, GetListening and StopListening from the main thread; GetHealth from
 the status, metrics and watchdog threads; UniverseChanged and CatalogReport from the catalog;
 ResolutionReport from resolution; AnnouncedConfirmed, ConnectionReport and ConnectionEnded from
-connections; WriterReport, BatchWritten, TradesMissed, StoreOpened and StoreLost from the writer;
-ChildDied from all children; MailboxDrained from itself.
+connections; WriterReport, BatchWritten, TradesMissed, StoreOpened, CoverageForgotten and StoreLost
+from the writer; ChildDied from all children; MailboxDrained from itself.
 Sends: Tick to all children; Subscribe, Unsubscribe, ChangeCanary, HeardElsewhere, Renew,
-RecheckCoverage and Retire to connections; ConnectionNoted and coverage facts to the writer.
+RenewEpoch, RecheckCoverage and Retire to connections; ConnectionNoted and coverage facts to the
+writer.
 Ends when: it must not; if it does, the main thread ends the process.
 Restarted: by systemd, with the process.
 """
@@ -18,6 +19,7 @@ from typing import Any, Final
 
 import msgspec
 
+from actors import __version__
 from actors.actor import Address, Addresses, BaseActor, BatchingMailbox, Handler, Incarnation
 from actors.errors import EXIT_INTERNAL, Fatal
 from actors.health.document import because
@@ -30,11 +32,13 @@ from actors.messages import (
     ChildDied,
     ConnectionEnded,
     ConnectionReport,
+    CoverageForgotten,
     GetConnections,
     GetHealth,
     GetListening,
     MailboxDrained,
     Message,
+    RenewEpoch,
     ResolutionReport,
     Retire,
     StopListening,
@@ -46,6 +50,7 @@ from actors.messages import (
     WriterReport,
 )
 from actors.model.connection import LISTENING
+from actors.model.facts import ProcessStarted
 from actors.supervision.canary import Activity
 from actors.supervision.children import Child, Children, ConnectionPolicy, Death, Start
 from actors.supervision.connection_log import ConnectionLog
@@ -80,11 +85,13 @@ class ChildSpecs(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         data_silence_s: How long the exchange may send nothing to a connection.
+        host: The machine that this process runs on.
     """
 
     vital: tuple[VitalChild, ...]
     connections: ConnectionPolicy
     data_silence_s: float = 60.0
+    host: str = ""
 
 
 class SupervisorActor(BaseActor):
@@ -126,6 +133,7 @@ class SupervisorActor(BaseActor):
     ) -> None:
         super().__init__(incarnation, Address())  # nothing supervises it
         self._vital = specs.vital
+        self._host = specs.host
         self._writer = to.writer
         self._children = children
         children.request_drain = self._request_drain
@@ -168,6 +176,7 @@ class SupervisorActor(BaseActor):
             StoreOpened: lambda opened: self._health.store_opened(
                 server=opened.server, identity=opened.identity
             ),
+            CoverageForgotten: self._coverage_forgotten,
             StoreLost: lambda lost: self._health.store_lost(reason=lost.reason, at=self._time.now),
             ChildDied: self._child_died,
             MailboxDrained: self._mailbox_drained,
@@ -234,6 +243,17 @@ class SupervisorActor(BaseActor):
         """Want what the feed announced and the exchange knows now."""
         if not self._stopping:
             self._executor.confirmed(message, self._time)
+
+    def _coverage_forgotten(self, message: CoverageForgotten) -> None:
+        """Tell the database anew what it has forgotten: that we run, what is wanted and heard."""
+        if self._stopping:
+            return
+        at_ns = self._time.wall_ns
+        # What the database may still hold of our epochs ends with this start.
+        self._fact_queue.add(ProcessStarted(at_ns=at_ns, host=self._host, version=__version__))
+        self._executor.want_again(message.since_ns or at_ns)
+        self._fact_queue.write()
+        self._children.send_connections(RenewEpoch())
 
     # -------------------------------------------------------------- deaths
 
@@ -307,7 +327,7 @@ class SupervisorActor(BaseActor):
         child = self._reporting(report.child, report.incarnation)
         if child is None:
             return
-        child.epoch = child.epoch or report.epoch
+        child.epoch = report.epoch or child.epoch
         if _is_served(report) and self._children.served(child):
             self._connection_log.opened(child, self._time)
         if report.state == LISTENING:

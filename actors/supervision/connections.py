@@ -292,6 +292,13 @@ class PlanExecutor:
                 self._children.send(connection, ChangeCanary(token=other))
                 self._canaries.given(connection, other)
 
+    def want_again(self, since_ns: int) -> None:
+        """Journal all tokens as wanted since then; raise JournalFailed as `change` does."""
+        for slot in self._plan.slots():
+            if slot.feed == 0:  # the others have the same tokens
+                wanted, _ = self._announced.split(self._plan.tokens_of(slot.id))
+                self._fact_queue.add_tokens(facts.TokensWanted, since_ns, wanted)
+
     def slots_of(self, condition_id: ConditionId) -> tuple[str, ...]:
         """Return the slots that a market is on, one of each feed."""
         return self._plan.slots_of(condition_id)

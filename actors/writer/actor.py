@@ -7,9 +7,9 @@ ResolutionObserved, MarketStateChanged, MarketResolved, ResolutionConfirmed, Res
 ConflictCleared, RequestMarkets, RequestUnresolved, RequestConflicts and RequestRechecks from
 resolution; Flush and Drain from the main thread, Tick from the
 supervisor; Open, CatchUp and SendMarkets from itself.
-Sends: BatchWritten, TradesMissed, StoreOpened, StoreLost and reports to the supervisor;
-StoreOpened, MarketsRestored, TicketsStored to catalog and resolution; MarketsReviewed to the
-catalog; EvidenceRestored, UnresolvedRestored, ConflictsRestored and RechecksRestored to
+Sends: BatchWritten, TradesMissed, StoreOpened, CoverageForgotten, StoreLost and reports to the
+supervisor; StoreOpened, MarketsRestored, TicketsStored to catalog and resolution; MarketsReviewed
+to the catalog; EvidenceRestored, UnresolvedRestored, ConflictsRestored and RechecksRestored to
 resolution.
 Ends when: the unexpected happens; a database that is away is not unexpected.
 Restarted: by the supervisor; what was gathered is read again from the journal.
@@ -28,7 +28,7 @@ from random import Random
 import msgspec
 
 from actors.actor import Addresses, BaseActor, BatchingMailbox, Handler, Incarnation
-from actors.errors import JournalBusy, SchemaNewer, StorePoisoned, StoreUnavailable
+from actors.errors import JournalBusy, JournalTaken, SchemaNewer, StorePoisoned, StoreUnavailable
 from actors.journal.recorder import Journal
 from actors.journal.watermark import StallDetector, Watermark
 from actors.messages import (
@@ -59,7 +59,7 @@ from actors.messages import (
 )
 from actors.model.assumptions import Assumption
 from actors.model.storage import AWAY, BEHIND, ConnectionEvent
-from actors.writer.catchup import Store, open_store, read_range
+from actors.writer.catchup import Store, has_forgotten, open_store, read_range, renew
 from actors.writer.feed_comparison import FeedComparison
 from actors.writer.gather import Finding, FindingsBatch, TradeBatch, mark, to_batch
 from actors.writer.notify import WriterNotifier
@@ -131,6 +131,8 @@ class WriterActor(BaseActor):
         )
         self._batch_markets = settings.batch_markets
         self._watermark = Watermark(0)
+        # What the database may have as watermark; see `open_store`.
+        self._possible: tuple[int, ...] = ()
         self._now, self._wall_ns = incarnation.at.now, incarnation.at.wall_ns
         self._settle_at = self._now
         self._stall = StallDetector(settings.hole_s)
@@ -177,7 +179,7 @@ class WriterActor(BaseActor):
     def _open(self, _: Open) -> None:
         """Reach the database; catch up from the watermark that it names."""
         try:
-            opened = open_store(self._store, self._journal)
+            opened = open_store(self._store, self._journal, self._possible)
         except StoreUnavailable as away:
             self._lose(away)
             return
@@ -187,7 +189,10 @@ class WriterActor(BaseActor):
         # Only the database knows what is committed: the answer to the last
         # commit may have been lost.
         self._watermark = Watermark(max(opened.watermark, 1))
+        self._possible = (opened.watermark,)
         self._journal.release(self._watermark.seq)
+        if has_forgotten(opened, self._journal):
+            self._notifier.forgotten(opened)
         # Even when nothing waits: only the end of the journal shows that no message was lost.
         self._fall_behind()
         self._notifier.opened(opened, self._watermark.seq)
@@ -231,6 +236,8 @@ class WriterActor(BaseActor):
         try:
             work()
         except StoreUnavailable as away:
+            if isinstance(away, JournalTaken):
+                renew(self._journal)
             self._lose(away)
             return False
         except SchemaNewer as newer:
@@ -381,7 +388,9 @@ class WriterActor(BaseActor):
     def _transact(self, gathered: TradeBatch, findings: FindingsBatch) -> None:
         notes = tuple(self._notes)
         batch = to_batch(gathered, findings, notes, self._watermark.seq)
+        self._possible = (self._possible[0], self._watermark.seq)
         committed = self._store.commit(batch)
+        self._possible = (committed.watermark,)
         # Only now: after a failed commit they wait for the next one.
         for _ in notes:
             self._notes.popleft()

@@ -4,7 +4,9 @@ Does this database know this journal as it is? A state directory that was restor
 copy is older than the database. Its next records would get sequences that the database
 believes to hold already, and would be dropped as stored. So such a journal takes another
 identity, under which all of it is sent once more: trades that were stored are found to be
-duplicates, the others are not lost. Nobody has to act.
+duplicates, the others are not lost. Nobody has to act. The same is done when the watermark is
+higher than any that this process has sent, and when a commit fails because another process stores
+under this identity: the directory was copied, or the machine was set back while it ran.
 """
 
 import logging
@@ -85,8 +87,14 @@ class Store(Protocol):
         """Close the connection."""
 
 
-def open_store(store: Store, journal: Journal) -> Opened:
+def open_store(store: Store, journal: Journal, possible: Sequence[int] = ()) -> Opened:
     """Open the database for this journal, under a new identity of the journal if need be.
+
+    Args:
+        store: The database.
+        journal: The journal.
+        possible: The watermark that this process knows to be committed, and that of a commit whose
+            answer was lost; empty before the first one.
 
     Raises:
         StoreUnavailable: Try again later.
@@ -94,16 +102,12 @@ def open_store(store: Store, journal: Journal) -> Opened:
         JournalFailed: The journal cannot take another identity.
     """
     opened = store.open(journal.journal_id, first_seq=journal.oldest_seq)
-    if opened.watermark > journal.unacknowledged_seq:
-        before = journal.journal_id
-        journal.renew()
-        extra = {
-            "journal_id": str(journal.journal_id),
-            "before": str(before),
-            "watermark": opened.watermark,
-            "next_seq": journal.next_seq,
-        }
-        log.warning("journal_renewed", extra=extra)
+    if possible:
+        is_foreign = opened.watermark > possible[0] and opened.watermark not in possible
+    else:
+        is_foreign = opened.watermark > journal.unacknowledged_seq
+    if is_foreign:
+        renew(journal, opened.watermark)
         opened = store.open(journal.journal_id, first_seq=journal.oldest_seq)
         if opened.watermark > journal.unacknowledged_seq:
             raise JournalFailed(
@@ -112,6 +116,36 @@ def open_store(store: Store, journal: Journal) -> Opened:
             )
     journal.acknowledge()
     return opened
+
+
+def renew(journal: Journal, watermark: int | None = None) -> None:
+    """Give the journal another identity, under which all that is in it is stored; log it.
+
+    Args:
+        journal: The journal.
+        watermark: That of the database, which is not its own; None: another process stores it.
+
+    Raises:
+        JournalFailed: The journal cannot take another identity.
+    """
+    before = journal.journal_id
+    journal.renew()
+    extra = {
+        "journal_id": str(journal.journal_id),
+        "before": str(before),
+        "watermark": watermark,
+        "next_seq": journal.next_seq,
+    }
+    log.warning("journal_renewed", extra=extra)
+
+
+def has_forgotten(opened: Opened, journal: Journal) -> bool:
+    """Return whether the database lacks what this process told of coverage, and never gets it.
+
+    It is new or was restored, and the journal has deleted what was committed before.
+    """
+    is_older = opened.is_new or opened.watermark < journal.oldest_seq
+    return is_older and journal.oldest_seq > journal.opened_at_seq
 
 
 def read_range(

@@ -7,6 +7,7 @@ from actors.actor import Addresses, Incarnation
 from actors.messages import (
     BatchWritten,
     ConflictsRestored,
+    CoverageForgotten,
     EvidenceRestored,
     MarketsRestored,
     MarketsReviewed,
@@ -50,6 +51,16 @@ class WriterNotifier:
         for address in (self._to.supervisor, self._to.catalog, self._to.resolution):
             address.tell(message)
         log.info("database_opened", extra={"server": opened.server, "watermark": watermark})
+
+    def forgotten(self, opened: Opened) -> None:
+        """Report that the database lacks what was told of coverage, and the journal has it no more.
+
+        Args:
+            opened: A database that is new, or was restored from a copy.
+        """
+        since_ns = 0 if opened.is_new else opened.moved_at_ms * 1_000_000
+        self._to.supervisor.tell(CoverageForgotten(since_ns=since_ns))
+        log.warning("coverage_forgotten", extra={"new": opened.is_new})
 
     def lost(self, reason: str, retry_s: float) -> None:
         """Report that the database is away; it is tried again after so many seconds."""

@@ -69,6 +69,10 @@ cross join lateral unnest(g.spans) as during;
 -- When the tracker of this journal was retired by a person: since then it wants nothing.
 alter table journals add column retired_at timestamptz;
 
+-- Which connection of a writer stores this journal: a commit of any other one fails. A state directory that was copied,
+-- and a machine that was set back, so cannot lose what they store under numbers that are taken.
+alter table journal_progress add column session uuid;
+
 create or replace function coverage_gaps(token_id text, from_time timestamptz, to_time timestamptz)
 returns table (gap tstzrange, cause text)
 language sql stable parallel safe

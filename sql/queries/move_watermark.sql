@@ -1,13 +1,13 @@
 -- Locks the journal's watermark until the end of the transaction, and moves it, never back:
 -- two writers of one journal wait for each other here, and all for a migration that they must not
--- write during.
+-- write during. A session that does not store this journal any more moves nothing.
 -- Parameters: journal (journal_key), watermark (journal sequence; null: it stays where it is),
--- known (names of the migrations that this version has).
--- Rows: one: the watermark before and after the move; the first migration that forbids this version
+-- session (uuid; null: any), known (names of the migrations that this version has).
+-- Rows: one, or none when another session stores the journal: the watermark before and after the move; the first migration that forbids this version
 -- to write, or NULL.
 update journal_progress p set mark = greatest(p.mark, %(watermark)s), moved_at = now()
 from (select mark from journal_progress where journal_key = %(journal)s for no key update) before
-where p.journal_key = %(journal)s
+where p.journal_key = %(journal)s and (%(session)s::uuid is null or p.session = %(session)s::uuid)
 returning before.mark, p.mark,
   (select min(m.name) from schema_migrations m
    where m.name <> all(%(known)s::text[])

@@ -709,6 +709,49 @@ def test_a_clock_that_was_set_back_while_a_tracker_was_away_fails_no_question(
     assert gaps(database) != []
 
 
+def test_a_tracker_that_is_away_for_a_day_wants_nothing_more_when_another_one_runs(
+    journal: Journal, other: Journal, database: str
+) -> None:
+    other.start(-2 * 86_400)  # it alone wants the token
+    other.want(-2 * 86_400)
+    other.prove(other.listen(-2 * 86_400), -87_000)
+    other.alive(-87_000)
+    assert gaps(database, since=-90_000) == [(-87_000, NOW, "process_down")]
+    journal.start()
+    journal.alive(230)
+    assert gaps(database, since=-90_000) == [(-87_000, -87_000 + 86_400, "process_down")]
+    other.start(231)  # it was only away
+    other.alive(235)
+    assert gaps(database, since=-90_000)[-1][1] == 235
+
+
+@pytest.mark.usefixtures("journal")
+def test_a_tracker_that_a_person_has_retired_wants_nothing_more(
+    other: Journal, database: str
+) -> None:
+    other.start(0)
+    other.want(5)
+    other.prove(other.listen(10), 50)
+    other.alive(50)
+    assert gaps(database, since=20) == [(50, NOW, "process_down")]
+    retired = "update journals set retired_at = %s where journal_key = 2"
+    do(database, retired, Clock.zero + timedelta(seconds=50))
+    assert gaps(database, since=20) == []
+
+
+def test_times_that_are_not_given_are_no_limits(journal: Journal, database: str) -> None:
+    journal.start()
+    journal.want(10)
+    journal.prove(journal.listen(20), 200)
+    journal.alive(230)
+    query = "select lower(gap), upper(gap) from coverage_gaps(%s, %s, %s)"
+    (gap,) = ask(database, query, YES, None, None)
+    assert [seconds(moment) for moment in gap] == [10, 20]
+    cut = Clock.zero + timedelta(seconds=15)
+    assert ask(database, query, YES, cut, None) == [(cut, gap[1])]
+    assert ask(database, query, YES, None, cut) == [(gap[0], cut)]
+
+
 def test_a_running_tracker_that_does_not_want_the_token_does_not_count(
     journal: Journal, open_store: Callable[[UUID], Store], database: str
 ) -> None:

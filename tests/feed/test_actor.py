@@ -22,6 +22,7 @@ from actors.messages import (
     NewMarketSeen,
     ReadJournal,
     Renew,
+    RenewEpoch,
     ResolutionHint,
     Retire,
     Subscribe,
@@ -34,6 +35,7 @@ from actors.model.connection import ConnectionSpec
 from actors.model.facts import (
     FramesSeen,
     ListeningClosed,
+    ListeningOpened,
     ListeningProven,
     Record,
     TokensConfirmed,
@@ -937,3 +939,34 @@ def test_rejected_events_that_may_be_trades_are_counted_apart() -> None:
 
     (*_, report) = harness.supervisor.of(ConnectionReport)
     assert (report.rejected_total, report.unknown_total, report.doubtful_total) == (3, 2, 2)
+
+
+def test_another_epoch_begins_on_the_same_socket_where_the_one_before_is_proven() -> None:
+    harness = ConnectionHarness().confirm()
+    harness.hear(a_change(harness.wall_ms))
+    proven_ns = harness.actor._coverage.proven_until_ns
+    before, sent = harness.journal.next_seq, len(harness.socket.sent)
+    harness.actor.on_receive(RenewEpoch())
+
+    told = {seq: decode(body) for seq, body in harness.journal.bodies.items() if seq >= before}
+    (number,) = [seq for seq, fact in told.items() if isinstance(fact, ListeningOpened)]
+    confirmed = [fact for fact in told.values() if isinstance(fact, TokensConfirmed)]
+    assert {token for each in confirmed for token in each.tokens} == {YES, NO}
+    assert all(each.epoch == number and each.at_ns >= proven_ns for each in confirmed)
+    assert len(harness.socket.sent) == sent
+    harness.hear(a_trade(at_ms=harness.wall_ms + 10), after_ms=10)
+    assert harness.writer.last(TradesSeen).epoch == number
+    harness.actor.on_receive(Retire(reason="replaced", at_once=True))
+    closed = harness.facts(ListeningClosed)[-1]
+    assert isinstance(closed, ListeningClosed)
+    assert closed.epoch == number
+
+
+def test_no_epoch_begins_where_there_is_none_or_where_it_has_ended() -> None:
+    harness = ConnectionHarness()
+    harness.actor.on_receive(RenewEpoch())
+    assert not harness.facts(ListeningOpened)
+    harness.confirm()
+    harness.actor.on_receive(Retire(reason="replaced", at_once=True))
+    harness.actor.on_receive(RenewEpoch())
+    assert len(harness.facts(ListeningOpened)) == 1

@@ -5,10 +5,12 @@ import pytest
 from actors.actor import UnknownMessage
 from actors.messages import (
     BatchWritten,
+    CoverageForgotten,
     Drain,
     GetConnections,
     GetHealth,
     GetListening,
+    RenewEpoch,
     Retire,
     StopListening,
     StoreLost,
@@ -216,3 +218,38 @@ def test_before_the_first_tick_there_is_no_health() -> None:
 def test_an_unknown_message_kills_the_supervisor() -> None:
     with pytest.raises(UnknownMessage):
         SupervisorHarness().tell(Drain())
+
+
+def test_a_database_that_has_forgotten_the_coverage_is_told_all_of_it_again() -> None:
+    harness = SupervisorHarness().begin(1, 2)
+    wanted = {token for fact in harness.facts(facts.TokensWanted) for token in fact.tokens}
+    before = len(harness.journal.bodies)
+    harness.tell(CoverageForgotten(since_ns=7))
+
+    told = [facts.decode(body) for body in list(harness.journal.bodies.values())[before:]]
+    started, *wishes = told
+    assert isinstance(started, facts.ProcessStarted)
+    assert started.at_ns == harness.wall_ns
+    assert all(isinstance(each, facts.TokensWanted) and each.at_ns == 7 for each in wishes)
+    again = [
+        each for fact in wishes if isinstance(fact, facts.TokensWanted) for each in fact.tokens
+    ]
+    assert sorted(again) == sorted(wanted)
+    # After the start: what they say of an epoch from before it would not count.
+    for name in ("lifecycle", SLOT):
+        assert harness.ref(name).of(RenewEpoch)
+
+
+def test_an_empty_database_is_told_that_all_is_wanted_from_now_on() -> None:
+    harness = SupervisorHarness().begin(1)
+    before = len(harness.facts(facts.TokensWanted))
+    harness.tell(CoverageForgotten())
+    assert [fact.at_ns for fact in harness.facts(facts.TokensWanted)[before:]] == [harness.wall_ns]
+
+
+def test_nothing_is_told_again_while_the_process_stops() -> None:
+    harness = SupervisorHarness().begin(1)
+    harness.tell(StopListening())
+    before = len(harness.journal.bodies)
+    harness.tell(CoverageForgotten())
+    assert len(harness.journal.bodies) == before

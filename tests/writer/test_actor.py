@@ -12,6 +12,7 @@ from actors.messages import (
     BatchWritten,
     CatchUp,
     ConnectionNoted,
+    CoverageForgotten,
     Drain,
     FactSeen,
     Flush,
@@ -859,3 +860,65 @@ def test_facts_that_name_many_tokens_are_committed_in_bounded_transactions() -> 
     behind = WriterHarness(harness.journal, settings=WriterSettings(batch_records=2_500))
     behind.open()
     assert [len(batch.facts) for batch in behind.store.batches] == [3, 2]
+
+
+def test_a_watermark_that_this_process_never_sent_is_that_of_another_one() -> None:
+    # The machine was set back while it ran: its clone has gone on under the same numbers.
+    harness = WriterHarness().open()
+    harness.tell(harness.journal_trade(1))
+    harness.flush()
+    harness.store.watermarks[JOURNAL_ID] = 40
+    harness.store.away = True
+    for number in range(2, 60):
+        harness.tell(harness.journal_trade(number))
+    harness.flush()
+    harness.store.away = False
+    harness.tick(60.0)
+    drain(harness.actor)
+    assert len(harness.stored()) == 59
+    assert harness.journal.journal_id != JOURNAL_ID
+
+
+def test_a_journal_that_another_process_stores_takes_another_identity(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    harness = WriterHarness().open()
+    harness.store.taken = True
+    harness.tell(harness.journal_trade(1))
+    harness.flush()
+    assert not harness.stored()
+    assert harness.journal.journal_id != JOURNAL_ID
+    harness.tick(60.0)
+    drain(harness.actor)
+    assert len(harness.stored()) == 1
+    assert [vars(line)["watermark"] for line in lines(caplog, "journal_renewed")] == [None]
+
+
+@pytest.mark.parametrize(("is_new", "since_ns"), [(True, 0), (False, 7_000_000)])
+def test_a_database_that_forgot_what_the_journal_has_deleted_is_told_the_plan_again(
+    *, is_new: bool, since_ns: int
+) -> None:
+    harness = WriterHarness().open()
+    for number in range(20):
+        harness.tell(harness.journal_trade(number))
+    harness.flush()
+    harness.journal.oldest_seq = 15
+    harness.store.moved_at_ms = 7
+    harness.store.watermarks = {} if is_new else {JOURNAL_ID: 3}
+    harness.actor.on_receive(Open())
+    assert harness.supervisor.last(CoverageForgotten).since_ns == since_ns
+
+
+def test_a_database_that_gets_it_from_the_journal_is_not_told_the_plan_again() -> None:
+    harness = WriterHarness().open()
+    for number in range(20):
+        harness.tell(harness.journal_trade(number))
+    harness.flush()
+    harness.store.watermarks = {}  # all that it forgot is in the journal
+    harness.actor.on_receive(Open())
+    drain(harness.actor)
+    assert not harness.supervisor.of(CoverageForgotten)
+    later = WriterHarness(harness.journal, FakeStore())  # a new process sends its plan anyway
+    harness.journal.opened_at_seq = harness.journal.oldest_seq = 18
+    later.open()
+    assert not later.supervisor.of(CoverageForgotten)
