@@ -7,6 +7,8 @@
 -- Run it as a superuser in the tracker's database, once before the first migration and again after
 -- each one; it may be repeated. It sets no passwords: use `\password tracker_writer` in psql.
 --   psql -v ON_ERROR_STOP=1 -d polymarket -f sql/roles.sql
+set search_path = pg_catalog;
+
 do $$
 declare
   it text;
@@ -22,57 +24,63 @@ begin
                  current_database());
 end $$;
 
-revoke all on schema public from public;
+do $$
+begin
+  if to_regnamespace('tracker') is null then
+    create schema tracker;
+  end if;
+end $$;
+alter schema tracker owner to tracker_owner;
+revoke all on schema public, tracker from public;
 grant usage, create on schema public to tracker_owner;
-grant usage on schema public to tracker_writer, tracker_reader;
+grant usage on schema public, tracker to tracker_writer;
+grant usage on schema public, tracker to tracker_reader;    -- coverage_gaps() reads our own tables
 -- Functions stay executable by everyone: only these roles can connect.
 
 do $$
 declare
   kind "char";
   it text;
+  place text;
   -- Rows of these change while they are current: names are added, watermarks and proofs move, listening ends.
   growing constant text[] := array['assets', 'markets', 'journal_progress', 'process_life', 'epochs',
                                    'listening', 'wanted', 'coverage_ranges'];
   -- What is final there moves on into another table.
   passing constant text[] := array['epochs', 'listening', 'coverage_ranges', 'unresolved'];
-  public_relations constant text[] := array[
-    'trades', 'candles_1m', 'markets', 'assets', 'resolutions', 'resolution_payouts',
-    'resolution_observations', 'resolution_confirmations', 'resolution_conflicts',
-    'unresolved_markets', 'coverage', 'connection_events', 'rejected_messages'];
   -- coverage_gaps() reads these with the rights of its caller.
   of_coverage_gaps constant text[] := array['wanted', 'listening', 'listening_now', 'coverage_ranges', 'epochs',
                                             'process_life'];
 begin
-  for it, kind in select c.relname, c.relkind from pg_class c
-                  where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm') loop
-    execute format('alter table public.%I owner to tracker_owner', it);
-    execute format('revoke all on public.%I from tracker_writer, tracker_reader', it);
-    execute format('grant select on public.%I to tracker_writer', it);
+  for place, it, kind in select n.nspname, c.relname, c.relkind from pg_class c
+                  join pg_namespace n on n.oid = c.relnamespace
+                  where n.nspname in ('public', 'tracker') and c.relkind in ('r', 'p', 'v', 'm') loop
+    execute format('alter table %I.%I owner to tracker_owner', place, it);
+    execute format('revoke all on %I.%I from tracker_writer, tracker_reader', place, it);
+    execute format('grant select on %I.%I to tracker_writer', place, it);
     if kind in ('r', 'p') and it <> 'schema_migrations' then
-      execute format('grant insert on public.%I to tracker_writer', it);
+      execute format('grant insert on %I.%I to tracker_writer', place, it);
     end if;
     if it = any(growing) then
-      execute format('grant update on public.%I to tracker_writer', it);
+      execute format('grant update on %I.%I to tracker_writer', place, it);
     end if;
     if it = 'rejected_messages' then    -- what was kept stays as it was received
-      execute format('grant update (taken_in_at) on public.%I to tracker_writer', it);
+      execute format('grant update (taken_in_at) on %I.%I to tracker_writer', place, it);
     end if;
     if it = 'resolution_conflicts' then    -- it ends, and stays what it was
-      execute format('grant update (cleared_at, cleared_by) on public.%I to tracker_writer', it);
+      execute format('grant update (cleared_at, cleared_by) on %I.%I to tracker_writer', place, it);
     end if;
     if it = any(passing) then
-      execute format('grant delete on public.%I to tracker_writer', it);
+      execute format('grant delete on %I.%I to tracker_writer', place, it);
     end if;
-    if it = any(public_relations || of_coverage_gaps) then
-      execute format('grant select on public.%I to tracker_reader', it);
+    if place = 'public' or it = any(of_coverage_gaps) then
+      execute format('grant select on %I.%I to tracker_reader', place, it);
     end if;
     if it = 'journals' then
-      execute format('grant select (journal_key, retired_at) on public.%I to tracker_reader', it);
+      execute format('grant select (journal_key, retired_at) on %I.%I to tracker_reader', place, it);
     end if;
   end loop;
   for it in select p.oid::regprocedure from pg_proc p
-            where p.pronamespace = 'public'::regnamespace and p.prokind = 'f'
+            where p.pronamespace in ('public'::regnamespace, 'tracker'::regnamespace) and p.prokind = 'f'
               and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e') loop
     execute format('alter function %s owner to tracker_owner', it);
   end loop;

@@ -1,32 +1,95 @@
 -- The whole schema on plain PostgreSQL, for reading: what the migrations build.
--- A test proves that both build the same database. Why things are as they are,
--- and what TimescaleDB changes (prints is a hypertable with a columnstore,
--- candles_1m a continuous aggregate), stands in sql/migrations.
+-- A test proves that both build the same database. Why things are as they are, and what TimescaleDB changes
+-- (tracker.trades is a hypertable with a columnstore), stands at the heads of sql/migrations.
 --
--- For readers: trades, candles_1m, markets, assets, resolutions,
--- resolution_payouts, resolution_observations, resolution_confirmations,
--- resolution_conflicts, unresolved_markets, coverage, coverage_gaps(),
--- connection_events, rejected_messages. The rest is the tracker's own.
+-- Schema `public` is for readers: assets, markets, trades, candles(), trades_of_transaction(), resolutions,
+-- resolution_payouts, resolution_observations, resolution_confirmations, resolution_conflicts, unresolved_markets,
+-- coverage, coverage_gaps(), connection_events, rejected_messages. Schema `tracker` is the tracker's own.
 
-create table if not exists schema_migrations (
+create schema if not exists tracker;
+create table if not exists tracker.schema_migrations (
   name       text primary key,
   checksum   text not null,              -- sha256 of the file, hexadecimal
   applied_at timestamptz not null default now(),
   previous_may_write boolean not null default false  -- versions without this file may go on writing
 );
 
--- catalogue -------------------------------------------------------------
+-- journals --------------------------------------------------------------
 
-create table assets (
+create table tracker.journals (
+  journal_key   integer generated always as identity primary key,
+  journal_id    uuid not null unique,
+  first_seen_at timestamptz not null default now(),
+  retired_at    timestamptz         -- when a person retired its tracker: since then it wants nothing
+);
+
+create table tracker.journal_progress (
+  journal_key integer primary key references tracker.journals,
+  mark        bigint not null,      -- lowest journal sequence that is not yet committed
+  moved_at    timestamptz not null default now(),
+  session     uuid                  -- the connection of a writer that stores this journal: no other one may commit
+);
+
+-- One row for each start of the process. alive_at only grows, so a crash leaves its end without anyone's help.
+create table tracker.process_life (
+  journal_key  integer not null references tracker.journals,
+  start_seq    bigint not null,
+  started_at   timestamptz not null,
+  alive_at     timestamptz not null,
+  stopped_at   timestamptz,         -- NULL: still running, or killed
+  host         text not null,
+  version      text not null,
+  proven_until timestamptz,         -- the latest proof of its epochs that are settled
+  primary key (journal_key, start_seq)
+);
+-- Whether any tracker was seen since some time.
+create index process_life_seen on tracker.process_life ((coalesce(stopped_at, alive_at)));
+
+create table public.connection_events (
+  at          timestamptz not null,
+  connection  text not null,
+  event       text not null,
+  reason      text not null,
+  journal_key integer not null references tracker.journals,
+  primary key (at, journal_key, connection, event, reason)   -- a commit that is repeated is kept once
+);
+
+create table public.rejected_messages (
+  received_at timestamptz not null,
+  connection  text not null,
+  reason      text not null,
+  payload     bytea not null,       -- verbatim; or, when the database refused a row, the row as JSON
+  journal_key integer not null references tracker.journals,
+  seq         bigint,               -- where in the journal; NULL when the database refused the row
+  index       integer,
+  message_key bigint generated always as identity primary key,
+  epoch       bigint,               -- of its connection; NULL: it came from none
+  occurrence  integer not null check (occurrence > 0),
+  doubt       text,                 -- token of the trade that it may be, * for any; NULL: no trade
+  taken_in_at timestamptz,          -- when its trades were stored; NULL: not understood yet
+  unique (journal_key, seq, index)
+);
+create unique index rejected_messages_once
+  on public.rejected_messages (journal_key, sha256(payload)) where seq is null;
+create index rejected_messages_received_at on public.rejected_messages using brin (received_at);
+create index rejected_messages_kept on public.rejected_messages (message_key) where taken_in_at is null;
+create index rejected_messages_records on public.rejected_messages (journal_key, seq)
+  where connection = 'journal' and taken_in_at is null;
+create index rejected_messages_doubts on public.rejected_messages (journal_key, epoch, doubt, seq)
+  where doubt is not null;
+
+-- catalog ---------------------------------------------------------------
+
+create table public.assets (
   asset_key     integer generated always as identity primary key,
   token_id      text not null unique,
   condition_id  text,
   outcome       text,
   outcome_index integer
 );
-create index assets_condition on assets (condition_id);
+create index assets_condition on public.assets (condition_id);
 
-create table markets (
+create table public.markets (
   condition_id  text primary key,
   question      text not null,
   slug          text not null,
@@ -37,46 +100,70 @@ create table markets (
   active        boolean not null,
   neg_risk      boolean not null,
   version       text not null,        -- v1 (CTF tokens) or v2 (positions)
-  volume        numeric,              -- USDC, as last told
+  volume        numeric,              -- USDC, as last reported
   tags          text[] not null,
   first_seen_at timestamptz not null default now(),
   updated_at    timestamptz not null default now()
 );
 
--- prints ----------------------------------------------------------------
+-- Every condition that is known, from a listing or a trade, and has no resolution.
+create table tracker.unresolved (
+  condition_id text primary key
+);
 
-create table prints (
+-- trades ----------------------------------------------------------------
+
+create table tracker.trades (
   traded_at        timestamptz not null,
   received_at      timestamptz not null,
-  print_hash       bigint not null,
+  trade_hash       bigint not null,
+  epoch            bigint,
+  sequence         bigint,
   asset_key        integer not null,
   fee_rate_bps     integer,
-  occurrence       integer not null check (occurrence > 0),
-  side             text not null check (side in ('BUY', 'SELL')),
+  occurrence       smallint not null check (occurrence > 0),
+  is_buy           boolean not null,    -- the taker's side
   price            numeric not null check (price > 0 and price <= 1),
   size             numeric not null check (size > 0 and size < 'Infinity'),
   transaction_hash bytea,
   trade_id         text,
   extra            jsonb,
-  unique (asset_key, traded_at, print_hash)
-);
+  unique (asset_key, traded_at, trade_hash)
+) partition by range (traded_at);
+create index trades_received_at on tracker.trades using brin (received_at) with (autosummarize = on);
+create index trades_transaction on tracker.trades
+  using brin (transaction_hash bytea_bloom_ops (n_distinct_per_range = -0.6)) with (pages_per_range = 32, autosummarize = on);
 
-create view trades as
-select p.traded_at, p.received_at, a.condition_id, a.token_id, a.outcome, p.price, p.size, p.side,
-       p.fee_rate_bps, '0x' || encode(p.transaction_hash, 'hex') as transaction_hash, p.occurrence,
-       p.trade_id, p.extra
-from prints p join assets a using (asset_key);
-create index prints_traded_at on prints using brin (traded_at);
+-- Makes the partition of a day, if it is not there. Attached and not created as a partition: that would wait for every
+-- reader. With the rights of its owner, since a tracker that only writes may create no table.
+create function tracker.add_trade_day(day date) returns void
+language plpgsql security definer set search_path = pg_catalog as $$
+declare
+  name text := 'trades_' || to_char(day, 'YYYY_MM_DD');
+begin
+  perform pg_advisory_xact_lock(7041776133);
+  if to_regclass('tracker.' || name) is not null
+     or (select relkind from pg_class where oid = 'tracker.trades'::regclass) <> 'p' then
+    return;
+  end if;
+  execute format('create table tracker.%I (like tracker.trades including defaults including constraints)', name);
+  execute format('create index %I on tracker.%I (traded_at)', name || '_traded_at', name);
+  execute format('alter table tracker.trades attach partition tracker.%I for values from (%L) to (%L)',
+                 name, day::timestamp at time zone 'UTC', (day + 1)::timestamp at time zone 'UTC');
+end
+$$;
 
-create view candles_1m as
-select asset_key, date_bin(interval '1 minute', traded_at, timestamptz '2000-01-01 00:00:00+00') as bucket,
-       (array_agg(price order by traded_at))[1] as open, max(price) as high, min(price) as low,
-       (array_agg(price order by traded_at desc))[1] as close, sum(size) as volume, count(*) as trades
-from prints group by 1, 2;
+-- Drops what only the newest trades need of a day that is over.
+create function tracker.close_trade_day(day date) returns void
+language plpgsql security definer set search_path = pg_catalog as $$
+begin
+  execute format('drop index if exists tracker.%I', 'trades_' || to_char(day, 'YYYY_MM_DD') || '_traded_at');
+end
+$$;
 
 -- resolutions -----------------------------------------------------------
 
-create table resolutions (
+create table public.resolutions (
   condition_id     text primary key,
   kind             text not null check (kind in ('winner', 'split')),
   winning_token_id text check ((winning_token_id is not null) = (kind = 'winner')),
@@ -87,7 +174,7 @@ create table resolutions (
   sources          text[] not null              -- who agreed
 );
 
-create table resolution_payouts (
+create table public.resolution_payouts (
   condition_id text not null,
   token_id     text not null,
   outcome      text,                -- its name then; NULL: the sources disagreed about it
@@ -95,7 +182,7 @@ create table resolution_payouts (
   primary key (condition_id, token_id)
 );
 
-create table resolution_confirmations (
+create table public.resolution_confirmations (
   condition_id text not null,
   source       text not null,
   confirmed_at timestamptz not null,    -- when its answer was observed
@@ -103,7 +190,7 @@ create table resolution_confirmations (
   primary key (condition_id, source)
 );
 
-create table resolution_observations (
+create table public.resolution_observations (
   condition_id text not null,
   source       text not null,
   observed_at  timestamptz not null,
@@ -119,7 +206,7 @@ create table resolution_observations (
   unique (condition_id, source, observed_at)
 );
 
-create table resolution_conflicts (
+create table public.resolution_conflicts (
   condition_id text not null,
   detected_at  timestamptz not null,
   recorded     text not null,
@@ -133,120 +220,32 @@ create table resolution_conflicts (
 );
 -- An open contradiction is one row, told from either side and by any source.
 create unique index resolution_conflicts_open
-  on resolution_conflicts (condition_id, kind, least(md5(recorded), md5(observed)), greatest(md5(recorded), md5(observed)))
+  on public.resolution_conflicts (condition_id, kind, least(md5(recorded), md5(observed)), greatest(md5(recorded), md5(observed)))
   where cleared_at is null;
 
-create function refuse_change() returns trigger language plpgsql as $$
+create function tracker.refuse_change() returns trigger language plpgsql set search_path = pg_catalog as $$
 begin
   raise exception '% is append-only: % is refused', tg_table_name, tg_op using errcode = 'restrict_violation';
 end
 $$;
-create trigger append_only before update or delete or truncate on resolutions
-  for each statement execute function refuse_change();
-create trigger append_only before update or delete or truncate on resolution_observations
-  for each statement execute function refuse_change();
-create trigger append_only before update or delete or truncate on resolution_payouts
-  for each statement execute function refuse_change();
-create trigger append_only before update or delete or truncate on resolution_confirmations
-  for each statement execute function refuse_change();
-create trigger append_only before delete or truncate on resolution_conflicts
-  for each statement execute function refuse_change();
+create trigger append_only before update or delete or truncate on public.resolutions
+  for each statement execute function tracker.refuse_change();
+create trigger append_only before update or delete or truncate on public.resolution_observations
+  for each statement execute function tracker.refuse_change();
+create trigger append_only before update or delete or truncate on public.resolution_payouts
+  for each statement execute function tracker.refuse_change();
+create trigger append_only before update or delete or truncate on public.resolution_confirmations
+  for each statement execute function tracker.refuse_change();
+create trigger append_only before delete or truncate on public.resolution_conflicts
+  for each statement execute function tracker.refuse_change();
 
-create index resolutions_recorded_at on resolutions (recorded_at);
-create index resolution_observations_recorded_at on resolution_observations (recorded_at);
-
--- Every condition that is known, from a listing or a trade, and has no resolution.
-create table unresolved (
-  condition_id text primary key
-);
-
-create view unresolved_markets as
-select m.condition_id,
-       case when m.end_date <= now() then m.end_date else stands.observed_at end as ended_at,
-       coalesce(stands.verdict, 'ended') as state,
-       coalesce(said.words, 'not asked yet') as reason,
-       said.observed_at as last_observed_at
-from unresolved u
-join markets m using (condition_id)
-left join lateral (
-  select o.verdict, o.observed_at from resolution_observations o
-  where o.condition_id = m.condition_id and o.source = 'tracker'
-  order by o.observed_at desc limit 1) stands on true
-left join lateral (
-  select string_agg(last.source || ': ' || coalesce(nullif(last.reason, ''), last.verdict), '; ' order by last.source)
-           as words,
-         max(last.observed_at) as observed_at
-  from (select distinct on (o.source) o.source, o.verdict, o.reason, o.observed_at
-        from resolution_observations o
-        where o.condition_id = m.condition_id and o.source <> 'tracker'
-        order by o.source, o.observed_at desc) last) said on true
-where (m.closed or m.end_date <= now() or stands.verdict <> 'open')
-  and not exists (select from resolutions r where r.condition_id = m.condition_id);
-
--- progress --------------------------------------------------------------
-
-create table journals (
-  journal_key integer generated always as identity primary key,
-  journal_id  uuid not null unique,
-  first_seen_at timestamptz not null default now(),
-  retired_at  timestamptz           -- when a person retired its tracker: since then it wants nothing
-);
-
-create table journal_progress (
-  journal_key integer primary key references journals,
-  mark        bigint not null,      -- lowest journal sequence that is not yet committed
-  moved_at    timestamptz not null default now(),
-  session     uuid                  -- the connection of a writer that stores this journal: no other one may commit
-);
-
-create table connection_events (
-  at          timestamptz not null,
-  connection  text not null,
-  event       text not null,
-  reason      text not null,
-  journal_key integer not null references journals,
-  primary key (at, journal_key, connection, event, reason)   -- a commit told twice is kept once
-);
-
-create table rejected_messages (
-  received_at timestamptz not null,
-  connection  text not null,
-  reason      text not null,
-  payload     bytea not null,       -- verbatim; or, when the database refused a row, the row as JSON
-  journal_key integer not null references journals,
-  seq         bigint,               -- where in the journal; NULL when the database refused the row
-  index       integer,
-  message_key bigint generated always as identity primary key,
-  epoch       bigint,                -- of its connection; NULL: it came from none
-  occurrence  integer not null check (occurrence > 0),
-  doubt       text,                  -- token of the trade that it may be, * for any; NULL: no trade
-  taken_in_at timestamptz,           -- when its trades were stored; NULL: not understood yet
-  unique (journal_key, seq, index)
-);
-create unique index rejected_messages_once
-  on rejected_messages (journal_key, sha256(payload)) where seq is null;
-create index rejected_messages_received_at on rejected_messages using brin (received_at);
-create index rejected_messages_kept on rejected_messages (message_key) where taken_in_at is null;
-create index rejected_messages_records on rejected_messages (journal_key, seq)
-  where connection = 'journal' and taken_in_at is null;
-create index rejected_messages_doubts on rejected_messages (journal_key, epoch, doubt, seq) where doubt is not null;
+create index resolutions_recorded_at on public.resolutions (recorded_at);
+create index resolution_observations_recorded_at on public.resolution_observations (recorded_at);
 
 -- coverage --------------------------------------------------------------
 
-create table process_life (
-  journal_key integer not null references journals,
-  start_seq   bigint not null,
-  started_at  timestamptz not null,
-  alive_at    timestamptz not null,
-  stopped_at  timestamptz,          -- NULL: still running, or killed
-  host        text not null,
-  version     text not null,
-  proven_until timestamptz,         -- the latest proof of its epochs that are settled
-  primary key (journal_key, start_seq)
-);
-
-create table epochs (
-  journal_key  integer not null references journals,
+create table tracker.epochs (
+  journal_key  integer not null references tracker.journals,
   epoch        bigint not null,
   connection   text,                -- NULL while only marks of it have arrived
   leg          integer,
@@ -260,12 +259,12 @@ create table epochs (
   held         boolean not null default false,    -- a message in doubt keeps it from being settled
   primary key (journal_key, epoch)
 );
-create index epochs_open on epochs (journal_key, epoch) where closed_seq is null;
-create index epochs_ended on epochs (journal_key, closed_seq) where closed_seq is not null and not held;
-create index epochs_held on epochs (journal_key, epoch) where held;
+create index epochs_open on tracker.epochs (journal_key, epoch) where closed_seq is null;
+create index epochs_ended on tracker.epochs (journal_key, closed_seq) where closed_seq is not null and not held;
+create index epochs_held on tracker.epochs (journal_key, epoch) where held;
 
-create table listening (
-  journal_key   integer not null references journals,
+create table tracker.listening (
+  journal_key   integer not null references tracker.journals,
   asset_key     integer not null,
   epoch         bigint not null,
   confirmed_seq bigint not null,
@@ -275,11 +274,11 @@ create table listening (
   cause         text,
   primary key (journal_key, epoch, asset_key, confirmed_seq)
 );
-create index listening_released on listening (journal_key, released_seq) where released_seq is not null;
-create index listening_by_token on listening (asset_key);
+create index listening_released on tracker.listening (journal_key, released_seq) where released_seq is not null;
+create index listening_by_token on tracker.listening (asset_key);
 
-create table coverage_ranges (
-  journal_key   integer not null references journals,
+create table tracker.coverage_ranges (
+  journal_key   integer not null references tracker.journals,
   asset_key     integer not null,
   from_at       timestamptz not null,
   until_at      timestamptz not null check (until_at >= from_at),
@@ -292,7 +291,7 @@ create table coverage_ranges (
 ) with (fillfactor = 85);;
 
 -- Where listening ends as far as it is known: by its release, or by the end of its epoch when that comes first.
-create view listening_now as
+create view tracker.listening_now as
 select l.journal_key, l.asset_key, l.epoch, l.confirmed_seq, l.from_at,
        case when ends.with_epoch then e.closed_seq else l.released_seq end as released_seq,
        greatest(l.from_at, case when ends.with_epoch or l.until_at is null then e.proven_until else l.until_at end)
@@ -300,14 +299,14 @@ select l.journal_key, l.asset_key, l.epoch, l.confirmed_seq, l.from_at,
        case when ends.with_epoch then e.reason else l.cause end as cause,
        e.closed_seq is null and l.until_at is null as is_open,
        e.proven_at
-from listening l
-left join epochs e using (journal_key, epoch)
+from tracker.listening l
+left join tracker.epochs e using (journal_key, epoch)
 cross join lateral (
   select coalesce(e.closed_seq <= coalesce(l.released_seq, e.closed_seq) and l.confirmed_seq is distinct from l.released_seq,
                   false) as with_epoch) ends;
 
-create table wanted (
-  journal_key  integer not null references journals,
+create table tracker.wanted (
+  journal_key  integer not null references tracker.journals,
   asset_key    integer not null,
   wanted_seq   bigint not null,
   unwanted_seq bigint,
@@ -315,25 +314,58 @@ create table wanted (
   until_at     timestamptz,
   primary key (asset_key, journal_key, wanted_seq)
 );
-create index wanted_open on wanted (journal_key, asset_key) where until_at is null;
+create index wanted_open on tracker.wanted (journal_key, asset_key) where until_at is null;
 
-create view coverage as
+-- what readers ask ------------------------------------------------------
+
+create view public.trades as
+select t.traded_at, t.received_at, a.condition_id, a.token_id, a.outcome, t.price, t.size,
+       case when t.is_buy then 'BUY' else 'SELL' end as side, t.fee_rate_bps,
+       '0x' || encode(t.transaction_hash, 'hex') as transaction_hash, t.occurrence::integer as occurrence,
+       t.epoch, t.sequence, t.trade_id, t.extra
+from tracker.trades t join public.assets a using (asset_key);
+
+create view public.unresolved_markets as
+select m.condition_id,
+       case when m.end_date <= now() then m.end_date else stands.observed_at end as ended_at,
+       coalesce(stands.verdict, 'ended') as state,
+       coalesce(said.words, 'not asked yet') as reason,
+       said.observed_at as last_observed_at
+from tracker.unresolved u
+join public.markets m using (condition_id)
+left join lateral (
+  select o.verdict, o.observed_at from public.resolution_observations o
+  where o.condition_id = m.condition_id and o.source = 'tracker'
+  order by o.observed_at desc limit 1) stands on true
+left join lateral (
+  select string_agg(last.source || ': ' || coalesce(nullif(last.reason, ''), last.verdict), '; ' order by last.source)
+           as words,
+         max(last.observed_at) as observed_at
+  from (select distinct on (o.source) o.source, o.verdict, o.reason, o.observed_at
+        from public.resolution_observations o
+        where o.condition_id = m.condition_id and o.source <> 'tracker'
+        order by o.source, o.observed_at desc) last) said on true
+where (m.closed or m.end_date <= now() or stands.verdict <> 'open')
+  and not exists (select from public.resolutions r where r.condition_id = m.condition_id);
+
+create view public.coverage as
 select g.token_id, during,
        (select max(part.known_at) from unnest(g.begins, g.knowns) as part (from_at, known_at)
         where part.from_at <@ during) as known_at
 from (
   select a.token_id, range_agg(tstzrange(p.from_at, p.until_at)) as spans,
          array_agg(p.from_at) as begins, array_agg(p.known_at) as knowns
-  from (select asset_key, from_at, until_at, known_at from coverage_ranges
-        union all
-        select asset_key, from_at, until_at,
-               case when proven_at > until_at + interval '10 minutes' then proven_at else from_at end
-        from listening_now) p
-  join assets a using (asset_key)
+  from public.assets a
+  cross join lateral (    -- by token in either table, so that a question about one reads no other
+    select r.from_at, r.until_at, r.known_at from tracker.coverage_ranges r where r.asset_key = a.asset_key
+    union all
+    select n.from_at, n.until_at,
+           case when n.proven_at > n.until_at + interval '10 minutes' then n.proven_at else n.from_at end
+    from tracker.listening_now n where n.asset_key = a.asset_key) p
   group by a.token_id) g
 cross join lateral unnest(g.spans) as during;
 
-create function coverage_gaps(token_id text, from_time timestamptz, to_time timestamptz)
+create function public.coverage_gaps(token_id text, from_time timestamptz, to_time timestamptz)
 returns table (gap tstzrange, cause text)
 language sql stable parallel safe
 begin atomic
@@ -341,28 +373,28 @@ begin atomic
     select coalesce(coverage_gaps.from_time, '-infinity') as from_at, coalesce(coverage_gaps.to_time, 'infinity') as to_at
   ), token as (
     select a.asset_key, greatest(r.recorded_at, r.resolved_at) as resolved_at
-    from assets a left join resolutions r using (condition_id)
+    from public.assets a left join public.resolutions r using (condition_id)
     where a.token_id = coverage_gaps.token_id
   ), life as (
     select last.journal_key, last.start_seq, last.alive_at, coalesce(last.stopped_at, last.alive_at) as seen_at,
            last.stopped_at is null and last.alive_at > now() - interval '60 seconds' as is_alive,
            least(j.retired_at, case when exists (
-             select from process_life p where p.journal_key <> j.journal_key and coalesce(p.stopped_at, p.alive_at)
+             select from tracker.process_life p where p.journal_key <> j.journal_key and coalesce(p.stopped_at, p.alive_at)
                > coalesce(last.stopped_at, last.alive_at) + interval '24 hours')
              then coalesce(last.stopped_at, last.alive_at) + interval '24 hours' end) as retired_at
-    from (select distinct w.journal_key from token join wanted w using (asset_key)) teller
-    join journals j using (journal_key)
-    cross join lateral (select p.* from process_life p where p.journal_key = teller.journal_key
+    from (select distinct w.journal_key from token join tracker.wanted w using (asset_key)) teller
+    join tracker.journals j using (journal_key)
+    cross join lateral (select p.* from tracker.process_life p where p.journal_key = teller.journal_key
                         order by p.start_seq desc limit 1) last
   ), recent as (
-    select l.* from token join listening_now l using (asset_key)
+    select l.* from token join tracker.listening_now l using (asset_key)
   ), wish as (
     select unnest(range_agg(
              tstzmultirange(tstzrange(w.from_at, greatest(
                w.from_at, least(coalesce(w.until_at, token.resolved_at, 'infinity'), own.retired_at),
                listened_to.until_at)))
              - coalesce(heir.spans, '{}'))) as span
-    from token join wanted w using (asset_key)
+    from token join tracker.wanted w using (asset_key)
     left join life own on own.journal_key = w.journal_key
     left join lateral (    -- the last end of a listening that began while it was wanted
       select max(ends.until_at) as until_at
@@ -370,7 +402,7 @@ begin atomic
             where l.journal_key = w.journal_key and not l.is_open
               and l.confirmed_seq > w.wanted_seq and l.confirmed_seq < w.unwanted_seq
             union all
-            (select r.until_at from coverage_ranges r
+            (select r.until_at from tracker.coverage_ranges r
              where r.asset_key = w.asset_key and r.journal_key = w.journal_key
                and w.unwanted_seq is not null
                and r.confirmed_seq > w.wanted_seq and r.confirmed_seq < w.unwanted_seq
@@ -380,19 +412,19 @@ begin atomic
       from (select l.epoch, case when l.is_open then 'infinity' else l.until_at end as until_at from recent l
             where l.journal_key = w.journal_key
             union all
-            (select r.epoch, r.until_at from coverage_ranges r
+            (select r.epoch, r.until_at from tracker.coverage_ranges r
              where r.asset_key = w.asset_key and r.journal_key = w.journal_key
              order by r.from_at desc limit 1)) last
       order by last.until_at desc, last.epoch desc limit 1) listened on true
     left join lateral (    -- the run of the process that listened to the token last
-      select p.start_seq, coalesce(p.stopped_at, p.alive_at) as seen_at from process_life p
+      select p.start_seq, coalesce(p.stopped_at, p.alive_at) as seen_at from tracker.process_life p
       where p.journal_key = w.journal_key and p.start_seq < greatest(w.wanted_seq, listened.epoch)
         and (p.stopped_at is not null or p.alive_at <= now() - interval '60 seconds')
-        and not exists (select from process_life later
+        and not exists (select from tracker.process_life later
                         where later.journal_key = w.journal_key and later.start_seq > p.start_seq
                           and later.start_seq < greatest(w.wanted_seq, listened.epoch))) gone on true
     left join lateral (
-      select p.started_at from process_life p
+      select p.started_at from tracker.process_life p
       where p.journal_key = w.journal_key and p.start_seq > gone.start_seq
       order by p.start_seq limit 1) back on true
     left join lateral (    -- what the others decided about the token while this one was away
@@ -405,18 +437,18 @@ begin atomic
         from (select tstzrange(begins.at, greatest(begins.at, least(other.until_at, case
                        when run.start_seq = life.start_seq and life.is_alive then 'infinity'
                        else coalesce(run.stopped_at, run.alive_at) end))) as during    -- it ran and wanted it
-              from wanted other
-              join process_life run on run.journal_key = other.journal_key
+              from tracker.wanted other
+              join tracker.process_life run on run.journal_key = other.journal_key
               cross join lateral (select greatest(other.from_at, run.started_at) as at) begins
               where other.asset_key = w.asset_key and other.journal_key = life.journal_key
                 and (other.until_at is null or other.until_at > other.from_at)
               union all
               select tstzrange(other.until_at, greatest(other.until_at, coalesce(    -- it had let it go
-                       (select min(again.from_at) from wanted again
+                       (select min(again.from_at) from tracker.wanted again
                         where again.asset_key = other.asset_key and again.journal_key = other.journal_key
                           and again.wanted_seq > other.wanted_seq
                           and (again.until_at is null or again.until_at > again.from_at)), 'infinity')))
-              from wanted other
+              from tracker.wanted other
               where other.asset_key = w.asset_key and other.journal_key = life.journal_key
                 and other.until_at > other.from_at and (back.started_at is null or other.until_at > gone.seen_at)
              ) part) decided
@@ -436,13 +468,16 @@ begin atomic
     select greatest(
              (select max(until_at) from recent where not is_open),
              (select max(r.until_at) from life cross join lateral (
-                select r.until_at from coverage_ranges r
+                select r.until_at from tracker.coverage_ranges r
                 where r.asset_key = (select token.asset_key from token) and r.journal_key = life.journal_key
                 order by r.from_at desc limit 1) r),
              (select max(newest.proven_until)
-              from life cross join lateral (select e.proven_until from epochs e where e.journal_key = life.journal_key
+              from life cross join lateral (select e.proven_until from tracker.epochs e where e.journal_key = life.journal_key
                                             order by e.epoch desc limit 16) newest),
-             (select max(p.proven_until) from life join process_life p using (journal_key))) as at
+             (select max(newest.proven_until)
+              from life cross join lateral (select p.proven_until from tracker.process_life p
+                                            where p.journal_key = life.journal_key
+                                            order by p.start_seq desc limit 16) newest)) as at
   ), horizon as (
     select coalesce((select max(until_at) from ending where pending),
                     greatest(coalesce((select max(alive_at) from alive), now()), (select at from exchange))) as at
@@ -454,11 +489,11 @@ begin atomic
           from asked
           cross join life
           cross join lateral (    -- from the range that reaches into the time that is asked about
-            select coalesce((select b.from_at from coverage_ranges b
+            select coalesce((select b.from_at from tracker.coverage_ranges b
                              where b.asset_key = (select token.asset_key from token)
                                and b.journal_key = life.journal_key and b.from_at <= asked.from_at
                              order by b.from_at desc limit 1), asked.from_at) as at) first
-          join coverage_ranges r on r.asset_key = (select token.asset_key from token)
+          join tracker.coverage_ranges r on r.asset_key = (select token.asset_key from token)
             and r.journal_key = life.journal_key and r.from_at >= first.at and r.from_at < asked.to_at) h
   )
   select missing.gap,
@@ -480,11 +515,57 @@ begin atomic
           union all
           select r.until_at, r.cause, r.released_seq
           from life cross join lateral (
-            select r.until_at, r.cause, r.released_seq from coverage_ranges r
+            select r.until_at, r.cause, r.released_seq from tracker.coverage_ranges r
             where r.asset_key = (select token.asset_key from token) and r.journal_key = life.journal_key
               and r.from_at <= lower(missing.gap)
             order by r.from_at desc limit 1) r
           where r.until_at <= lower(missing.gap) and r.until_at >= lower(wish.span)) ends
     order by ends.until_at desc, ends.seq desc limit 1) last on true
   order by missing.gap;
+end;
+
+create function public.candles(
+  token_id text, from_time timestamptz, to_time timestamptz, width interval default interval '1 minute')
+returns table (bucket timestamptz, open numeric, high numeric, low numeric, close numeric, volume numeric,
+               trades bigint, listened boolean)
+language sql stable parallel safe
+begin atomic
+  with traded as (
+    select date_bin(candles.width, t.traded_at, timestamptz '2000-01-01 00:00:00+00') as bucket,
+           (array_agg(t.price order by t.traded_at, t.received_at, t.sequence))[1] as open,
+           max(t.price) as high, min(t.price) as low,
+           (array_agg(t.price order by t.traded_at desc, t.received_at desc, t.sequence desc))[1] as close,
+           sum(t.size) as volume, count(*) as trades
+    from public.trades t
+    where t.token_id = candles.token_id
+      and t.traded_at >= date_bin(candles.width, candles.from_time, timestamptz '2000-01-01 00:00:00+00')
+      and t.traded_at < candles.to_time
+    group by 1
+  ), covered as (
+    select coalesce(range_agg(c.during), '{}') as spans from public.coverage c where c.token_id = candles.token_id
+  )
+  select series.at, traded.open, traded.high, traded.low, traded.close, coalesce(traded.volume, 0),
+         coalesce(traded.trades, 0), covered.spans @> tstzrange(series.at, series.at + candles.width)
+  from generate_series(date_bin(candles.width, candles.from_time, timestamptz '2000-01-01 00:00:00+00'),
+                       candles.to_time - interval '1 microsecond', candles.width) as series (at)
+  cross join covered
+  left join traded on traded.bucket = series.at
+  order by series.at;
+end;
+
+create function public.trades_of_transaction(
+  transaction_hash text, from_time timestamptz default now() - interval '7 days', to_time timestamptz default 'infinity')
+returns setof public.trades
+language sql stable parallel safe security definer set search_path = pg_catalog
+begin atomic
+  select t.*
+  from tracker.trades s
+  join public.assets a using (asset_key)
+  cross join lateral (
+    select s.traded_at, s.received_at, a.condition_id, a.token_id, a.outcome, s.price, s.size,
+           case when s.is_buy then 'BUY' else 'SELL' end, s.fee_rate_bps,
+           '0x' || encode(s.transaction_hash, 'hex'), s.occurrence::integer, s.epoch, s.sequence, s.trade_id, s.extra) t
+  where s.transaction_hash = decode(substr(trades_of_transaction.transaction_hash, 3), 'hex')
+    and s.traded_at >= trades_of_transaction.from_time and s.traded_at < trades_of_transaction.to_time
+  order by s.traded_at, s.received_at, s.sequence;
 end;

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
+
+from psycopg.pq import TransactionStatus
 
 from actors.database.session import Session
 from actors.database.store import Store
@@ -18,6 +21,7 @@ class Driver:
 
     def __init__(self) -> None:
         self.connection = self
+        self.info = SimpleNamespace(transaction_status=TransactionStatus.IDLE)
         self.copied = bytearray()
         self._rows: list[tuple[Any, ...]] = []
 

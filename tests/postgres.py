@@ -39,12 +39,19 @@ def name_of(dsn: str) -> str:
     return str(conninfo_to_dict(dsn)["dbname"])
 
 
+def connected(dsn: str) -> "psycopg.Connection[tuple[Any, ...]]":
+    """Return a connection that finds our own tables, too, without their schema."""
+    connection = psycopg.connect(dsn, autocommit=True)
+    connection.execute("set search_path to public, tracker")
+    return connection
+
+
 def ask(dsn: str, query: str, *given: object) -> list[tuple[Any, ...]]:
     """Return the rows of one query, run on a connection of its own."""
-    with psycopg.connect(dsn, autocommit=True) as connection:
+    with connected(dsn) as connection:
         return connection.execute(query.encode(), given or None).fetchall()
 
 
 def do(dsn: str, command: str, *given: object) -> None:
-    with psycopg.connect(dsn, autocommit=True) as connection:
+    with connected(dsn) as connection:
         connection.execute(command.encode(), given or None)

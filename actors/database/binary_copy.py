@@ -26,11 +26,11 @@ from actors.model.trade import Trade
 UNWRITABLE = (struct.error, OverflowError)
 """Raised for a number that does not fit its column."""
 
-KeyedTrade = tuple[bytes, Trade, int, int]
-"""A key, which sorts as (traded_at, asset_key, trade_hash) does; trade; asset_key; trade_hash.
-
-A plain tuple, because there is one for each row.
-"""
+Origin = tuple[int, int]
+"""The epoch in which a trade was received, and its sequence there; epoch 0: they are not known."""
+KeyedTrade = tuple[bytes, Trade, int, int, Origin]
+"""A key, which sorts as (traded_at, asset_key, trade_hash) does; trade; asset_key; trade_hash; its
+origin. A plain tuple, because there is one for each row."""
 
 _ROWS_PER_CHUNK = 256  # so that the server works while the next chunk is encoded
 _LAST_MS = 253_402_300_799_999  # the end of the year 9999, the last that can be read back
@@ -42,7 +42,9 @@ _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
 _POSTGRES_EPOCH_US = 946_684_800_000_000  # 2000-01-01, from which PostgreSQL counts
 _NULL = b"\xff\xff\xff\xff"
-_head = struct.Struct(">hiqiqiqiiii").pack
+_head = struct.Struct(">hiqiqiq").pack
+_int2_field = struct.Struct(">ih").pack
+_int8_field = struct.Struct(">iq").pack
 _int4_field = struct.Struct(">ii").pack
 _size = struct.Struct(">i").pack
 # Length and head of a `numeric` with three groups: one before the point, two behind it. Groups of
@@ -53,19 +55,24 @@ _GROUPS_BYTES = 4 + 14
 _HASH_BYTES = 32
 _HASH_TEXT = 2 + 2 * _HASH_BYTES
 _WHOLE_DIGITS, _SCALE_DIGITS = 4, 8
-_SIDES = {side: _size(len(side)) + side.encode() for side in ("BUY", "SELL")}
+_SIDES = {"BUY": _size(1) + b"\x01", "SELL": _size(1) + b"\x00"}  # `is_buy`
 _POWERS = [10**places for places in range(8, -1, -1)]
 _dumper = DecimalBinaryDumper(Decimal)
 
 # Bytes that are the same in every usual row, joined as far as possible: packing each piece costs
 # as much as packing a field.
-_FIELDS_AND_EIGHT = struct.pack(">hi", 12, 8)
+_FIELDS = 14
+_FIELDS_AND_EIGHT = struct.pack(">hi", _FIELDS, 8)
 _FOUR, _EIGHT, _HASH = _size(4), _size(8), _size(_HASH_BYTES)
 _NO_ID_NO_EXTRA = 2 * _NULL
 
 
 def sorted_chunks(
-    rows: Sequence[Trade], hashes: Sequence[int], keys: Mapping[str, int], recent: RecentTrades
+    rows: Sequence[Trade],
+    hashes: Sequence[int],
+    origins: Sequence[Origin],
+    keys: Mapping[str, int],
+    recent: RecentTrades,
 ) -> Iterator[list[KeyedTrade]]:
     """Yield the trades that were not stored recently, sorted by key, a few hundred at a time.
 
@@ -77,6 +84,7 @@ def sorted_chunks(
     Args:
         rows: The trades.
         hashes: The `trade_hash` of each.
+        origins: That of each.
         keys: The asset_key of each token.
         recent: Is given the keys of the trades that are yielded.
 
@@ -89,7 +97,7 @@ def sorted_chunks(
     while start < len(places):
         end = _end_of_millisecond(places, times, start + _ROWS_PER_CHUNK)
         some = places[start:end]
-        fresh = _keyed([rows[place] for place in some], [hashes[place] for place in some], keys)
+        fresh = _keyed([(rows[place], hashes[place], origins[place]) for place in some], keys)
         for key in recent.add(fresh.keys()):
             del fresh[key]
         yield [fresh[key] for key in sorted(fresh)]
@@ -107,10 +115,10 @@ def _end_of_millisecond(places: Sequence[int], times: Sequence[int], end: int) -
 
 
 def _keyed(
-    rows: Sequence[Trade], hashes: Sequence[int], keys: Mapping[str, int]
+    rows: Iterable[tuple[Trade, int, Origin]], keys: Mapping[str, int]
 ) -> dict[bytes, KeyedTrade]:
     found: dict[bytes, KeyedTrade] = {}
-    for row, digest in zip(rows, hashes, strict=True):
+    for row, digest, origin in rows:
         at_ms = row.traded_at_ms
         if at_ms > _LAST_MS or row.received_at_ns > _LAST_MS * 1_000_000:
             raise OverflowError("a time after the year 9999")
@@ -118,12 +126,20 @@ def _keyed(
         key = _key(at_ms, asset, digest + 2**63)  # unsigned, so that bytes sort as numbers do
         other = found.get(key)
         if other is None or other[1].received_at_ns > row.received_at_ns:
-            found[key] = (key, row, asset, digest)
+            found[key] = (key, row, asset, digest, origin)
     return found
 
 
-def copy(connection: Connection, query: bytes, chunks: Iterable[Sequence[KeyedTrade]]) -> int:
+def copy(
+    connection: Connection, query: bytes, chunks: Iterable[Sequence[KeyedTrade]], first_epoch: int
+) -> int:
     """Write chunks of rows with this COPY statement, in this order; return the number of rows.
+
+    Args:
+        connection: In a transaction.
+        query: Its rows have the fields of `tracker.trades`.
+        chunks: The rows.
+        first_epoch: Added to each epoch, so that it is unique in the database.
 
     Raises:
         struct.error, OverflowError: A number does not fit.
@@ -135,15 +151,15 @@ def copy(connection: Connection, query: bytes, chunks: Iterable[Sequence[KeyedTr
     with connection.cursor() as cursor, cursor.copy(query) as channel:
         channel.write(_HEADER)
         for rows in chunks:
-            channel.write(b"".join([_encode(row) for row in rows]))
+            channel.write(b"".join([_encode(row, first_epoch) for row in rows]))
             written += len(rows)
         channel.write(_TRAILER)
     return written
 
 
-def _encode(keyed: KeyedTrade) -> bytes:
+def _encode(keyed: KeyedTrade, first_epoch: int) -> bytes:
     """Return the bytes of one row; a usual row is packed in a single call."""
-    _, row, asset, digest = keyed
+    _, row, asset, digest, (epoch, sequence) = keyed
     usual = _usual_fields(row.occurrence, row.fee_rate_bps, row.side, str(row.price))
     whole, _, part = str(row.size).partition(".")
     transaction, scale = row.transaction_hash, len(part)
@@ -156,19 +172,20 @@ def _encode(keyed: KeyedTrade) -> bytes:
         or scale > _SCALE_DIGITS
         or row.trade_id is not None
         or row.extra is not None
+        or not epoch
     ):
-        return _encode_unusual(keyed)
+        return _encode_unusual(keyed, first_epoch)
     traded = row.traded_at_ms * 1000 - _POSTGRES_EPOCH_US
     received = row.received_at_ns // 1000 - _POSTGRES_EPOCH_US
     try:
         high, low = divmod(int(whole + part) * _POWERS[scale], 10_000)
     except ValueError:  # an exponent
-        return _encode_unusual(keyed)
+        return _encode_unusual(keyed, first_epoch)
     pack, middle = usual
     return pack(
-        _FIELDS_AND_EIGHT, traded, _EIGHT, received, _EIGHT, digest, _FOUR, asset, middle,
-        scale, high // 10_000, high % 10_000, low, _HASH, unhexlify(transaction[2:]),
-        _NO_ID_NO_EXTRA,
+        _FIELDS_AND_EIGHT, traded, _EIGHT, received, _EIGHT, digest, _EIGHT, first_epoch + epoch,
+        _EIGHT, sequence, _FOUR, asset, middle, scale, high // 10_000, high % 10_000, low, _HASH,
+        unhexlify(transaction[2:]), _NO_ID_NO_EXTRA,
     )  # fmt: skip
 
 
@@ -184,26 +201,28 @@ def _usual_fields(
     amount = _numeric(price)
     if fee is None or side not in _SIDES or len(amount) != _GROUPS_BYTES:
         return None
-    middle = _int4_field(4, occurrence) + _int4_field(4, fee) + _SIDES[side] + amount
+    middle = _int2_field(2, occurrence) + _int4_field(4, fee) + _SIDES[side] + amount
     middle += _groups_head
     return _row_packer(len(middle)), middle
 
 
 @cache
 def _row_packer(size: int) -> Callable[..., bytes]:
-    return struct.Struct(f">6sq4sq4sq4si{size}sHHHH4s{_HASH_BYTES}s8s").pack
+    return struct.Struct(f">6sq4sq4sq4sq4sq4si{size}sHHHH4s{_HASH_BYTES}s8s").pack
 
 
-def _encode_unusual(keyed: KeyedTrade) -> bytes:
-    _, row, asset, digest = keyed
+def _encode_unusual(keyed: KeyedTrade, first_epoch: int) -> bytes:
+    _, row, asset, digest, (epoch, sequence) = keyed
     traded = row.traded_at_ms * 1000 - _POSTGRES_EPOCH_US
     received = row.received_at_ns // 1000 - _POSTGRES_EPOCH_US
     fee, transaction, extra = row.fee_rate_bps, row.transaction_hash, row.extra
     return b"".join(
         (
-            _head(12, 8, traded, 8, received, 8, digest, 4, asset, 4, row.occurrence),
+            _head(_FIELDS, 8, traded, 8, received, 8, digest),
+            _int8_field(8, first_epoch + epoch) + _int8_field(8, sequence) if epoch else 2 * _NULL,
+            _int4_field(4, asset) + _int2_field(2, row.occurrence),
             _NULL if fee is None else _int4_field(4, fee),
-            _SIDES.get(row.side) or _field(row.side.encode()),
+            _SIDES.get(row.side, _NULL),
             _numeric(str(row.price)),
             _numeric(str(row.size)),
             _NULL if transaction is None else _field(hash_bytes(transaction)),

@@ -4,16 +4,26 @@ Both caches learn during a transaction, and what they learn counts only once tha
 committed: call `commit` or `rollback`.
 """
 
-from collections.abc import Iterable, KeysView, Mapping
+from collections.abc import Iterable, KeysView, Mapping, Sequence
+from datetime import date, timedelta
 from itertools import islice
+
+from psycopg.pq import TransactionStatus
 
 from actors.database import queries
 from actors.database.session import Connection
+from actors.model.trade import Trade
 
 MAX_KEYS = 65_536
 """Keys of one generation: a minute of 1,000 trades a second; at most 12 MiB for both."""
 MAX_COPY_PAUSE_BATCHES = 64
 """Batches after which COPY is tried again at the latest."""
+
+
+DAY_MS = 86_400_000
+_FIRST_DAY = date(1970, 1, 1)
+_LAST_DAY = (date.max - _FIRST_DAY).days - 1
+_MOST_DAYS = 1_000
 
 
 class TokenKeys:
@@ -105,6 +115,31 @@ class TokenKeys:
         """Drop what was learned: the transaction, or a part of it, was rolled back."""
         self._fresh.clear()
         self._discarded.clear()
+
+
+class TradeDays:
+    """The days (UTC) for which the table of trades has a partition.
+
+    Attributes:
+        known: Those that are known here, as days since 1970.
+    """
+
+    def __init__(self) -> None:
+        self.known: set[int] = set()
+
+    def add(self, connection: Connection, trades: Sequence[Trade]) -> None:
+        """Make the partitions that these trades need.
+
+        Made before the transaction that stores them, so that nobody waits for its end; within one
+        they are made again if it is rolled back.
+        """
+        days = {trade.traded_at_ms // DAY_MS for trade in trades} - self.known
+        # A day that no date can name is left to the rejection of its trades.
+        new = [day for day in sorted(days) if 0 <= day <= _LAST_DAY]
+        given = {"days": [_FIRST_DAY + timedelta(days=day) for day in new]}
+        connection.execute(queries.ADD_TRADE_DAYS, given)
+        if connection.info.transaction_status == TransactionStatus.IDLE:
+            self.known = (self.known | set(new)) if len(self.known) < _MOST_DAYS else set(new)
 
 
 class RecentTrades:

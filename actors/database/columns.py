@@ -30,22 +30,38 @@ _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 ANYTHING = "*"
 """What `rejected_messages.doubt` holds when the message may be a trade of any token."""
 
+_BUYS = {"BUY": True, "SELL": False}
+
 T = TypeVar("T")
 Columns = dict[str, Any]
 
 
-def trades(rows: Sequence[Trade], keys: Mapping[str, int]) -> Columns:
-    """Return the parameters of `insert_trades`."""
+def trades(
+    rows: Sequence[Trade],
+    keys: Mapping[str, int],
+    origins: Sequence[tuple[int, int]],
+    first_epoch: int,
+) -> Columns:
+    """Return the parameters of `insert_trades`.
+
+    Args:
+        rows: The trades.
+        keys: The asset_key of each token.
+        origins: Epoch and sequence of each trade; epoch 0: they are not known.
+        first_epoch: Added to each epoch, so that it is unique in the database.
+    """
     # Int4 and Int8: psycopg chooses the type of a plain int by its size, and each mix of types
     # would be another prepared statement.
     return {
         "traded": [instant(row.traded_at_ms * 1_000_000) for row in rows],
         "received": [instant(row.received_at_ns) for row in rows],
         "hashes": [Int8(digest) for digest in trade_hashes(rows)],
+        "epochs": [Int8(first_epoch + epoch) if epoch else None for epoch, _ in origins],
+        "sequences": [Int8(sequence) if epoch else None for epoch, sequence in origins],
         "assets": [Int4(keys[row.token_id]) for row in rows],
         "fees": [None if row.fee_rate_bps is None else Int8(row.fee_rate_bps) for row in rows],
         "occurrences": [Int4(row.occurrence) for row in rows],
-        "sides": [row.side for row in rows],
+        "buys": [_BUYS.get(row.side) for row in rows],  # NULL is rejected
         "prices": [row.price for row in rows],
         "sizes": [row.size for row in rows],
         "transactions": [

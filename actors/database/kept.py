@@ -15,7 +15,7 @@ from typing import NamedTuple
 from psycopg.types.numeric import Int4, Int8
 
 from actors.database import columns, migrate, queries
-from actors.database.cache import TokenKeys
+from actors.database.cache import TokenKeys, TradeDays
 from actors.database.coverage import CoverageWriter
 from actors.database.session import DATA_FAULTS, Connection, Session, one_line, translate_errors
 from actors.database.transaction import StoredJournal, move_watermark
@@ -140,6 +140,7 @@ class KeptMessages:
         self._folder = folder
         self._session = Session(dsn)
         self._tokens = TokenKeys()
+        self._days = TradeDays()
         try:
             with translate_errors():
                 self._verify()
@@ -256,11 +257,12 @@ class KeptMessages:
         """Store trades that are not there yet; return how many these were."""
         if not trades:
             return 0
+        self._days.add(self._connection, trades)
         conditions: dict[str, str] = {trade.token_id: trade.condition_id for trade in trades}
         keys = self._tokens.get(self._connection, conditions, conditions)
-        return self._connection.execute(
-            queries.INSERT_TRADES, columns.trades(trades, keys)
-        ).rowcount
+        # Where in its record a trade stood is not kept, so its order is not known.
+        given = columns.trades(trades, keys, [(0, 0)] * len(trades), 0)
+        return self._connection.execute(queries.INSERT_TRADES, given).rowcount
 
     def _store_one_by_one(self, read: Sequence[Taken]) -> tuple[list[Taken], int]:
         """Store the trades of each message by itself; what the database rejects stays as it is."""
@@ -284,7 +286,7 @@ class KeptMessages:
         """
         known = [each.name for each in migrate.migrations(self._folder)]
         return {
-            journal: move_watermark(self._connection, StoredJournal(journal), None, known).after
+            journal: move_watermark(self._connection, StoredJournal(journal), None, known)[1]
             for journal in sorted({row.journal_key for row in rows})
         }
 

@@ -89,7 +89,6 @@ def _apply(connection: Connection, folder: Path) -> tuple[str, ...]:
     missing = _missing(connection, folder)
     if missing:
         connection.execute(queries.CREATE_SCHEMA_MIGRATIONS)
-        connection.execute(queries.COMPLETE_SCHEMA_MIGRATIONS)
     for each in missing:
         _apply_one(connection, each)
     return tuple(each.name for each in missing)
@@ -177,8 +176,16 @@ def _compare(connection: Connection, folder: Path) -> _Comparison:
     Raises:
         SchemaMismatch: One was edited after it was applied.
     """
-    there = connection.execute(queries.FIND_SCHEMA_MIGRATIONS).fetchone()
-    if there is None or not there[0]:
+    there, is_older = connection.execute(queries.FIND_SCHEMA_MIGRATIONS).fetchone() or (
+        False,
+        False,
+    )
+    if is_older:
+        raise SchemaMismatch(
+            "the database was made by a version from before the tables were settled and cannot be"
+            " brought up to date: name another database, and keep this one for its readers"
+        )
+    if not there:
         return _Comparison(missing=migrations(folder))
     applied = connection.execute(queries.SELECT_SCHEMA_MIGRATIONS).fetchall()
     ours = {each.name: each for each in migrations(folder)}

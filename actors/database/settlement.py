@@ -61,9 +61,7 @@ class Settlement:
             SchemaNewer: The database was migrated, and this version must not write any more.
         """
         with self._connection.transaction():
-            watermark = move_watermark(
-                self._connection, self._journal, None, self._migrations
-            ).after
+            _, watermark = move_watermark(self._connection, self._journal, None, self._migrations)
             given = {"watermark": watermark, "most": EPOCHS_AT_ONCE}
             self._rows(queries.CLOSE_LOST_EPOCHS, **given)
             ended = self._rows(queries.SELECT_ENDED_EPOCHS, **given)

@@ -20,7 +20,7 @@ from uuid import UUID, uuid4
 import msgspec
 
 from actors.database import migrate, queries
-from actors.database.cache import RecentTrades, TokenKeys
+from actors.database.cache import DAY_MS, RecentTrades, TokenKeys, TradeDays
 from actors.database.session import Connection, Session, translate_errors
 from actors.database.settlement import Settlement
 from actors.database.transaction import RejectionLimit, StoredJournal, Transaction
@@ -93,6 +93,7 @@ class Store:
         self._journal = StoredJournal(0)
         self._tokens = TokenKeys()
         self._recent = RecentTrades()
+        self._days = TradeDays()
         self._rejection_limit = RejectionLimit()
         self._settlement: Settlement | None = None
         self.busy_since: float | None = None
@@ -154,8 +155,11 @@ class Store:
         """
         with self._waiting():
             try:
+                connection = self._connection()
+                if not {each.traded_at_ms // DAY_MS for each in batch.trades} <= self._days.known:
+                    self._days.add(connection, batch.trades)
                 transaction = Transaction(
-                    self._connection(),
+                    connection,
                     self._journal,
                     self._tokens,
                     recent=self._recent,
@@ -300,6 +304,7 @@ class Store:
         session, self._session = self._session, None
         self._tokens = TokenKeys()
         self._recent = RecentTrades()
+        self._days = TradeDays()
         self._settlement = None
         if session is not None:
             session.close()

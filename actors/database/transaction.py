@@ -18,7 +18,7 @@ from uuid import UUID
 import psycopg
 
 from actors.database import binary_copy, columns, migrate, queries
-from actors.database.binary_copy import KeyedTrade, sorted_chunks
+from actors.database.binary_copy import KeyedTrade, Origin, sorted_chunks
 from actors.database.cache import RecentTrades, TokenKeys
 from actors.database.coverage import CoverageWriter, NumberedFact
 from actors.database.session import DATA_FAULTS, Connection, one_line
@@ -63,12 +63,10 @@ class StoredJournal(NamedTuple):
     key: int
     session: UUID | None = None
 
-
-class Moved(NamedTuple):
-    """The lowest sequence that is not committed, before and after a move of the watermark."""
-
-    before: int
-    after: int
+    @property
+    def first_epoch(self) -> int:
+        """Return what is added to its epochs, so that each is unique in the database."""
+        return self.key << 44  # the records of 500 years at a thousand a second
 
 
 def move_watermark(
@@ -76,8 +74,10 @@ def move_watermark(
     journal: StoredJournal,
     watermark: int | None,
     migrations: Sequence[str],
-) -> Moved:
+) -> tuple[int, int]:
     """Lock the journal's row until the end of the transaction and move its watermark.
+
+    Return the lowest sequence that is not committed, before and after it.
 
     Args:
         connection: Within a transaction.
@@ -96,7 +96,7 @@ def move_watermark(
     before, after, forbidding = row
     if forbidding is not None:
         raise migrate.forbidden(forbidding)
-    return Moved(int(before), int(after))
+    return int(before), int(after)
 
 
 class RejectionLimit:
@@ -205,32 +205,33 @@ class Transaction:
         # The watermark is moved before anything is stored, because that locks the journal's row: a
         # second writer of the same journal waits there and not between its trades.
         with self._connection.transaction():
-            moved = move_watermark(
+            before, watermark = move_watermark(
                 self._connection, self._journal, batch.watermark, self._migrations
             )
             stored = self._store_trades(batch)
             unstorable = len(self._rejected)
             if rows > len(batch.trades):  # most batches hold nothing else
                 self._store_outcomes(batch)
-                self._store_coverage(batch.facts, batch.watermark, moved.before)
+                self._store_coverage(batch.facts, batch.watermark, before)
                 self._bisect(batch.events, self._insert_events, self._reject)
             self._insert_rejections((*batch.rejections, *self._rejected))
         return Committed(
             stored=stored,
             duplicates=len(batch.trades) - stored - unstorable,
             rejected=len(batch.rejections) + unstorable,
-            watermark=moved.after,
+            watermark=watermark,
             unproven=tuple(self._unproven),
             mapping_changed=tuple(self._mapping_changed),
         )
 
     def _store_trades(self, batch: Batch) -> int:
         rows, hashes = batch.trades, batch.hashes or trade_hashes(batch.trades)
+        origins = batch.origins or ((0, 0),) * len(rows)
 
         # Bisected by place: a pair of trade and hash for each would cost as much as its key.
         def store(places: Sequence[int]) -> int:
             part = slice(places[0], places[-1] + 1)
-            return self._insert_trades(rows[part], hashes[part])
+            return self._insert_trades(rows[part], hashes[part], origins[part])
 
         def reject(place: int, exc: Exception) -> None:
             self._reject(rows[place], exc)
@@ -328,11 +329,8 @@ class Transaction:
     def _keep(self, row: Any, reason: str) -> None:
         """Add a row to the rejections of this transaction."""
         received = row.received_at_ns if isinstance(row, Trade) else self._wall_ns()
-        rejection = Rejection(
-            reason=reason,
-            payload=columns.rejected_payload(row),
-            received_at_ns=received,
-        )
+        payload = columns.rejected_payload(row)
+        rejection = Rejection(reason=reason, payload=payload, received_at_ns=received)
         self._rejected.append(
             RejectedRow(seq=-1, index=0, connection="database", rejection=rejection)
         )
@@ -345,15 +343,19 @@ class Transaction:
         for some in _by_bytes(rows):
             self._run(queries.INSERT_REJECTIONS, **columns.rejections(some))
 
-    def _insert_trades(self, rows: Sequence[Trade], hashes: Sequence[int]) -> int:
+    def _insert_trades(
+        self, rows: Sequence[Trade], hashes: Sequence[int], origins: Sequence[Origin]
+    ) -> int:
         conditions: dict[str, str] = {row.token_id: row.condition_id for row in rows}
         keys = self._tokens.get(self._connection, conditions, conditions)
-        chunks = sorted_chunks(rows, hashes, keys, self._recent)
+        chunks = sorted_chunks(rows, hashes, origins, keys, self._recent)
         if not self._careful and self._recent.expect_new():
             return self._copy(chunks)
         with contextlib.suppress(*binary_copy.UNWRITABLE):  # then the database judges all of them
-            rows = [row for some in chunks for _, row, _, _ in some]
-        return self._run(queries.INSERT_TRADES, **columns.trades(rows, keys))
+            fresh = [(row, origin) for some in chunks for _, row, _, _, origin in some]
+            rows, origins = [row for row, _ in fresh], [origin for _, origin in fresh]
+        given = columns.trades(rows, keys, origins, self._journal.first_epoch)
+        return self._run(queries.INSERT_TRADES, **given)
 
     def _copy(self, chunks: Iterable[list[KeyedTrade]]) -> int:
         """Store trades as if all were new and valid.
@@ -362,7 +364,8 @@ class Transaction:
             _NotAllNew: At least one is not.
         """
         try:
-            stored = binary_copy.copy(self._connection, queries.COPY_TRADES, chunks)
+            first = self._journal.first_epoch
+            stored = binary_copy.copy(self._connection, queries.COPY_TRADES, chunks, first)
         # Before DATA_FAULTS, because it is an IntegrityError too.
         except psycopg.errors.UniqueViolation as exc:
             self._recent.was_not_new()

@@ -55,6 +55,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         hashes: The `trade_hash` of each trade, or nothing when they are not known.
+        origins: Of each trade the epoch in which it was received, and its sequence there; epoch 0,
+            or nothing at all, when they are not known.
         facts: (journal sequence, fact), to be applied in the order of the sequences.
         watermark: Lowest journal sequence that is not committed once this batch is. None leaves
             the watermark of the database as it is; it never moves back.
@@ -62,6 +64,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
     trades: tuple[Trade, ...] = ()
     hashes: tuple[int, ...] = ()
+    origins: tuple[tuple[int, int], ...] = ()
     rejections: tuple[RejectedRow, ...] = ()
     facts: tuple[tuple[int, Fact], ...] = ()
     events: tuple[ConnectionEvent, ...] = ()

@@ -7,6 +7,7 @@ transaction of both. `replay` decodes journalled frames again.
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -26,6 +27,9 @@ from actors.polymarket import channel
 from actors.polymarket.events import trade_hidden_in
 from actors.writer.feed_comparison import Disputed
 
+PLACE_BITS: Final = 20
+"""A record holds less than a million trades: the place in it is so many bits of a sequence."""
+
 Finding = Observation | Transition | Resolution | Confirmation | Contradiction | Clearance
 
 
@@ -34,6 +38,7 @@ class TradeBatch:
 
     Attributes:
         hashes: The `trade_hash` of each trade.
+        origins: The epoch of each trade, and its sequence there.
         ranges: First and last sequence of records that follow each other.
         records: How many records there are in all.
         recovered: Trades and rejections that an earlier process journalled.
@@ -42,6 +47,7 @@ class TradeBatch:
     def __init__(self) -> None:
         self.trades: list[Trade] = []
         self.hashes: list[int] = []
+        self.origins: list[tuple[int, int]] = []
         self.rejections: list[RejectedRow] = []
         self.facts: list[tuple[int, facts.Fact]] = []
         self.ranges: list[tuple[int, int]] = []
@@ -62,6 +68,10 @@ class TradeBatch:
         self._add_record(seq)
         self.trades.extend(trades)
         self.hashes.extend(hashes)
+        if trades:
+            # The order of receipt in the epoch: that of the records, and within each of them.
+            first = (seq - epoch) << PLACE_BITS
+            self.origins.extend([(epoch, first + place) for place in range(len(trades))])
         if rejections:
             self.rejections.extend(
                 RejectedRow(
@@ -179,6 +189,7 @@ def to_batch(
     return Batch(
         trades=tuple(gathered.trades),
         hashes=tuple(gathered.hashes),
+        origins=tuple(gathered.origins),
         rejections=tuple(gathered.rejections),
         # Connections append and send in parallel threads, so messages may arrive out of order.
         facts=tuple(sorted(gathered.facts, key=lambda fact: fact[0])),

@@ -1,7 +1,7 @@
 -- Ends all open contradictions about a market, because a person has decided about them.
 -- Parameters: condition_id, reason. Rows: detected_at, kind, source, recorded, observed of each, oldest first.
 with cleared as (
-  update resolution_conflicts set cleared_at = now(), cleared_by = %(reason)s
+  update public.resolution_conflicts set cleared_at = now(), cleared_by = %(reason)s
   where condition_id = %(condition_id)s and cleared_at is null
   returning detected_at, kind, source, recorded, observed
 )

@@ -1,5 +1,5 @@
 -- Deletes ranges that became a part of others.
 -- Parameters: journal; arrays of equal length: assets (asset_key), since (timestamptz: from_at). Rows: none.
-delete from coverage_ranges r
+delete from tracker.coverage_ranges r
 using unnest(%(assets)s::integer[], %(since)s::timestamptz[]) as k (asset_key, from_at)
 where r.asset_key = k.asset_key and r.journal_key = %(journal)s and r.from_at = k.from_at

@@ -3,7 +3,7 @@
 -- (timestamptz), connections, reasons, payloads (bytea), seqs (journal sequence
 -- or NULL), indexes (int or NULL), epochs (bigint or NULL), occurrences (int),
 -- doubts (token_id, '*' for any, or NULL). Rows: none.
-insert into rejected_messages (received_at, connection, reason, payload, journal_key, seq, index,
+insert into public.rejected_messages (received_at, connection, reason, payload, journal_key, seq, index,
                                epoch, occurrence, doubt)
 select received_at, connection, reason, payload, %(journal)s, seq, index, epoch, occurrence, doubt
 from unnest(%(received)b::timestamptz[], %(connections)b::text[], %(reasons)b::text[], %(payloads)b::bytea[],

@@ -6,10 +6,10 @@ with given as (
   from jsonb_to_recordset(%(contradictions)s::jsonb) as c (
     condition_id text, detected_at_ms bigint, recorded text, observed text, source text, kind text)
 )
-insert into resolution_conflicts (condition_id, detected_at, recorded, observed, source, kind)
+insert into public.resolution_conflicts (condition_id, detected_at, recorded, observed, source, kind)
 select * from given g
 where not exists (
-  select from resolution_conflicts c
+  select from public.resolution_conflicts c
   where c.condition_id = g.condition_id and c.kind = g.kind
     and ((c.recorded, c.observed) = (g.recorded, g.observed) or (c.recorded, c.observed) = (g.observed, g.recorded))
     and (c.cleared_at is null or c.cleared_at >= g.detected_at or c.cleared_by like 'acknowledged: %%'))

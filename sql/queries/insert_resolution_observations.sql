@@ -21,7 +21,7 @@ with given as (
          said = lag(said) over before and (named is null or named is not distinct from lag(named) over before) as repeats
   from told window before as (partition by condition_id, source order by observed_at)
 )
-insert into resolution_observations
+insert into public.resolution_observations
   (condition_id, source, observed_at, verdict, reason, payouts, payload, naming, names, mapped_by, generated_at)
 select o.condition_id, o.source, o.observed_at, o.verdict, o.reason, o.payouts, o.payload, o.naming, o.names,
        o.mapped_by, o.generated_at
@@ -29,7 +29,7 @@ from compared o
 left join lateral (
   select jsonb_build_array(verdict, reason, payouts, mapped_by, case when payouts is not null then naming end) = o.said
            and (o.named is null or o.named is not distinct from names) as repeats
-  from resolution_observations stored
+  from public.resolution_observations stored
   where stored.condition_id = o.condition_id and stored.source = o.source and stored.observed_at < o.observed_at
   order by stored.observed_at desc limit 1) as stored on true
 where not case when o.number = 1 then coalesce(stored.repeats, false) else o.repeats end

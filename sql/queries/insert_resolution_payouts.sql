@@ -6,14 +6,14 @@ with given as (
   from jsonb_to_recordset(%(resolutions)s::jsonb) as r (condition_id text, by_token jsonb)
   cross join lateral jsonb_to_recordset(r.by_token) as t (token_id text, outcome text, payout numeric)
 ), renamed as (
-  update assets a set outcome = g.outcome from given g
+  update public.assets a set outcome = g.outcome from given g
   where a.asset_key = any (array(
       select known.asset_key from given cross join lateral (
-        select k.asset_key from assets k where k.token_id = given.token_id
+        select k.asset_key from public.assets k where k.token_id = given.token_id
           and k.outcome is distinct from given.outcome limit 1) as known
       where given.outcome is not null))
     and a.token_id = g.token_id
 )
-insert into resolution_payouts (condition_id, token_id, outcome, payout)
+insert into public.resolution_payouts (condition_id, token_id, outcome, payout)
 select condition_id, token_id, outcome, payout from given order by condition_id, token_id
 on conflict do nothing

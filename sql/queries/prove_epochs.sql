@@ -6,13 +6,13 @@
 with proofs as (
   select m.epoch, max(m.until_at) as until_at
   from unnest(%(epochs)b::bigint[], %(seqs)b::bigint[], %(until)b::timestamptz[]) as m (epoch, seq, until_at)
-  left join epochs e on e.journal_key = %(journal)s and e.epoch = m.epoch
+  left join tracker.epochs e on e.journal_key = %(journal)s and e.epoch = m.epoch
   where (e.closed_seq is null or m.seq < e.closed_seq) and (e.epoch is not null or m.epoch >= %(complete_below)s)
-    and not exists (select from process_life p
+    and not exists (select from tracker.process_life p
                     where p.journal_key = %(journal)s and p.start_seq > m.epoch and p.start_seq < m.seq)
   group by m.epoch
 )
-insert into epochs (journal_key, epoch, proven_until, proven_at)
+insert into tracker.epochs (journal_key, epoch, proven_until, proven_at)
 select %(journal)s, epoch, until_at, now() from proofs
 order by epoch
 on conflict (journal_key, epoch) do update

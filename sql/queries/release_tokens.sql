@@ -4,23 +4,23 @@
 -- Parameters: journal, epoch, seq, at (timestamptz), assets (asset_key[]), cause, complete_below (journal sequence; an
 -- epoch below it that has no row is settled). Rows: none.
 with before as (
-  select l.asset_key, l.confirmed_seq, l.released_seq, l.until_at, l.cause from listening l
+  select l.asset_key, l.confirmed_seq, l.released_seq, l.until_at, l.cause from tracker.listening l
   where l.journal_key = %(journal)s and l.epoch = %(epoch)s and l.asset_key = any(%(assets)s::integer[])
     and l.confirmed_seq < %(seq)s and (l.released_seq is null or l.released_seq > %(seq)s)
 ), ended as (
-  update listening l
+  update tracker.listening l
   set until_at = greatest(l.from_at, %(at)s), released_seq = %(seq)s, cause = %(cause)s
   from before b
   where l.journal_key = %(journal)s and l.epoch = %(epoch)s and l.asset_key = b.asset_key
     and l.confirmed_seq = b.confirmed_seq
 )
-insert into listening (journal_key, epoch, asset_key, confirmed_seq, from_at, until_at, released_seq, cause)
+insert into tracker.listening (journal_key, epoch, asset_key, confirmed_seq, from_at, until_at, released_seq, cause)
 select %(journal)s, %(epoch)s, k.asset_key, %(seq)s, %(at)s, %(at)s, %(seq)s, %(cause)s
 from unnest(%(assets)s::integer[]) as k (asset_key)
 where (%(epoch)s = 0 or %(epoch)s >= %(complete_below)s
-       or exists (select from epochs k where k.journal_key = %(journal)s and k.epoch = %(epoch)s))
+       or exists (select from tracker.epochs k where k.journal_key = %(journal)s and k.epoch = %(epoch)s))
   and not exists (select from before b where b.asset_key = k.asset_key)
-  and not exists (select from listening l where l.journal_key = %(journal)s and l.epoch = %(epoch)s
+  and not exists (select from tracker.listening l where l.journal_key = %(journal)s and l.epoch = %(epoch)s
                   and l.asset_key = k.asset_key and l.released_seq = %(seq)s)
 union all
 select %(journal)s, %(epoch)s, b.asset_key, b.released_seq, b.until_at, b.until_at, b.released_seq, b.cause

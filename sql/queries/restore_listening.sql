@@ -9,11 +9,11 @@
 with touched as (
   select t.journal_key, t.epoch, t.doubt, a.asset_key
   from unnest(%(journals)b::integer[], %(epochs)b::bigint[], %(doubts)b::text[]) as t (journal_key, epoch, doubt)
-  left join assets a on a.token_id = t.doubt
+  left join public.assets a on a.token_id = t.doubt
 ), ended as (
-  select l.* from touched t join listening l using (journal_key, epoch, asset_key)
+  select l.* from touched t join tracker.listening l using (journal_key, epoch, asset_key)
   union
-  select l.* from touched t join listening l using (journal_key, epoch) where t.doubt = '*'
+  select l.* from touched t join tracker.listening l using (journal_key, epoch) where t.doubt = '*'
 ), span as (
   select d.journal_key, d.epoch, d.asset_key, array[a.token_id, '*'] as doubts, d.confirmed_seq as since_seq,
          d.released_seq as from_seq, d.until_at as from_at, coalesce(n.confirmed_seq, e.closed_seq) as until_seq,
@@ -22,24 +22,24 @@ with touched as (
          coalesce(case when n.confirmed_seq is null then e.reason
                        when n.confirmed_seq = n.released_seq then n.cause end, 'taken_in') as cause
   from ended d
-  join assets a using (asset_key)
-  join epochs e using (journal_key, epoch)
+  join public.assets a using (asset_key)
+  join tracker.epochs e using (journal_key, epoch)
   left join lateral (
-    select n.confirmed_seq, n.released_seq, n.from_at, n.until_at, n.cause from listening n
+    select n.confirmed_seq, n.released_seq, n.from_at, n.until_at, n.cause from tracker.listening n
     where n.journal_key = d.journal_key and n.epoch = d.epoch and n.asset_key = d.asset_key
       and n.confirmed_seq > d.released_seq and n.confirmed_seq < e.closed_seq
     order by n.confirmed_seq limit 1) n on true
   where d.cause = 'rejected' and d.confirmed_seq < d.released_seq and d.released_seq < e.closed_seq
     and (n.cause is distinct from %(missed)s or n.until_at > n.from_at)
 )
-insert into listening as l (journal_key, epoch, asset_key, confirmed_seq, from_at, until_at, released_seq, cause)
+insert into tracker.listening as l (journal_key, epoch, asset_key, confirmed_seq, from_at, until_at, released_seq, cause)
 select s.journal_key, s.epoch, s.asset_key, s.from_seq, s.from_at, s.until_at, s.until_seq, s.cause
 from span s
 where s.until_at > s.from_at
-  and exists (select from rejected_messages m
+  and exists (select from public.rejected_messages m
               where m.journal_key = s.journal_key and m.epoch = s.epoch and m.doubt = any(s.doubts)
                 and m.seq > s.since_seq and m.seq < s.from_seq and m.taken_in_at is not null)
-  and not exists (select from rejected_messages m
+  and not exists (select from public.rejected_messages m
                   where m.journal_key = s.journal_key and m.epoch = s.epoch and m.doubt = any(s.doubts)
                     and m.seq > s.since_seq and m.seq < s.until_seq and m.taken_in_at is null)
 -- An end without a beginning may stand there, which holds no time.

@@ -7,12 +7,12 @@
 -- the exchange's time as far as it is known (timestamptz), seq (journal sequence or NULL).
 with page as (
   select m.message_key, octet_length(m.payload) as size
-  from rejected_messages m
-  left join epochs e using (journal_key, epoch)
+  from public.rejected_messages m
+  left join tracker.epochs e using (journal_key, epoch)
   where m.taken_in_at is null and m.message_key > %(after)s and m.received_at >= %(since)s
     and (e.epoch is null
-         or e.closed_seq < (select p.mark from journal_progress p where p.journal_key = m.journal_key)
-         or not exists (select from process_life l
+         or e.closed_seq < (select p.mark from tracker.journal_progress p where p.journal_key = m.journal_key)
+         or not exists (select from tracker.process_life l
                         where l.journal_key = m.journal_key and l.alive_at > now() - interval '1 day'))
   order by m.message_key limit %(rows)s
 ), fitting as (
@@ -20,8 +20,8 @@ with page as (
 )
 select m.message_key, m.journal_key, m.epoch, m.doubt, m.connection, m.reason, m.payload, m.occurrence, m.received_at,
        greatest(m.received_at, e.proven_until), m.seq
-from rejected_messages m
-left join epochs e using (journal_key, epoch)
+from public.rejected_messages m
+left join tracker.epochs e using (journal_key, epoch)
 where m.message_key in (select f.message_key from fitting f where f.before < %(bytes)s) and m.taken_in_at is null
 order by m.message_key
 for update of m

@@ -4,7 +4,7 @@
 -- contradictions as JSON (pairs of source and outcome), all NULL for a market without a resolution; by condition_id,
 -- kind.
 with page as materialized (
-  select distinct c.condition_id, c.kind from resolution_conflicts c where c.cleared_at is null
+  select distinct c.condition_id, c.kind from public.resolution_conflicts c where c.cleared_at is null
   order by c.condition_id, c.kind limit %(limit)s
 )
 select page.condition_id, page.kind, (extract(epoch from r.recorded_at) * 1000)::bigint,
@@ -18,7 +18,7 @@ left join lateral (
            'by_token', coalesce(
              (select json_agg(json_build_object('token_id', p.token_id, 'outcome', p.outcome, 'payout', p.payout::text)
                               order by a.outcome_index, p.token_id)
-              from resolution_payouts p left join assets a using (token_id)
+              from public.resolution_payouts p left join public.assets a using (token_id)
               where p.condition_id = r.condition_id),
              '[]'::json),
            'resolved_at_ms', (extract(epoch from r.resolved_at) * 1000)::bigint, 'sources', r.sources)::text as resolution,
@@ -28,14 +28,14 @@ left join lateral (
            'assets', coalesce(
              (select json_agg(json_build_object('token_id', a.token_id, 'outcome', coalesce(a.outcome, ''),
                                                 'outcome_index', a.outcome_index) order by a.outcome_index, a.asset_key)
-              from assets a where a.condition_id = m.condition_id and a.outcome_index is not null),
+              from public.assets a where a.condition_id = m.condition_id and a.outcome_index is not null),
              '[]'::json))::text as market,
          (select coalesce(json_agg(json_build_array(c.source, c.observed)), '[]'::json)::text
-          from resolution_conflicts c
+          from public.resolution_conflicts c
           where c.condition_id = r.condition_id and c.kind = 'outcome' and c.source <> 'verdict'
             and (c.cleared_at is null or c.cleared_by like 'acknowledged: %%')) as contradictions
-  from resolutions r
-  left join markets m using (condition_id)
+  from public.resolutions r
+  left join public.markets m using (condition_id)
   where r.condition_id = page.condition_id
   offset 0) as r on true
 order by page.condition_id, page.kind

@@ -3,7 +3,7 @@
 -- Parameters: after (condition_id, '' at first), limit (rows at most).
 -- Rows: condition_id, the market as JSON or NULL when it is closed or not known; by condition_id.
 with page as materialized (
-  select u.condition_id from unresolved u where u.condition_id > %(after)s order by u.condition_id limit %(limit)s
+  select u.condition_id from tracker.unresolved u where u.condition_id > %(after)s order by u.condition_id limit %(limit)s
 )
 select page.condition_id, open.market
 from page
@@ -15,10 +15,10 @@ left join lateral (    -- its own step, so that each market is one look into eac
            'assets', coalesce(
              (select json_agg(json_build_object('token_id', a.token_id, 'outcome', coalesce(a.outcome, ''),
                                                 'outcome_index', a.outcome_index) order by a.outcome_index, a.asset_key)
-              from assets a where a.condition_id = m.condition_id and a.outcome_index is not null),
+              from public.assets a where a.condition_id = m.condition_id and a.outcome_index is not null),
              '[]'::json))::text as market
-  from markets m
+  from public.markets m
   where m.condition_id = page.condition_id and not m.closed
-    and not exists (select from resolutions r where r.condition_id = m.condition_id)
+    and not exists (select from public.resolutions r where r.condition_id = m.condition_id)
   offset 0) as open on true
 order by page.condition_id

@@ -3,4 +3,4 @@
 -- Parameters: until (timestamptz). Rows: one: a time (ms).
 select (extract(epoch from greatest(
           %(until)s - interval '30 days',
-          coalesce((select max(recorded_at) - interval '10 minutes' from resolution_observations), %(until)s))) * 1000)::bigint
+          coalesce((select max(recorded_at) - interval '10 minutes' from public.resolution_observations), %(until)s))) * 1000)::bigint

@@ -6,13 +6,13 @@
 -- the contradictions that are open or acknowledged as JSON (pairs of source and outcome); by condition_id.
 with period as (
   select greatest(%(until)s - interval '30 days',
-                  coalesce(%(since)s, (select max(recorded_at) - interval '10 minutes' from resolution_observations),
+                  coalesce(%(since)s, (select max(recorded_at) - interval '10 minutes' from public.resolution_observations),
                            %(until)s)) as since
 ), due as (
   select recheck.condition_id, min(recheck.at) as at
   from period cross join unnest(%(stages)s::interval[]) as stage
   cross join lateral (    -- its own step, so that it is one range of resolutions_recorded_at
-    select r.condition_id, r.recorded_at + stage as at from resolutions r
+    select r.condition_id, r.recorded_at + stage as at from public.resolutions r
     where r.recorded_at > period.since - stage and r.recorded_at <= %(until)s - stage
     offset 0) as recheck
   where recheck.condition_id > %(after)s
@@ -25,7 +25,7 @@ select r.condition_id, (extract(epoch from r.recorded_at) * 1000)::bigint, (extr
          'by_token', coalesce(
            (select json_agg(json_build_object('token_id', p.token_id, 'outcome', p.outcome, 'payout', p.payout::text)
                             order by a.outcome_index, p.token_id)
-            from resolution_payouts p left join assets a using (token_id)
+            from public.resolution_payouts p left join public.assets a using (token_id)
             where p.condition_id = r.condition_id),
            '[]'::json),
          'resolved_at_ms', (extract(epoch from r.resolved_at) * 1000)::bigint, 'sources', r.sources)::text,
@@ -34,13 +34,13 @@ select r.condition_id, (extract(epoch from r.recorded_at) * 1000)::bigint, (extr
          'assets', coalesce(
            (select json_agg(json_build_object('token_id', a.token_id, 'outcome', coalesce(a.outcome, ''),
                                               'outcome_index', a.outcome_index) order by a.outcome_index, a.asset_key)
-            from assets a where a.condition_id = m.condition_id and a.outcome_index is not null),
+            from public.assets a where a.condition_id = m.condition_id and a.outcome_index is not null),
            '[]'::json))::text,
        (select coalesce(json_agg(json_build_array(c.source, c.observed)), '[]'::json)::text
-        from resolution_conflicts c
+        from public.resolution_conflicts c
         where c.condition_id = r.condition_id and c.kind = 'outcome' and c.source <> 'verdict'
           and (c.cleared_at is null or c.cleared_by like 'acknowledged: %%'))
 from due
-cross join lateral (select * from resolutions r where r.condition_id = due.condition_id offset 0) as r
-left join lateral (select * from markets m where m.condition_id = due.condition_id offset 0) as m on true
+cross join lateral (select * from public.resolutions r where r.condition_id = due.condition_id offset 0) as r
+left join lateral (select * from public.markets m where m.condition_id = due.condition_id offset 0) as m on true
 order by r.condition_id

@@ -6,4 +6,4 @@ select current_setting('server_version'),
        exists (select from pg_extension where extname = 'timescaledb'),
        current_setting('transaction_read_only') = 'on',
        concat_ws('/', (select oid from pg_database where datname = current_database()),
-                 (select oid from pg_namespace where nspname = current_schema()))
+                 (select oid from pg_namespace where nspname = 'tracker'))

@@ -7,11 +7,11 @@
 select o.condition_id, o.source, (extract(epoch from o.observed_at) * 1000)::bigint, o.reason, o.payouts::text, o.verdict,
        o.mapped_by, (extract(epoch from o.generated_at) * 1000)::bigint, o.naming, o.names::text
 from unnest(%(conditions)s::text[]) as asked (condition_id)
-cross join lateral (select distinct on (said.source) said.* from resolution_observations said
+cross join lateral (select distinct on (said.source) said.* from public.resolution_observations said
                     where said.condition_id = asked.condition_id
                     order by said.source, said.observed_at desc) o
 union all
 select c.condition_id, 'conflict', (extract(epoch from max(c.detected_at)) * 1000)::bigint, '', null, '', '{}', null,
        '', null
-from resolution_conflicts c where c.condition_id = any(%(conditions)s::text[]) and c.kind = 'outcome'
+from public.resolution_conflicts c where c.condition_id = any(%(conditions)s::text[]) and c.kind = 'outcome'
 group by c.condition_id

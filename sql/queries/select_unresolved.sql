@@ -3,7 +3,7 @@
 -- Parameters: after (condition_id, '' at first), limit (rows at most).
 -- Rows: condition_id, the market as JSON or NULL when it has not ended or its tokens are not known; by condition_id.
 with page as materialized (
-  select u.condition_id from unresolved u where u.condition_id > %(after)s order by u.condition_id limit %(limit)s
+  select u.condition_id from tracker.unresolved u where u.condition_id > %(after)s order by u.condition_id limit %(limit)s
 )
 select page.condition_id, ended.market
 from page
@@ -13,12 +13,12 @@ left join lateral (    -- its own step, so that each market is one look into eac
            'end_at', m.end_date, 'started_at', m.started_at, 'closed', m.closed, 'active', m.active,
            'neg_risk', m.neg_risk, 'version', m.version, 'volume', m.volume::text, 'tags', m.tags,
            'assets', named.assets)::text as market
-  from markets m
+  from public.markets m
   cross join lateral (
     select json_agg(json_build_object('token_id', a.token_id, 'outcome', coalesce(a.outcome, ''),
                                       'outcome_index', a.outcome_index) order by a.outcome_index, a.asset_key) as assets
-    from assets a where a.condition_id = m.condition_id and a.outcome_index is not null) as named
+    from public.assets a where a.condition_id = m.condition_id and a.outcome_index is not null) as named
   where m.condition_id = page.condition_id and (m.closed or m.end_date <= now()) and named.assets is not null
-    and not exists (select from resolutions r where r.condition_id = m.condition_id)
+    and not exists (select from public.resolutions r where r.condition_id = m.condition_id)
   offset 0) as ended on true
 order by page.condition_id

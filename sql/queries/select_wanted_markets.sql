@@ -4,7 +4,7 @@
 -- Parameters: journal (journal_key), after (asset_key, 0 at first), limit (rows at most).
 -- Rows: asset_key, the market as JSON or NULL; by asset_key.
 with page as materialized (
-  select w.asset_key from wanted w
+  select w.asset_key from tracker.wanted w
   where w.journal_key = %(journal)s and w.until_at is null and w.asset_key > %(after)s
   order by w.asset_key limit %(limit)s
 )
@@ -19,10 +19,10 @@ left join lateral (    -- its own step, so that each token is one look into each
            'assets', coalesce(
              (select json_agg(json_build_object('token_id', a.token_id, 'outcome', coalesce(a.outcome, ''),
                                                 'outcome_index', a.outcome_index) order by a.outcome_index, a.asset_key)
-              from assets a where a.condition_id = m.condition_id and a.outcome_index is not null),
+              from public.assets a where a.condition_id = m.condition_id and a.outcome_index is not null),
              '[]'::json))::text as market
-  from assets t join markets m using (condition_id)
+  from public.assets t join public.markets m using (condition_id)
   where t.asset_key = page.asset_key and m.closed
-    and not exists (select from resolutions r where r.condition_id = m.condition_id)
+    and not exists (select from public.resolutions r where r.condition_id = m.condition_id)
   offset 0) as closed on true
 order by page.asset_key

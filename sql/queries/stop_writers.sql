@@ -3,8 +3,8 @@
 -- Rows: none.
 do $$
 begin
-  if to_regclass('journal_progress') is not null then
-    lock table journal_progress in access exclusive mode;
+  if to_regclass('tracker.journal_progress') is not null then
+    lock table tracker.journal_progress in access exclusive mode;
   end if;
 end
 $$

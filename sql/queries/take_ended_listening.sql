@@ -3,23 +3,23 @@
 -- Rows: asset_key, from_at, until_at, known_at, epoch, confirmed_seq, released_seq, cause of each listening.
 with ended as (
   select l.* from unnest(%(epochs)s::bigint[]) as k (epoch)
-  cross join lateral (select * from listening_now n where n.journal_key = %(journal)s and n.epoch = k.epoch) l
+  cross join lateral (select * from tracker.listening_now n where n.journal_key = %(journal)s and n.epoch = k.epoch) l
 ), deleted as (
-  delete from listening l using unnest(%(epochs)s::bigint[]) as k (epoch)
+  delete from tracker.listening l using unnest(%(epochs)s::bigint[]) as k (epoch)
   where l.journal_key = %(journal)s and l.epoch = k.epoch
 ), gone as (
-  delete from epochs e using unnest(%(epochs)s::bigint[]) as k (epoch)
+  delete from tracker.epochs e using unnest(%(epochs)s::bigint[]) as k (epoch)
   where e.journal_key = %(journal)s and e.epoch = k.epoch
   returning e.epoch, e.proven_until
 ), proven as (
   select run.start_seq, max(gone.proven_until) as until_at
   from gone
-  cross join lateral (select p.start_seq from process_life p
+  cross join lateral (select p.start_seq from tracker.process_life p
                       where p.journal_key = %(journal)s and p.start_seq < gone.epoch
                       order by p.start_seq desc limit 1) run
   group by run.start_seq
 ), kept as (
-  update process_life p set proven_until = greatest(p.proven_until, proven.until_at)
+  update tracker.process_life p set proven_until = greatest(p.proven_until, proven.until_at)
   from proven where p.journal_key = %(journal)s and p.start_seq = proven.start_seq
 )
 select asset_key, from_at, until_at,

@@ -1,7 +1,7 @@
 -- Lets this session store a journal from now on, and no other one.
 -- Parameters: journal_id, session (uuid).
 -- Rows: one: journal_key (int), mark (lowest journal sequence that is not yet committed), when that was stored.
-update journal_progress p set session = %(session)s
-from journals j
+update tracker.journal_progress p set session = %(session)s
+from tracker.journals j
 where j.journal_id = %(journal_id)s and p.journal_key = j.journal_key
 returning p.journal_key, p.mark, p.moved_at

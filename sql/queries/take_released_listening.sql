@@ -5,18 +5,18 @@
 with released as (
   select l.epoch, l.asset_key, l.confirmed_seq, l.released_seq, l.from_at, l.until_at, l.cause,
          (e.epoch is null or e.closed_seq is null)
-         and not exists (select from rejected_messages m
+         and not exists (select from public.rejected_messages m
                          where m.journal_key = l.journal_key and m.epoch = l.epoch and m.doubt is not null
                            and m.taken_in_at is null)
-         and not exists (select from rejected_messages m
+         and not exists (select from public.rejected_messages m
                          where m.journal_key = l.journal_key and m.seq > l.epoch and m.seq < l.released_seq
                            and m.connection = 'journal' and m.taken_in_at is null) as is_final
-  from (select * from listening r
+  from (select * from tracker.listening r
         where r.journal_key = %(journal)s and r.released_seq < %(watermark)s and r.released_seq > %(after)s
         order by r.released_seq limit %(most)s) l
-  left join epochs e using (journal_key, epoch)
+  left join tracker.epochs e using (journal_key, epoch)
 ), deleted as (
-  delete from listening l using released r
+  delete from tracker.listening l using released r
   where r.is_final and l.journal_key = %(journal)s and l.epoch = r.epoch and l.asset_key = r.asset_key
     and l.confirmed_seq = r.confirmed_seq
 )

@@ -15,16 +15,16 @@ with given as (
            (g.condition_id, coalesce(nullif(a.outcome, ''), g.outcome), coalesce(a.outcome_index, g.outcome_index))
            as adds
   from given g
-  left join lateral (select * from assets a where a.token_id = g.token_id limit 1) a on true
+  left join lateral (select * from public.assets a where a.token_id = g.token_id limit 1) a on true
 ), changed as (
-  update assets a
+  update public.assets a
   set condition_id = g.condition_id, outcome = coalesce(nullif(a.outcome, ''), g.outcome),
       outcome_index = coalesce(a.outcome_index, g.outcome_index)
   from looked_up g
   where a.asset_key = any (array(select l.asset_key from looked_up l where l.asset_key is not null and l.adds))
     and a.token_id = g.token_id
 ), added as (
-  insert into assets (token_id, condition_id, outcome, outcome_index)
+  insert into public.assets (token_id, condition_id, outcome, outcome_index)
   select g.token_id, g.condition_id, g.outcome, g.outcome_index from looked_up g
   where g.asset_key is null
   order by g.token_id
@@ -38,14 +38,14 @@ with given as (
   select condition_id, known_index, 'index ' || known_index, 'index ' || outcome_index, true
   from looked_up where known_index <> outcome_index and (known = outcome or known is null or outcome is null)
 ), opened as (
-  insert into resolution_conflicts (condition_id, detected_at, recorded, observed, source, kind)
+  insert into public.resolution_conflicts (condition_id, detected_at, recorded, observed, source, kind)
   -- Apart by a microsecond, because the time is in the key.
   select c.condition_id,
          now() + interval '1 microsecond' * row_number() over (partition by c.condition_id order by c.known_index),
          c.recorded, c.observed, 'gamma', 'mapping'
   from contradicted c
   where not exists (
-    select from resolution_conflicts k
+    select from public.resolution_conflicts k
     where k.condition_id = c.condition_id and k.kind = 'mapping'
       and ((k.recorded, k.observed) = (c.recorded, c.observed) or (k.recorded, k.observed) = (c.observed, c.recorded))
       -- That a list has another order is no news twice: no source can settle it.

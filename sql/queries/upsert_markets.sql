@@ -5,7 +5,7 @@ with given as (
     condition_id text, question text, slug text, gamma_id text, end_at timestamptz, started_at timestamptz,
     closed boolean, active boolean, neg_risk boolean, version text, volume numeric, tags text[])
 )
-insert into markets as old (condition_id, question, slug, gamma_id, end_date, started_at,
+insert into public.markets as old (condition_id, question, slug, gamma_id, end_date, started_at,
                             closed, active, neg_risk, version, volume, tags)
 select condition_id, question, slug, gamma_id, end_at, started_at,
        closed, active, neg_risk, version, volume, tags

@@ -1,7 +1,7 @@
 -- Stores ranges of coverage; one that begins where a stored one does takes its place.
 -- Parameters: journal; ranges: arrays of equal length: assets (asset_key), since, until, known (timestamptz), epochs,
 -- confirmed, released (bigint), causes (text). Rows: none.
-insert into coverage_ranges (journal_key, asset_key, from_at, until_at, known_at, epoch, confirmed_seq, released_seq, cause)
+insert into tracker.coverage_ranges (journal_key, asset_key, from_at, until_at, known_at, epoch, confirmed_seq, released_seq, cause)
 select %(journal)s, k.*
 from unnest(%(assets)s::integer[], %(since)s::timestamptz[], %(until)s::timestamptz[], %(known)s::timestamptz[],
             %(epochs)s::bigint[], %(confirmed)s::bigint[], %(released)s::bigint[], %(causes)s::text[]) as k

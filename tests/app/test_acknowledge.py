@@ -177,7 +177,7 @@ def test_a_newer_schema_decides_whether_this_version_may(
     contradicted: str, tmp_path: Path, head: bytes, *, allowed: bool
 ) -> None:
     folder = Path(shutil.copytree(MIGRATIONS, tmp_path / "newer"))
-    (folder / "9000_add_note.sql").write_bytes(head + b"\ncreate table note (a int);")
+    (folder / "9000_add_note.sql").write_bytes(head + b"\ncreate table tracker.note (a int);")
     migrate.apply(contradicted, folder)
     if allowed:
         assert len(said(contradicted)) == 3

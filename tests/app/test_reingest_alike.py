@@ -35,7 +35,14 @@ COVERED = "select token_id, lower(during), upper(during) from coverage order by 
 GAPS = """select a.token_id, g.gap::text, g.cause from assets a
     cross join lateral coverage_gaps(a.token_id, '2026-09-20', '2026-09-22') g
     order by a.token_id, g.gap"""
-TABLES = ("prints", "listening", "epochs", "rejected_messages", "assets", "journal_progress")
+TABLES = (
+    "tracker.trades",
+    "listening",
+    "epochs",
+    "rejected_messages",
+    "assets",
+    "journal_progress",
+)
 
 
 class LaterReader:

@@ -29,7 +29,7 @@ CHILDREN = {"embedded.py", "postgres_binaries.py", "demo.py"}
 """Modules that start programs: the embedded database, the demo."""
 
 HOSTILE = (
-    "'; drop table prints; --",
+    "'; drop table trades; --",
     "%s %(x)s {0} {secret} $1 \\",
     "\x1b[2J\x1b]0;owned\x07 \x9b31m",
     'x"}\n{"event": "forged"}',
@@ -129,7 +129,7 @@ def test_a_market_of_hostile_texts_is_only_text(store: Store, database: str, tex
     store.commit(Batch(markets=(market(question=text, slug=text, tags=(text,)),)))
     kept = text.replace("\x00", "\ufffd").replace("\ud800", "\ufffd")
     assert ask(database, "select question, slug from markets") == [(kept, kept)]
-    assert ask(database, "select count(*) from prints") == [(0,)]
+    assert ask(database, "select count(*) from trades") == [(0,)]
 
     stream = io.StringIO()
     logs.configure("INFO", "json", stream)

@@ -55,9 +55,12 @@ def decimal(field: bytes | None) -> Decimal:
 
 def test_the_trade_arrives_as_bytes_of_copy(second: Passage) -> None:
     [row] = rows(second.copied)
-    traded, _, _, token, occurrence, fee, side, price, size, transaction, trade_id, extra = row
+    traded, _, _, epoch, sequence, token, occurrence, fee, is_buy, *amounts = row
+    price, size, transaction, trade_id, extra = amounts
     assert number(traded) + EPOCH_US == (NOW_MS + 2) * 1_000
-    assert (number(token), number(occurrence), number(fee), side) == (1, 1, 0, b"BUY")
+    assert (number(token), number(occurrence), number(fee), is_buy) == (1, 1, 0, b"\x01")
+    assert number(epoch) > 0
+    assert number(sequence) > 0
     assert (decimal(price), decimal(size)) == (Decimal("0.456"), Decimal("219.217767"))
     assert transaction == bytes.fromhex(TRANSACTION.removeprefix("0x"))
     assert (trade_id, extra) == (None, None)

@@ -20,17 +20,18 @@ TOKENS, LIVES, FEEDS, HOURS = 10_000, 250, 2, 6
 PER_CONNECTION = 200
 ASKED = 40
 FILL = (
-    """insert into journals (journal_id) values (gen_random_uuid())""",
-    """insert into process_life (journal_key, start_seq, started_at, alive_at, host, version)
+    """insert into tracker.journals (journal_id) values (gen_random_uuid())""",
+    """insert into tracker.process_life
+         (journal_key, start_seq, started_at, alive_at, host, version)
        select 1, 1, now() - make_interval(hours => {lives} * {hours}), now() + interval '1 hour',
               'bench', '0'""",
     """insert into assets (token_id, condition_id)
        select lpad(n::text, 77, '0'), '0x' || lpad(to_hex(n / 2), 64, '0')
        from generate_series(1, {tokens}) n""",
-    """insert into wanted (journal_key, asset_key, wanted_seq, from_at)
+    """insert into tracker.wanted (journal_key, asset_key, wanted_seq, from_at)
        select 1, asset_key, 1, now() - make_interval(hours => {lives} * {hours}) from assets""",
     # An epoch is one run of one connection; the last of them is open.
-    """insert into epochs (journal_key, epoch, connection, leg, opened_at, proven_until,
+    """insert into tracker.epochs (journal_key, epoch, connection, leg, opened_at, proven_until,
                            closed_at, closed_seq, reason)
        select 1, epoch, chr(97 + feed) || '-' || line, feed, from_at,
               case when life = {lives} - 1 then now() else until_at end,
@@ -46,11 +47,11 @@ FILL = (
                   generate_series(0, {lines} - 1) line,
                   lateral (select now() - make_interval(hours => ({lives} - life) * {hours}))
                           start (began)) lives""",
-    """insert into listening (journal_key, asset_key, epoch, confirmed_seq, released_seq,
+    """insert into tracker.listening (journal_key, asset_key, epoch, confirmed_seq, released_seq,
                               from_at, until_at, cause)
        select 1, asset_key, epoch, epoch + 1, closed_seq, opened_at, closed_at,
               case when closed_at is not null then 'released' end
-       from epochs join assets on asset_key % {lines} = (epoch / 10 - 1) % {lines}""",
+       from tracker.epochs join assets on asset_key % {lines} = (epoch / 10 - 1) % {lines}""",
     """vacuum analyze""",
 )
 SOME = "select token_id from assets order by hashint4(asset_key) limit %s"
@@ -73,7 +74,7 @@ def measure(_: InstalledRivals, __: Path, turns: int) -> Findings:
         for statement in FILL:
             connection.execute(statement.format(**sizes).encode())
         filled_s = time.monotonic() - began
-        ((intervals,),) = connection.execute("select count(*) from listening").fetchall()
+        ((intervals,),) = connection.execute("select count(*) from tracker.listening").fetchall()
         tokens = connection.execute(SOME, [ASKED]).fetchall()
         one = [_queried(connection, ONE, token) for (token,) in tokens]
         day = [_queried(connection, ALL) for _ in range(turns)]

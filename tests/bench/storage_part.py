@@ -35,7 +35,7 @@ create index on trades (token_id, traded_at)
 UNIQUE = b"""
 create unique index twice on trades (transaction_hash, token_id, price, size, side, traded_at)
 """
-COMPRESS = b"select compress_chunk(chunk) from show_chunks('prints') chunk"
+COMPRESS = b"select compress_chunk(chunk) from show_chunks('tracker.trades') chunk"
 
 
 def _ours(dsn: str, trades: Sequence[Trade]) -> None:
@@ -74,8 +74,8 @@ def _plain(server: Server, trades: Sequence[Trade]) -> tuple[float, float, float
         _ours(dsn, trades)
         with psycopg.connect(dsn) as connection:
             return (
-                _size(connection, "pg_relation_size('prints')"),
-                _size(connection, "pg_indexes_size('prints')"),
+                _size(connection, "pg_relation_size('tracker.trades')"),
+                _size(connection, "pg_indexes_size('tracker.trades')"),
                 _size(connection, "pg_total_relation_size('assets')"),
             )
 
@@ -87,9 +87,9 @@ def _compressed(trades: Sequence[Trade]) -> tuple[float, float] | None:
     migrate.apply(dsn)
     _ours(dsn, trades)
     with psycopg.connect(dsn, autocommit=True) as connection:
-        before = _size(connection, "hypertable_size('prints')")
+        before = _size(connection, "hypertable_size('tracker.trades')")
         connection.execute(COMPRESS)
-        return before, _size(connection, "hypertable_size('prints')")
+        return before, _size(connection, "hypertable_size('tracker.trades')")
 
 
 def measure(_: InstalledRivals, __: Path, ___: int) -> Findings:

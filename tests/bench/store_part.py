@@ -41,12 +41,12 @@ from tests.bench.rivals_venv import HERE, PYTHON, SOURCES, InstalledRivals
 ROWS = 60_000
 BATCH = 5_000
 FIELDS = (
-    *("traded", "received", "hashes", "assets", "occurrences", "fees"),
-    *("sides", "prices", "sizes", "transactions", "trade_ids", "extras"),
+    *("traded", "received", "hashes", "epochs", "sequences", "assets", "occurrences", "fees"),
+    *("buys", "prices", "sizes", "transactions", "trade_ids", "extras"),
 )
 TYPES = (
-    *("timestamptz", "timestamptz", "int8", "int4", "int4", "int4"),
-    *("text", "numeric", "numeric", "bytea", "text", "jsonb"),
+    *("timestamptz", "timestamptz", "int8", "int8", "int8", "int4", "int2", "int4"),
+    *("bool", "numeric", "numeric", "bytea", "text", "jsonb"),
 )
 
 
@@ -103,7 +103,7 @@ def _copied(server: Server, rows: Sequence[tuple[Any, ...]]) -> float:
 def _ready(trades: Sequence[Trade]) -> list[tuple[Any, ...]]:
     tokens = {each.token_id for each in trades}
     keys: dict[str, int] = {token: key for key, token in enumerate(tokens)}
-    given = columns.trades(trades, keys)
+    given = columns.trades(trades, keys, [(0, 0)] * len(trades), 0)
     return list(zip(*(given[name] for name in FIELDS), strict=True))
 
 

@@ -167,7 +167,7 @@ def disk_slow(run: FaultRun, _: Monitor) -> Iterator[None]:
 def storing_stopped(run: FaultRun, _: Monitor) -> Iterator[None]:
     """Somebody changes the schema; once undone, a restart saves the wait of five minutes."""
     run.fault_begins()
-    table = "alter table prints"
+    table = "alter table tracker.trades"
     run.server.run(f"{table} add constraint wrong check (price < 0) not valid", db=run.plain_dsn)
     yield
     run.server.run(f"{table} drop constraint wrong", db=run.plain_dsn)

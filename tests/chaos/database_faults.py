@@ -12,6 +12,8 @@ from tests.chaos.proxy import CLEAN, Toxics
 from tests.chaos.server import FAKETIME
 from tests.live.processes import as_url
 
+TRADES = "tracker.trades"
+
 DAY_S = 86_400
 STALE_S = 30.0
 """A trade that waited in the journal for its database keeps the time at which it came."""
@@ -55,7 +57,11 @@ def rejecting(run: FaultRun) -> None:
     run.dsn = as_url(server.with_user(db, role))
     run.start()
     troubles = (
-        ("42501", f"revoke insert on prints from {role}", f"grant insert on prints to {role}"),
+        (
+            "42501",
+            f"revoke insert on {TRADES} from {role}",
+            f"grant insert on {TRADES} to {role}",
+        ),
         (
             "25006",
             f"alter role {role} set default_transaction_read_only = on",
@@ -66,7 +72,11 @@ def rejecting(run: FaultRun) -> None:
             f"alter role {role} connection limit 0",
             f"alter role {role} connection limit -1",
         ),
-        ("42P01", "alter table prints rename to hidden", "alter table hidden rename to prints"),
+        (
+            "42P01",
+            "alter table tracker.trades rename to hidden",
+            "alter table tracker.hidden rename to trades",
+        ),
         ("57P01", "select 1", "select 1"),
     )
     reasons = []

@@ -62,10 +62,42 @@ MUTATIONS = (
         "watermark in the transaction",
         "actors/database/transaction.py",
         "        with self._connection.transaction():\n"
-        "            watermark = self._move_watermark(batch.watermark)\n",
-        "        watermark = self._move_watermark(batch.watermark)\n"
+        "            before, watermark = move_watermark(\n"
+        "                self._connection, self._journal, batch.watermark, self._migrations\n"
+        "            )\n",
+        "        before, watermark = move_watermark(\n"
+        "            self._connection, self._journal, batch.watermark, self._migrations\n"
+        "        )\n"
         "        with self._connection.transaction():\n",
         ("tests/chaos/test_watermark.py",),
+    ),
+    Mutation(
+        "the bound of a step of settling",
+        "actors/database/settlement.py",
+        '"most": EPOCHS_AT_ONCE}',
+        '"most": 10**6}',
+        ("tests/database/test_settlement.py",),
+    ),
+    Mutation(
+        "the session that stores a journal",
+        "sql/queries/move_watermark.sql",
+        "p.session = %(session)s::uuid)",
+        "true)",
+        ("tests/database/test_copied_journal.py",),
+    ),
+    Mutation(
+        "telling a database again what it has forgotten",
+        "actors/writer/actor.py",
+        "            self._notifier.forgotten(opened)\n",
+        "            pass\n",
+        ("tests/writer/test_actor.py",),
+    ),
+    Mutation(
+        "what is in doubt is not settled",
+        "sql/queries/select_ended_epochs.sql",
+        "where m.journal_key = e.journal_key and m.epoch = e.epoch and m.doubt is not null\n",
+        "where false and m.epoch = e.epoch and m.doubt is not null\n",
+        ("tests/database/test_settlement.py", "tests/database/test_kept.py"),
     ),
     Mutation(
         "no proof before what is older is handled",

@@ -9,7 +9,7 @@ from tests.chaos.fault import Fault
 from tests.chaos.fault_run import FaultRun
 
 CALM_STOP_S = 10.0
-_OPEN_EPOCHS = "select count(*) from epochs where closed_seq is null"
+_OPEN_EPOCHS = "select count(*) from tracker.epochs where closed_seq is null"
 
 
 def stopped(run: FaultRun) -> None:

@@ -19,9 +19,9 @@ from tests.live.processes import until
 pytestmark = [pytest.mark.live, pytest.mark.db]
 
 DELETE_THREE = """
-    delete from prints where ctid in (
-      select ctid from prints order by traded_at
-      offset (select count(*) / 2 from prints) limit 3)
+    delete from tracker.trades where ctid in (
+      select ctid from tracker.trades order by traded_at
+      offset (select count(*) / 2 from tracker.trades) limit 3)
 """
 
 

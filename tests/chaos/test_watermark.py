@@ -21,12 +21,12 @@ def test_rows_that_cannot_be_stored_hold_the_watermark_back(
 ) -> None:
     before = ask(database, MARK, journal_id)
     with psycopg.connect(database) as holder:
-        holder.execute("lock table prints in access exclusive mode")
+        holder.execute("lock table tracker.trades in access exclusive mode")
         with pytest.raises(StoreUnavailable):
             store.commit(Batch(trades=(trade(),), watermark=7))
 
     assert ask(database, MARK, journal_id) == before
-    assert ask(database, "select count(*) from prints") == [(0,)]
+    assert ask(database, "select count(*) from tracker.trades") == [(0,)]
     assert store.open(journal_id).watermark == before[0][0]
     assert store.commit(Batch(trades=(trade(),), watermark=7)).stored == 1
     assert ask(database, MARK, journal_id) == [(7,)]

@@ -33,12 +33,13 @@ from tests.writer.test_actor import WriterHarness
 START_MS = ns(0) // 1_000_000
 POLL_S, HOLD_S = 60.0, 330.0
 DELAYS_S = {Source.GAMMA: 0.3, Source.DATA: 0.3, Source.CLOB: 0.1}
+SET_CLOCK = b"update public.virtual_clock set now = to_timestamp(%s::bigint / 1000.0)"
 VIRTUAL = (
-    "create table virtual_clock (now timestamptz not null)",
-    "insert into virtual_clock values ('epoch')",
+    "create table public.virtual_clock (now timestamptz not null)",
+    "insert into public.virtual_clock values ('epoch')",
     """create function date_virtually() returns trigger language plpgsql as $$
     begin
-      select now into new.recorded_at from virtual_clock;
+      select now into new.recorded_at from public.virtual_clock;
       return new;
     end $$""",
     *(
@@ -176,7 +177,8 @@ class RestartedTracker:
             self._to_writer.waits = False
             milliseconds = START_MS + int(self.now * 1000)
             self._clock.execute(
-                b"update virtual_clock set now = to_timestamp(%s::bigint / 1000.0)", (milliseconds,)
+                b"update public.virtual_clock set now = to_timestamp(%s::bigint / 1000.0)",
+                (milliseconds,),
             )
             self._writer.flush()
             self._deliver()

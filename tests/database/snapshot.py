@@ -21,11 +21,16 @@ from actors.database.embedded import Embedded
 from actors.database.store import Store
 from tests.database.everything import everything
 
-TABLES = """select c.relname from pg_class c where c.relnamespace = 'public'::regnamespace
-    and c.relkind = 'r' order by c.oid"""
+TABLES = """select c.oid::regclass::text from pg_class c
+    where c.relnamespace in ('public'::regnamespace, 'tracker'::regnamespace)
+    and c.relkind in ('r', 'p') and not c.relispartition
+    order by c.relname not in ('journals', 'assets'), c.oid"""
 
-IDENTITIES = """select table_name, column_name from information_schema.columns
-    where table_schema = 'public' and is_identity = 'YES' order by 1"""
+IDENTITIES = """select format('%I.%I', table_schema, table_name), column_name
+    from information_schema.columns
+    where table_schema in ('public', 'tracker') and is_identity = 'YES' order by 1"""
+DAYS = """select distinct (traded_at at time zone 'UTC')::date::text
+    from tracker.trades order by 1"""
 
 
 def snapshot(dsn: str) -> Iterator[str]:
@@ -44,13 +49,15 @@ def snapshot(dsn: str) -> Iterator[str]:
 
 
 def _rows(connection: "psycopg.Connection[tuple[str, ...]]") -> Iterator[str]:
+    for (day,) in connection.execute(DAYS).fetchall():
+        yield f"select tracker.add_trade_day('{day}');"
     for (table,) in connection.execute(TABLES).fetchall():
-        query = f"select coalesce(json_agg(t), '[]')::text from \"{table}\" t"  # noqa: S608 - a name from the catalog
+        query = f"select coalesce(json_agg(t), '[]')::text from {table} t"  # noqa: S608 - a name from the catalog
         ((rows,),) = connection.execute(query.encode()).fetchall()
         if json.loads(rows):
             quoted = rows.replace("'", "''")
-            as_rows = f"json_populate_recordset(null::\"{table}\", '{quoted}')"
-            yield f'insert into "{table}" overriding system value select * from {as_rows};'  # noqa: S608 - as above
+            as_rows = f"json_populate_recordset(null::{table}, '{quoted}')"
+            yield f"insert into {table} overriding system value select * from {as_rows};"  # noqa: S608 - as above
     for table, column in connection.execute(IDENTITIES).fetchall():
         yield f"select setval(pg_get_serial_sequence('{table}', '{column}'), 1000);"
 

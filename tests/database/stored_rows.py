@@ -1,7 +1,7 @@
 """The rows of a database in plain values, so that they can be stored and compared.
 
 Numbers that differ from database to database (`asset_key`, `journal_key`) are replaced by the ids
-that they stand for, and the times at which the database stored a row are left out.
+that they stand for, and the times at which the database stored a row, and by whom, are left out.
 """
 
 import json
@@ -22,21 +22,22 @@ NOT_FROM_JOURNAL = (
 )  # fmt: skip
 """Relations that are not filled from a journal."""
 FROM_JOURNAL = (
-    "trades", "candles_1m", "assets", "coverage", "rejected_messages", "unresolved_markets",
+    "trades", "assets", "coverage", "rejected_messages", "unresolved_markets",
     "journal_progress", "process_life", "wanted",
 )  # fmt: skip
 """Relations that are filled from a journal. Not those that hold only what is not settled yet."""
 GAPS = """select a.token_id, g.gap, g.cause from assets a
     cross join lateral coverage_gaps(a.token_id, '2026-03-01 12:00+00', '2026-03-01 12:20+00') g"""
 TOKENS = "select asset_key, token_id from assets"
-JOURNALS = "select journal_key, journal_id::text from journals"
-STORED_AT = {"recorded_at", "first_seen_at", "updated_at", "moved_at", "known_at"}
+JOURNALS = "select journal_key, journal_id::text from tracker.journals"
+STORED_AT = {"recorded_at", "first_seen_at", "updated_at", "moved_at", "known_at", "session"}
 
 
 def rows(dsn: str, *names: str) -> dict[str, Table]:
     """Return all rows of some tables or views, and of `coverage_gaps`, each in one order."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("set timezone to 'UTC'")
+        connection.execute("set search_path to public, tracker")
         tokens: Names = dict(connection.execute(TOKENS).fetchall())
         journals: Names = dict(connection.execute(JOURNALS).fetchall())
         found = {}

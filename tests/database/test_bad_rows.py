@@ -87,11 +87,11 @@ def test_more_than_one_bad_row_in_a_hundred_stops_the_batch_and_nothing_is_rejec
     store: Store, database: str, journal_id: UUID
 ) -> None:
     good = tuple(trade(second) for second in range(98))
-    with pytest.raises(StorePoisoned, match=r"more than 1% of 100 rows.*prints_price_check"):
+    with pytest.raises(StorePoisoned, match=r"more than 1% of 100 rows.*trades_price_check"):
         store.commit(Batch(trades=(*good, *bad_trades(500, 501)), watermark=7))
 
     assert store.open(journal_id).watermark == 1
-    assert ask(database, "select count(*) from prints") == [(0,)]
+    assert ask(database, "select count(*) from tracker.trades") == [(0,)]
     assert ask(database, "select count(*) from rejected_messages") == [(0,)]
     more = tuple(trade(second) for second in range(200))
     assert store.commit(Batch(trades=(*more, *bad_trades(500, 501)), watermark=7)).rejected == 2
@@ -173,7 +173,7 @@ def test_a_fact_that_cannot_be_stored_does_not_stop_the_others(store: Store, dat
     )
     event = ConnectionEvent(at_ns=10**30, connection="c", event="e", reason="")
     store.commit(Batch(facts=facts, events=(event,), watermark=4))
-    assert ask(database, "select confirmed_seq from listening") == [(3,)]
+    assert ask(database, "select confirmed_seq from tracker.listening") == [(3,)]
     assert ask(database, "select count(*) from rejected_messages") == [(2,)]
 
 
@@ -188,6 +188,6 @@ def test_one_bad_row_does_not_undo_the_other_rows(store: Store, database: str) -
     )
     committed = store.commit(batch)
     assert (committed.stored, committed.duplicates, committed.watermark) == (2, 0, 3)
-    tables = ("prints", "markets", "connection_events", "rejected_messages")
+    tables = ("tracker.trades", "markets", "connection_events", "rejected_messages")
     assert [len(ask(database, f"select from {table}")) for table in tables] == [2, 1, 1, 1]
     assert store.commit(batch).duplicates == 2

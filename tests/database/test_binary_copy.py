@@ -10,7 +10,7 @@ import pytest
 
 from actors.database import binary_copy, columns, queries
 from actors.database.binary_copy import sorted_chunks
-from actors.database.cache import RecentTrades
+from actors.database.cache import RecentTrades, TradeDays
 from actors.database.store import Store
 from actors.model.storage import Batch
 from actors.model.trade import TokenId, Trade, trade_hashes
@@ -34,7 +34,8 @@ FIELDS: list[dict[str, Any]] = [
     {"occurrence": 7},
     {"traded_at_ms": 1, "received_at_ns": 999},
 ]
-ROWS = "select p::text, pg_column_size(p.price), pg_column_size(p.size) from prints p order by 1"
+ROWS = """select t::text, pg_column_size(t.price), pg_column_size(t.size)
+    from tracker.trades t order by 1"""
 
 
 @pytest.fixture
@@ -46,11 +47,14 @@ def connection(database: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
 def test_copy_stores_what_insert_stores(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
     rows = [trade(second, **fields) for second, fields in enumerate(FIELDS)]
     keys: dict[str, int] = {row.token_id: 7 for row in rows}
-    some = sorted_chunks(rows, [*trade_hashes(rows)], keys, RecentTrades())
-    assert binary_copy.copy(connection, queries.COPY_TRADES, some) == len(rows)
+    origins = [(place % 3, 5 * place) for place in range(len(rows))]
+    TradeDays().add(connection, rows)
+    connection.commit()
+    some = sorted_chunks(rows, [*trade_hashes(rows)], origins, keys, RecentTrades())
+    assert binary_copy.copy(connection, queries.COPY_TRADES, some, 1 << 44) == len(rows)
     copied = connection.execute(ROWS).fetchall()
     connection.rollback()
-    connection.execute(queries.INSERT_TRADES, columns.trades(rows, keys))
+    connection.execute(queries.INSERT_TRADES, columns.trades(rows, keys, origins, 1 << 44))
     assert copied == connection.execute(ROWS).fetchall()
     assert len(copied) == len(FIELDS)
 
@@ -58,7 +62,7 @@ def test_copy_stores_what_insert_stores(connection: psycopg.Connection[tuple[Any
 def test_more_rows_than_one_chunk_are_stored(store: Store, database: str) -> None:
     trades = tuple(trade(second) for second in range(3000))
     assert store.commit(Batch(trades=trades)).stored == 3000
-    assert ask(database, "select count(*) from prints") == [(3000,)]
+    assert ask(database, "select count(*) from tracker.trades") == [(3000,)]
 
 
 def test_trades_of_the_other_feed_are_dropped_without_a_query(store: Store) -> None:
@@ -74,7 +78,9 @@ def test_of_duplicates_in_one_batch_the_earliest_receipt_stays(store: Store, dat
     late, early = trade(received_at_ns=2_000_000_000_000), trade(received_at_ns=1_000_000_000_000)
     committed = store.commit(Batch(trades=(late, early, late)))
     assert (committed.stored, committed.duplicates) == (1, 2)
-    assert ask(database, "select extract(epoch from received_at)::int from prints") == [(1000,)]
+    assert ask(database, "select extract(epoch from received_at)::int from tracker.trades") == [
+        (1000,)
+    ]
 
 
 def test_what_another_store_committed_collides_and_is_stored_once(database: str) -> None:
@@ -88,7 +94,9 @@ def test_what_another_store_committed_collides_and_is_stored_once(database: str)
     ]
     assert [committed.stored for committed in results] == [10, 10, 10, 10]
     assert [committed.duplicates for committed in results] == [10, 10, 10, 10]
-    assert ask(database, "select count(*), count(distinct traded_at) from prints") == [(60, 60)]
+    assert ask(database, "select count(*), count(distinct traded_at) from tracker.trades") == [
+        (60, 60)
+    ]
     first.close()
     second.close()
 
@@ -97,7 +105,7 @@ def test_recent_trades_are_forgotten_with_the_connection(store: Store, database:
     trades = (trade(1), trade(2))
     store.commit(Batch(trades=trades))
     with psycopg.connect(database) as other:  # as if an older copy of the database took over
-        other.execute("delete from prints")
+        other.execute("delete from tracker.trades")
     store.close()
     store.open(UUID(int=9))
     assert store.commit(Batch(trades=trades)).stored == 2
@@ -107,5 +115,5 @@ def test_a_rejected_trade_does_not_count_as_stored(store: Store, database: str) 
     poison: Trade = trade(1, side="HOLD")
     batch = Batch(trades=(trade(0), poison, trade(2, token_id=TokenId("8"))))
     assert (store.commit(batch).stored, store.commit(batch).duplicates) == (2, 2)
-    assert ask(database, "select count(*) from prints") == [(2,)]
+    assert ask(database, "select count(*) from tracker.trades") == [(2,)]
     assert ask(database, "select count(*) from rejected_messages") == [(1,)]

@@ -118,9 +118,9 @@ OVER = (
     """insert into resolutions
     select '0x' || md5(n::text), 'winner', 't' || n, 'Yes', '{1}', now(), now(), '{gamma}'
     from generate_series(1, 20000) n""",
-    """insert into wanted
+    """insert into tracker.wanted
     select w.journal_key, a.asset_key, 2, 3, now(), now()
-    from assets a, (select max(journal_key) as journal_key from journals) w
+    from assets a, (select max(journal_key) as journal_key from tracker.journals) w
     where a.token_id like 't%'""",
 )
 """Make 20,000 markets that are closed and resolved, and were wanted."""
@@ -176,7 +176,9 @@ def test_a_token_that_is_not_wanted_any_more_takes_no_memory_and_keeps_its_numbe
     store.commit(Batch(facts=((2, TokensUnwanted(ns(1), (YES,))),)))
     assert YES not in store._tokens._known
     store.commit(Batch(trades=(trade(1, token_id=YES),)))
-    assert ask(database, "select count(distinct asset_key), count(*) from prints") == [(1, 2)]
+    assert ask(database, "select count(distinct asset_key), count(*) from tracker.trades") == [
+        (1, 2)
+    ]
 
 
 def test_a_market_with_a_resolution_is_not_read_back(store: Store) -> None:

@@ -130,7 +130,7 @@ def test_abort_ends_a_commit_that_waits_for_a_lock(database: str, journal_id: UU
             errors.append(exc)
 
     with psycopg.connect(database) as other:
-        other.execute("select * from journal_progress for update")
+        other.execute("select * from tracker.journal_progress for update")
         thread = threading.Thread(target=write)
         thread.start()
         waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"

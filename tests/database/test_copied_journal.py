@@ -35,7 +35,7 @@ def test_a_commit_of_the_process_that_opened_the_journal_before_fails_as_a_whole
     with pytest.raises(JournalTaken):
         first.commit(Batch(trades=(trade(1),), watermark=5))
     assert ask(database, STORED) == [(0,)]
-    assert ask(database, "select mark from journal_progress") == [(1,)]
+    assert ask(database, "select mark from tracker.journal_progress") == [(1,)]
     assert second.commit(Batch(trades=(trade(2),), watermark=9)).watermark == 9
 
 

@@ -34,8 +34,8 @@ def given(
     keys: Mapping[str, int] | None = None,
     recent: RecentTrades | None = None,
 ) -> list[list[KeyedTrade]]:
-    hashes = list(trade_hashes(rows))
-    return list(sorted_chunks(rows, hashes, keys or {TOKEN: 1}, recent or RecentTrades()))
+    hashes, origins = list(trade_hashes(rows)), [(1, place) for place in range(len(rows))]
+    return list(sorted_chunks(rows, hashes, origins, keys or {TOKEN: 1}, recent or RecentTrades()))
 
 
 def test_rows_come_by_time_token_and_signed_hash_through_all_chunks() -> None:
@@ -48,9 +48,11 @@ def test_rows_come_by_time_token_and_signed_hash_through_all_chunks() -> None:
     Random(1).shuffle(rows)
     found = given(rows, keys={TOKEN: 300, other: 2})
     assert len(found) > 3
-    order = [(row.traded_at_ms, asset, digest) for some in found for _, row, asset, digest in some]
+    order = [
+        (row.traded_at_ms, asset, digest) for some in found for _, row, asset, digest, _ in some
+    ]
     assert order == sorted(order)
-    assert sorted(msgspec.json.encode(row) for some in found for _, row, _, _ in some) == sorted(
+    assert sorted(msgspec.json.encode(row) for some in found for _, row, _, _, _ in some) == sorted(
         msgspec.json.encode(row) for row in rows
     )
     assert min(digest for _, _, digest in order) < 0 < max(digest for _, _, digest in order)
@@ -64,7 +66,8 @@ def test_trades_of_one_millisecond_stay_in_one_chunk() -> None:
 
 def test_the_first_chunk_is_made_before_the_last_rows_are_read() -> None:
     rows = [trade(START_MS + number) for number in range(600)] + [trade(2**64)]
-    found = sorted_chunks(rows, [1] * len(rows), {TOKEN: 1}, RecentTrades())
+    nothing = [1] * len(rows), [(0, 0)] * len(rows)
+    found = sorted_chunks(rows, *nothing, {TOKEN: 1}, RecentTrades())
     assert len(next(found)) > 100
     with pytest.raises(OverflowError):
         list(found)
@@ -75,7 +78,7 @@ def test_trades_that_were_stored_recently_are_left_out() -> None:
     recent = RecentTrades()
     given(rows[1::2], recent=recent)
     recent.commit()
-    assert [row for some in given(rows, recent=recent) for _, row, _, _ in some] == rows[::2]
+    assert [row for some in given(rows, recent=recent) for _, row, _, _, _ in some] == rows[::2]
     recent.commit()
     assert given(rows, recent=recent) == [[], [], []]
 

@@ -398,7 +398,7 @@ def test_a_start_leaves_the_epochs_of_other_trackers_alone(
     Journal(open_store(UUID(int=2))).add(
         *[ProcessAlive(ns(1))] * 8, ProcessStarted(ns(20), "other", "1")
     )
-    assert ask(database, "select reason from epochs") == [(None,)]
+    assert ask(database, "select reason from tracker.epochs") == [(None,)]
 
 
 def test_a_token_that_is_not_wanted_any_more_has_no_gap(journal: Journal, database: str) -> None:
@@ -427,7 +427,7 @@ def test_a_token_that_is_wanted_again_starts_without_earlier_coverage(
 def test_wanting_a_wanted_token_changes_nothing(journal: Journal, database: str) -> None:
     journal.want(10)
     journal.want(20)
-    assert ask(database, "select wanted_seq, until_at from wanted") == [(1, None)]
+    assert ask(database, "select wanted_seq, until_at from tracker.wanted") == [(1, None)]
 
 
 def test_a_token_counts_as_wanted_until_the_resolution_at_the_latest(
@@ -734,7 +734,7 @@ def test_a_tracker_that_a_person_has_retired_wants_nothing_more(
     other.prove(other.listen(10), 50)
     other.alive(50)
     assert gaps(database, since=20) == [(50, NOW, "process_down")]
-    retired = "update journals set retired_at = %s where journal_key = 2"
+    retired = "update tracker.journals set retired_at = %s where journal_key = 2"
     do(database, retired, Clock.zero + timedelta(seconds=50))
     assert gaps(database, since=20) == []
 
@@ -875,7 +875,7 @@ def test_what_the_exchange_said_last_is_found_without_reading_all_epochs(
     journal.want(10)
     do(
         database,
-        """insert into epochs (journal_key, epoch, connection, leg, opened_at, proven_until,
+        """insert into tracker.epochs (journal_key, epoch, connection, leg, opened_at, proven_until,
                                closed_at, closed_seq, reason)
            select 1, 1000 + n, 'a-0001', 0, now(), now(), now(), 1000 + n, 'frozen'
            from generate_series(1, 100000) n""",
@@ -924,5 +924,7 @@ def test_a_fact_may_name_more_tokens_than_one_statement_carries(
     tokens = tuple(TokenId(str(10**9 + number)) for number in range(10_001))
     epoch = journal.add(ListeningOpened(ns(1), "a-0001", 0))
     journal.add(TokensWanted(ns(0), tokens), TokensConfirmed(epoch, ns(2), tokens))
-    counts = "select (select count(*) from wanted), (select count(*) from listening)"
+    counts = (
+        "select (select count(*) from tracker.wanted), (select count(*) from tracker.listening)"
+    )
     assert ask(database, counts) == [(10_001, 10_001)]

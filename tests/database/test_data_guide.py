@@ -70,6 +70,7 @@ RELATIONS = {
     name: re.findall(r"^\| (\w+) \| ([a-z\[\]]+) \|", text.partition("|---")[2], re.MULTILINE)
     for name, text in entries(TABLES, "###").items()
 }
+FUNCTIONS = ("coverage_gaps", "candles", "trades_of_transaction")
 RECIPES = {name: blocks(text) for name, text in entries(QUERY, "##").items()}
 
 
@@ -139,7 +140,7 @@ def run(dsn: str, block: str, **changes: str) -> Rows:
         return cursor.execute(text.encode()).fetchall()
 
 
-@pytest.mark.parametrize("name", [name for name in RELATIONS if name != "coverage_gaps"])
+@pytest.mark.parametrize("name", [name for name in RELATIONS if name not in FUNCTIONS])
 def test_a_relation_has_the_columns_that_are_named(database: str, name: str) -> None:
     there = ask(
         database,
@@ -155,13 +156,23 @@ def test_a_relation_has_the_columns_that_are_named(database: str, name: str) -> 
     assert sorted(documented) == sorted(there)
 
 
-def test_the_function_gives_the_columns_that_are_named(database: str) -> None:
-    ((result,),) = ask(
-        database, "select pg_get_function_result(oid) from pg_proc where proname = 'coverage_gaps'"
+@pytest.mark.parametrize("name", ["coverage_gaps", "candles"])
+def test_a_function_gives_the_columns_that_are_named(database: str, name: str) -> None:
+    query = "select pg_get_function_result(oid) from pg_proc where proname = %s"
+    ((result,),) = ask(database, query, name)
+    documented = ", ".join(
+        f"{column} {ask(database, 'select %s::regtype::text', kind)[0][0]}"
+        for column, kind in RELATIONS[name]
     )
-    documented = ", ".join(f"{column} {kind}" for column, kind in RELATIONS["coverage_gaps"])
 
-    assert result == f"TABLE({documented})"
+    full = result.replace("timestamp with time zone", "timestamptz")
+    assert full == f"TABLE({documented.replace('timestamp with time zone', 'timestamptz')})"
+
+
+def test_the_functions_that_are_named_are_those_there_are(database: str) -> None:
+    query = """select proname::text from pg_proc where pronamespace = 'public'::regnamespace
+        and not exists (select from pg_depend d where d.objid = pg_proc.oid and d.deptype = 'e')"""
+    assert {name for (name,) in ask(database, query)} == set(FUNCTIONS)
 
 
 def test_every_column_is_explained() -> None:
@@ -197,7 +208,7 @@ def test_every_public_relation_is_named_and_a_reader_may_be_granted_each(databas
     ((granted,),) = run(database, block)
     listed = granted.removeprefix("grant select on ").partition(" to ")[0]
 
-    assert {name.strip() for name in listed.split(",")} == set(RELATIONS) - {"coverage_gaps"}
+    assert {name.strip() for name in listed.split(",")} == set(RELATIONS) - set(FUNCTIONS)
 
 
 def test_a_label_is_what_the_token_of_the_trade_paid(filled: str) -> None:

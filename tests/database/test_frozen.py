@@ -79,7 +79,7 @@ def test_a_frozen_backend_does_not_block_the_store(
         # The frozen backend holds no lock: another one takes the same batch at once.
         assert store.open(JOURNAL).watermark == 1
         assert store.commit(Batch(trades=(trade(1),), watermark=2)).stored == 1
-    assert ask(database, "select count(*) from prints") == [(1,)]
+    assert ask(database, "select count(*) from tracker.trades") == [(1,)]
 
 
 def test_a_call_that_ends_in_time_is_not_aborted(store: Store, watchdog: QueryWatchdog) -> None:

@@ -98,8 +98,8 @@ class Feed:
         return found[0][0] if found else None
 
 
-WANT = """insert into wanted (journal_key, asset_key, wanted_seq, from_at)
-    select (select min(journal_key) from journals), a.asset_key, 1, w.at
+WANT = """insert into tracker.wanted (journal_key, asset_key, wanted_seq, from_at)
+    select (select min(journal_key) from tracker.journals), a.asset_key, 1, w.at
     from (values (%s, %s::timestamptz)) as w (token_id, at) join assets a using (token_id)
     on conflict do nothing"""
 
@@ -296,7 +296,7 @@ def test_an_end_that_arrived_before_its_beginning_is_replaced(
 
 def test_messages_wait_for_the_end_of_their_connection(store: Store, database: str) -> None:
     feed = Feed(store, database, started=True)
-    do(database, "update process_life set alive_at = now()")
+    do(database, "update tracker.process_life set alive_at = now()")
     feed.reject(12, YES)
     assert take_in(database) == []
     store.commit(Batch(facts=((99, ListeningClosed(feed.epoch, ns(20), ns(20), "reset")),)))
@@ -382,7 +382,7 @@ def test_what_the_database_rejects_stays_and_the_others_are_stored(
     ((reason, count),) = step.left.items()
     assert count == 1
     assert reason.startswith("database rejected: ")
-    assert "prints_side_check" in reason
+    assert "is_buy" in reason
     assert sizes(database) == [numbers[0], numbers[2]]
     take_in(database)
     assert sizes(database) == numbers
@@ -423,7 +423,11 @@ def test_a_migration_that_comes_between_two_steps_is_obeyed(
 ) -> None:
     feed.reject(1)
     messages = KeptMessages(database)
-    do(database, "insert into schema_migrations values ('9999_x.sql', 'x', now(), %s)", may_write)
+    do(
+        database,
+        "insert into tracker.schema_migrations values ('9999_x.sql', 'x', now(), %s)",
+        may_write,
+    )
     try:
         if may_write:
             assert messages.step(0, BEGINNING, all_of)

@@ -86,7 +86,7 @@ def test_a_second_end_of_an_epoch_extends_nothing(
     commit(store, close(None, "frozen"), proof(50), close(55), at_once=at_once)
 
     assert covered(database) == [(2, 10)]
-    assert ask(database, "select reason from epochs") == [("frozen",)]
+    assert ask(database, "select reason from tracker.epochs") == [("frozen",)]
 
 
 def test_a_proof_from_before_the_end_counts_though_it_arrives_after_it(
@@ -124,7 +124,7 @@ def test_a_lost_range_ends_the_coverage_of_all_open_epochs(
 
     assert covered(database, YES) == [(2, 20)]
     assert covered(database, NO) == [(12, 21)]
-    assert set(ask(database, "select closed_seq, lost, reason from epochs")) == {
+    assert set(ask(database, "select closed_seq, lost, reason from tracker.epochs")) == {
         (8, True, "journal_hole")
     }
 
@@ -155,7 +155,7 @@ def test_a_lost_range_leaves_earlier_ends_as_they_are(
         pass
 
     assert covered(database) == [(2, 10)]
-    assert ask(database, "select cause from coverage_ranges") == [("process_down",)]
+    assert ask(database, "select cause from tracker.coverage_ranges") == [("process_down",)]
 
 
 # ------------------------------------------------- from the file to the answer
@@ -214,7 +214,9 @@ def test_a_missing_segment_ends_coverage_where_it_began(
 
     # Each second is two records: frames, then the proof.
     assert covered(database) == [(2, 10 + (first - 1 - len(START)) // 2)]
-    assert ask(database, "select closed_seq, reason from epochs") == [(first, "journal_hole")]
+    assert ask(database, "select closed_seq, reason from tracker.epochs") == [
+        (first, "journal_hole")
+    ]
 
 
 def test_a_database_older_than_the_journal_records_what_it_lacks(
@@ -243,5 +245,5 @@ def test_a_restored_journal_is_stored_completely_under_a_new_id(
     assert store.open(after, first_seq=700).watermark == 500
     store.commit(Batch(trades=(trade(1), trade(2)), watermark=502))
 
-    assert ask(database, "select count(*) from prints") == [(2,)]
+    assert ask(database, "select count(*) from tracker.trades") == [(2,)]
     assert store.open(before).watermark == 900

@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def applied(database: str) -> list[tuple[str, ...]]:
-    return ask(database, "select name from schema_migrations order by name")
+    return ask(database, "select name from tracker.schema_migrations order by name")
 
 
 def test_an_empty_database_gets_all_of_them_in_order(empty_database: str) -> None:
@@ -49,15 +49,15 @@ def test_pending_changes_nothing(empty_database: str) -> None:
 
 
 def test_a_new_migration_is_applied_alone(database: str, folder: Path) -> None:
-    (folder / "9000_add_note.sql").write_text("-- 100% new\ncreate table note (a int);")
+    (folder / "9000_add_note.sql").write_text("-- 100% new\ncreate table tracker.note (a int);")
     assert migrate.pending(database, folder) == ("9000_add_note.sql",)
     assert migrate.apply(database, folder) == ("9000_add_note.sql",)
     assert ask(database, "select count(*) from note") == [(0,)]
 
 
 def test_a_failing_migration_leaves_no_trace(database: str, folder: Path) -> None:
-    (folder / "9000_add_note.sql").write_text("create table note (a int);")
-    (folder / "9001_break.sql").write_text("create table other (a int); select 1/0;")
+    (folder / "9000_add_note.sql").write_text("create table tracker.note (a int);")
+    (folder / "9001_break.sql").write_text("create table tracker.other (a int); select 1/0;")
     with pytest.raises(SchemaMismatch, match=r"9001_break\.sql does not fit.*division by zero"):
         migrate.apply(database, folder)
     assert applied(database)[-1] == ("9000_add_note.sql",)
@@ -74,7 +74,7 @@ def test_an_edited_migration_is_rejected_with_its_name(database: str, folder: Pa
 
 
 def test_a_database_of_a_newer_version_is_rejected(database: str) -> None:
-    do(database, "insert into schema_migrations values ('9999_from_tomorrow.sql', 'x')")
+    do(database, "insert into tracker.schema_migrations values ('9999_from_tomorrow.sql', 'x')")
     session = Session(database)
     with pytest.raises(SchemaNewer, match=r"9999_from_tomorrow\.sql.*newer"):
         migrate.verify(session.connection)
@@ -89,7 +89,7 @@ def test_a_migration_records_whether_the_versions_before_it_may_write(
 ) -> None:
     heads = {"9000_add_a.sql": MAY_WRITE, "9001_add_b.sql": MUST_NOT_WRITE, "9002_add_c.sql": b"--"}
     for number, (name, head) in enumerate(heads.items()):
-        (folder / name).write_bytes(head + b"\ncreate table t%d (a int);" % number)
+        (folder / name).write_bytes(head + b"\ncreate table tracker.t%d (a int);" % number)
     migrate.apply(database, folder)
     assert ask(
         database,
@@ -98,7 +98,7 @@ def test_a_migration_records_whether_the_versions_before_it_may_write(
 
 
 def test_a_newer_migration_that_allows_it_is_no_reason_to_stop(database: str, folder: Path) -> None:
-    (folder / "9000_add_note.sql").write_bytes(MAY_WRITE + b"\ncreate table note (a int);")
+    (folder / "9000_add_note.sql").write_bytes(MAY_WRITE + b"\ncreate table tracker.note (a int);")
     migrate.apply(database, folder)
     session = Session(database)
     assert migrate.verify(session.connection) == ("9000_add_note.sql",)
@@ -106,19 +106,21 @@ def test_a_newer_migration_that_allows_it_is_no_reason_to_stop(database: str, fo
     assert migrate.apply(database) == ()
 
 
-def test_the_record_that_an_older_version_created_is_completed(database: str, folder: Path) -> None:
-    do(database, "alter table schema_migrations drop column previous_may_write")
-    session = Session(database)
-    assert migrate.verify(session.connection) == ()
-    (folder / "9000_add_note.sql").write_bytes(MAY_WRITE + b"\ncreate table note (a int);")
-    migrate.apply(database, folder)
-    assert migrate.verify(session.connection) == ("9000_add_note.sql",)
-    session.close()
+def test_a_database_from_before_the_tables_were_settled_is_named_and_left_alone(
+    empty_database: str,
+) -> None:
+    do(empty_database, "create table public.prints (a int)")
+    do(empty_database, "create table public.schema_migrations (name text)")
+    for look in (migrate.pending, migrate.apply):
+        with pytest.raises(SchemaMismatch, match=r"before the tables were settled.*another"):
+            look(empty_database)
+    count = "select count(*) from pg_tables where schemaname in ('public', 'tracker')"
+    assert ask(empty_database, count) == [(2,)]
 
 
 def test_an_older_database_is_not_verified(database: str, folder: Path) -> None:
-    (folder / "9000_add_note.sql").write_text("create table note (a int);")
-    (folder / "9001_add_note.sql").write_text("create table other (a int);")
+    (folder / "9000_add_note.sql").write_text("create table tracker.note (a int);")
+    (folder / "9001_add_note.sql").write_text("create table tracker.other (a int);")
     session = Session(database)
     with pytest.raises(SchemaMismatch, match=r"lacks 9000_add_note\.sql and 1 more.*--migrate"):
         migrate.verify(session.connection, folder)

@@ -17,12 +17,13 @@ ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| a new column in `trades` \|(.*)\|$", re.MULTILINE)
 
 MIGRATION = """
-alter table prints add column venue text;
-create or replace view trades as
-select p.traded_at, p.received_at, a.condition_id, a.token_id, a.outcome, p.price, p.size, p.side,
-       p.fee_rate_bps, '0x' || encode(p.transaction_hash, 'hex') as transaction_hash, p.occurrence,
-       p.trade_id, p.extra, p.venue
-from prints p join assets a using (asset_key);
+alter table tracker.trades add column venue text;
+create or replace view public.trades as
+select t.traded_at, t.received_at, a.condition_id, a.token_id, a.outcome, t.price, t.size,
+       case when t.is_buy then 'BUY' else 'SELL' end as side, t.fee_rate_bps,
+       '0x' || encode(t.transaction_hash, 'hex') as transaction_hash,
+       t.occurrence::integer as occurrence, t.epoch, t.sequence, t.trade_id, t.extra, t.venue
+from tracker.trades t join public.assets a using (asset_key);
 """
 EDITS = {
     "sql/queries/copy_trades.sql": (("trade_id, extra)", "trade_id, extra, venue)"),),
@@ -69,8 +70,7 @@ EDITS = {
         ),
     ),
     "actors/database/binary_copy.py": (
-        ('struct.pack(">hi", 12, 8)', 'struct.pack(">hi", 13, 8)'),
-        ("_head(12, 8, traded", "_head(13, 8, traded"),
+        ("_FIELDS = 14", "_FIELDS = 15"),
         ("_NO_ID_NO_EXTRA = 2 * _NULL", "_NO_ID_NO_EXTRA = 3 * _NULL"),
         ("{_HASH_BYTES}s8s", "{_HASH_BYTES}s12s"),
         (

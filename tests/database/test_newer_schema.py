@@ -25,7 +25,7 @@ from tests.writer.test_actor import WriterHarness
 
 pytestmark = pytest.mark.db
 
-TRADES = "select count(*)::int from prints"
+TRADES = "select count(*)::int from tracker.trades"
 BATCH = Batch(trades=(trade(1),), watermark=2)
 Newer = Callable[[bytes], Path]
 
@@ -36,7 +36,7 @@ def newer(database: str, tmp_path: Path) -> Newer:
 
     def migrated(head: bytes) -> Path:
         folder = Path(shutil.copytree(MIGRATIONS, tmp_path / "newer"))
-        (folder / "9000_add_note.sql").write_bytes(head + b"\ncreate table note (a int);")
+        (folder / "9000_add_note.sql").write_bytes(head + b"\ncreate table tracker.note (a int);")
         assert migrate.apply(database, folder) == ("9000_add_note.sql",)
         return folder
 
@@ -58,7 +58,7 @@ def test_a_version_that_must_not_write_stores_nothing_from_the_migration_on(
     with pytest.raises(SchemaNewer, match=r"9000_add_note\.sql.*install"):
         running.commit(BATCH)
     assert ask(database, TRADES) == [(0,)]
-    assert ask(database, "select mark from journal_progress") == [(1,)]
+    assert ask(database, "select mark from tracker.journal_progress") == [(1,)]
     with pytest.raises(SchemaNewer, match=r"9000_add_note\.sql"):
         running.open(journal_id)
     with pytest.raises(SchemaNewer):
@@ -94,7 +94,7 @@ def test_what_is_committed_during_the_migration_waits_for_its_end_and_is_not_sto
         deadline = time.monotonic() + 4
         while ask(database, waiting) == [(0,)]:
             assert time.monotonic() < deadline
-        migrating.execute("insert into schema_migrations values ('9000_add_note.sql', 'x')")
+        migrating.execute("insert into tracker.schema_migrations values ('9000_add_note.sql', 'x')")
     writer.join(timeout=30)
     assert [type(each) for each in failed] == [SchemaNewer]
     assert ask(database, TRADES) == [(0,)]

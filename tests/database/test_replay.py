@@ -36,24 +36,24 @@ REASONS = ("frozen", "deaf", "disconnected")
 SEEDS = range(12)
 
 EPOCHS = """select epoch, connection, leg, opened_at, proven_until, closed_at, closed_seq, lost,
-      reason from epochs where journal_key = %s order by epoch"""
+      reason from tracker.epochs where journal_key = %s order by epoch"""
 LISTENING = """select epoch, token_id, confirmed_seq, released_seq, from_at, until_at, cause
-    from listening join assets using (asset_key) where journal_key = %s order by 1, 2, 3"""
+    from tracker.listening join assets using (asset_key) where journal_key = %s order by 1, 2, 3"""
 WANTED = """select token_id, wanted_seq, unwanted_seq, from_at, until_at
-    from wanted join assets using (asset_key) where journal_key = %s order by 1, 2"""
-PROCESSES = """select start_seq, started_at, alive_at, stopped_at from process_life
+    from tracker.wanted join assets using (asset_key) where journal_key = %s order by 1, 2"""
+PROCESSES = """select start_seq, started_at, alive_at, stopped_at from tracker.process_life
     where journal_key = %s order by 1"""
 COVERED = """select token_id, range_agg(tstzrange(from_at, until_at))::text
-    from (select journal_key, asset_key, from_at, until_at from listening_now
+    from (select journal_key, asset_key, from_at, until_at from tracker.listening_now
           union all
-          select journal_key, asset_key, from_at, until_at from coverage_ranges) l
+          select journal_key, asset_key, from_at, until_at from tracker.coverage_ranges) l
     join assets using (asset_key)
     where l.journal_key = %s group by 1 order by 1"""
-UNSETTLED = """select epoch from epochs
+UNSETTLED = """select epoch from tracker.epochs
     where journal_key = %s and (closed_seq is not null or epoch < (
-      select max(start_seq) from process_life p where p.journal_key = epochs.journal_key))
+      select max(start_seq) from tracker.process_life p where p.journal_key = epochs.journal_key))
     union all
-    select epoch from listening where journal_key = %s and released_seq is not null"""
+    select epoch from tracker.listening where journal_key = %s and released_seq is not null"""
 WANTED_TIMES = """select token_id, range_agg(tstzrange(from_at, until_at))::text
     from wanted join assets using (asset_key) where journal_key = %s group by 1 order by 1"""
 
@@ -147,7 +147,7 @@ class Recorder:
         while rng and not store.settle():
             pass
         store.close()
-        query = "select journal_key from journals where journal_id = %s"
+        query = "select journal_key from tracker.journals where journal_id = %s"
         return int(ask(self._database, query, journal_id)[0][0])
 
     def read(self, query: str, journal: int) -> list[tuple[Any, ...]]:

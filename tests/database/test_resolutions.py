@@ -187,7 +187,7 @@ def test_a_resolution_without_its_evidence_is_kept_and_not_recorded(
     ((reason, payload, connection),) = ask(database, REJECTED)
     assert (reason, connection) == ("evidence missing", "database")
     assert CONDITION.encode() in payload
-    assert ask(database, "select condition_id from unresolved") == [(CONDITION,)]
+    assert ask(database, "select condition_id from tracker.unresolved") == [(CONDITION,)]
 
 
 def test_what_was_not_proven_is_recorded_when_it_comes_with_its_evidence(

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.db
 
 ROLES = ("tracker_owner", "tracker_writer", "tracker_reader")
 READABLE = (
-    "trades", "candles_1m", "markets", "assets", "resolutions", "resolution_payouts",
+    "trades", "markets", "assets", "resolutions", "resolution_payouts",
     "resolution_observations", "resolution_confirmations", "resolution_conflicts",
     "unresolved_markets", "coverage", "connection_events",
     "rejected_messages",
@@ -72,18 +72,18 @@ def test_the_tracker_runs_as_the_writer(secured: str) -> None:
     "forbidden",
     [
         "create table mine (x integer)",
-        "drop table prints",
-        "alter table prints add column x integer",
-        "truncate prints",
-        "delete from prints",
-        "update prints set price = 1",
+        "drop table tracker.trades",
+        "alter table tracker.trades add column x integer",
+        "truncate tracker.trades",
+        "delete from tracker.trades",
+        "update tracker.trades set price = 1",
         "delete from resolutions",
         "update resolutions set kind = 'split'",
         "delete from resolution_conflicts",
         "update resolution_conflicts set observed = ''",
         "delete from markets",
         "alter table resolutions disable trigger all",
-        "insert into schema_migrations select 'x', 'y', now()",
+        "insert into tracker.schema_migrations select 'x', 'y', now()",
         "create role mine",
         "create temporary table mine (x integer)",
     ],
@@ -139,10 +139,10 @@ def test_the_reader_asks_for_gaps(secured: str) -> None:
 @pytest.mark.parametrize(
     "forbidden",
     [
-        "select * from prints",
-        "select * from journals",
-        "select * from unresolved",
-        "select * from schema_migrations",
+        "select * from tracker.trades",
+        "select * from tracker.journals",
+        "select * from tracker.unresolved",
+        "select * from tracker.schema_migrations",
         "insert into markets (condition_id) values ('0x1')",
         "update assets set outcome = 'x'",
         "delete from resolutions",

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.db
 PUBLIC = {
     "trades": (
         "traded_at received_at condition_id token_id outcome price size side fee_rate_bps"
-        " transaction_hash occurrence trade_id"
+        " transaction_hash occurrence epoch sequence trade_id"
     ),
     "markets": "condition_id question slug end_date closed neg_risk",
     "assets": "token_id condition_id outcome outcome_index",
@@ -26,7 +26,6 @@ PUBLIC = {
     "coverage": "token_id during",
     "connection_events": "at connection event reason",
     "rejected_messages": "received_at connection reason payload",
-    "candles_1m": "asset_key bucket open high low close volume trades",
 }
 TYPES = {
     ("trades", "price"): "numeric",
@@ -43,17 +42,19 @@ COLUMNS = """select c.relname, a.attname, format_type(a.atttypid, a.atttypmod), 
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     join pg_attribute a on a.attrelid = c.oid
     left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
-    where n.nspname = 'public' and a.attnum > 0 and not a.attisdropped order by 1, 2"""
+    where n.nspname in ('public', 'tracker') and a.attnum > 0 and not a.attisdropped
+    order by 1, 2"""
 SNAPSHOT = (
     COLUMNS,
     """select conrelid::regclass::text, conname, pg_get_constraintdef(oid) from pg_constraint
-       where connamespace = 'public'::regnamespace order by 1, 2""",
-    "select indexdef from pg_indexes where schemaname = 'public' order by 1",
+       where connamespace in ('public'::regnamespace, 'tracker'::regnamespace) order by 1, 2""",
+    "select indexdef from pg_indexes where schemaname in ('public', 'tracker') order by 1",
     """select tgrelid::regclass::text, pg_get_triggerdef(oid) from pg_trigger
        where not tgisinternal order by 1, 2""",
     """select pg_get_functiondef(oid) from pg_proc
-       where pronamespace = 'public'::regnamespace order by 1""",
-    "select viewname, definition from pg_views where schemaname = 'public' order by 1",
+       where pronamespace in ('public'::regnamespace, 'tracker'::regnamespace) order by 1""",
+    """select viewname, definition from pg_views
+       where schemaname in ('public', 'tracker') order by 1""",
 )
 
 

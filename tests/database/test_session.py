@@ -70,7 +70,7 @@ def test_a_session_has_limits_and_a_fixed_search_path(database: str) -> None:
         *("timezone", "search_path", "application_name"),
     )
     assert [setting(session, name) for name in names] == [
-        *("20s", "5s", "1min", "UTC", "public", "polymarket-tracker")
+        *("20s", "5s", "1min", "UTC", "pg_catalog", "polymarket-tracker")
     ]
     assert "PostgreSQL" in session.server
     session.close()
@@ -83,12 +83,10 @@ def identity(dsn: str) -> str:
 
 
 @pytest.mark.db
-def test_the_identity_is_that_of_database_and_schema(server: Server, database: str) -> None:
-    do(database, "create schema other")
+def test_the_identity_is_that_of_the_database(server: Server, database: str) -> None:
     found = identity(database)
     assert len(found) == 16
     assert identity(make_conninfo(database, application_name="psql")) == found
-    assert identity(make_conninfo(database, options="-c search_path=other")) != found
     with server.database() as another:
         assert identity(another) != found
 
@@ -165,7 +163,7 @@ def test_a_missing_permission_is_unavailable_and_says_which(database: str) -> No
             pytest.raises(StoreUnavailable, match="permission denied") as caught,
             translate_errors(),
         ):
-            session.connection.execute("set role nobody_here; select * from prints")
+            session.connection.execute("set role nobody_here; select * from tracker.trades")
         assert caught.value.sqlstate == "42501"
     finally:
         session.connection.execute("reset role")

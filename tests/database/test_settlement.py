@@ -25,8 +25,8 @@ from tests.postgres import ask, do
 pytestmark = pytest.mark.db
 
 TOKENS = tuple(TokenId(str(number)) for number in range(100, 110))
-LEFT = "select (select count(*) from epochs), (select count(*) from listening)"
-RANGES = """select token_id, from_at, until_at, cause from coverage_ranges
+LEFT = "select (select count(*) from tracker.epochs), (select count(*) from tracker.listening)"
+RANGES = """select token_id, from_at, until_at, cause from tracker.coverage_ranges
     join assets using (asset_key) order by 1, 2"""
 
 
@@ -198,7 +198,7 @@ def test_an_epoch_in_doubt_waits_and_hides_no_other(
     tracker.settle()
     assert ask(database, LEFT) == [(1, 3)]
     do(database, "update rejected_messages set taken_in_at = now()")
-    do(database, "update epochs set held = false")
+    do(database, "update tracker.epochs set held = false")
     tracker.settle()
     assert ask(database, LEFT) == [(0, 0)]
 
@@ -224,7 +224,7 @@ def test_a_killed_process_knew_what_it_had_proven_when_it_had_proven_it(
     tracker.add(ProcessStarted(tracker.ns(0), "host", "1"))
     epoch = tracker.listen(0, TOKENS[0], until=100)
     tracker.add(TokensWanted(tracker.ns(0), TOKENS))
-    do(database, "update epochs set proven_at = proven_until where epoch = %s", epoch)
+    do(database, "update tracker.epochs set proven_at = proven_until where epoch = %s", epoch)
     tracker.add(ProcessStarted(tracker.ns(3000), "host", "1"))
     tracker.settle()
     assert ask(database, "select known_at = lower(during) from coverage") == [(True,)]

@@ -31,7 +31,7 @@ NEW_MARKET = (
 
 
 def watermark_of(database: str, journal_id: UUID) -> int:
-    query = "select mark from journal_progress join journals using (journal_key)"
+    query = "select mark from tracker.journal_progress join tracker.journals using (journal_key)"
     return int(ask(database, query + " where journal_id = %s", journal_id)[0][0])
 
 
@@ -60,7 +60,7 @@ def test_a_batch_committed_twice_is_stored_once(store: Store, database: str) -> 
     batch = Batch(trades=tuple(trade(second) for second in range(50)), watermark=51)
     assert store.commit(batch) == Committed(stored=50, duplicates=0, rejected=0, watermark=51)
     assert store.commit(batch) == Committed(stored=0, duplicates=50, rejected=0, watermark=51)
-    assert ask(database, "select count(*) from prints") == [(50,)]
+    assert ask(database, "select count(*) from tracker.trades") == [(50,)]
 
 
 def test_the_same_trade_twice_in_one_batch_is_stored_once_with_its_first_receipt(
@@ -115,9 +115,9 @@ def test_the_watermark_moves_with_the_rows_and_never_back(
 
 
 ALL_TRANSACTIONS = """
-    select xmin::text from prints union select xmin::text from markets
-    union select xmin::text from connection_events union select xmin::text from wanted
-    union select xmin::text from journal_progress where mark > 1
+    select xmin::text from tracker.trades union select xmin::text from markets
+    union select xmin::text from connection_events union select xmin::text from tracker.wanted
+    union select xmin::text from tracker.journal_progress where mark > 1
 """
 
 
@@ -144,7 +144,7 @@ def test_each_journal_has_its_own_watermark(store: Store, open_store: Opener) ->
 def test_a_failed_batch_leaves_rows_and_watermark_unchanged(
     store: Store, database: str, journal_id: UUID
 ) -> None:
-    do(database, "alter table journal_progress add check (mark < 5)")
+    do(database, "alter table tracker.journal_progress add check (mark < 5)")
     with pytest.raises(StoreUnavailable):
         store.commit(Batch(trades=(trade(),), watermark=6))
     assert ask(database, "select count(*) from trades") == [(0,)]
@@ -159,10 +159,8 @@ def test_a_token_learned_in_a_failed_batch_is_numbered_again(
     assert ask(database, "select token_id from trades") == [(YES,)]
 
 
-def test_two_writers_of_one_journal_wait_for_each_other(
-    open_store: Opener, journal_id: UUID
-) -> None:
-    stores = [open_store(journal_id), open_store(journal_id)]
+def test_two_writers_of_the_same_trades_wait_for_each_other(open_store: Opener) -> None:
+    stores = [open_store(UUID(int=1)), open_store(UUID(int=2))]
     results: list[Committed] = []
 
     def write(store: Store) -> None:

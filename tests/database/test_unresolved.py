@@ -20,7 +20,7 @@ pytestmark = pytest.mark.db
 
 START = ConditionId("")
 OTHER = ConditionId("0x" + "b2" * 32)
-REMEMBERED = "select condition_id from unresolved order by 1"
+REMEMBERED = "select condition_id from tracker.unresolved order by 1"
 
 
 def test_a_market_is_remembered_until_it_has_its_resolution(store: Store, database: str) -> None:
@@ -51,7 +51,7 @@ def test_what_another_tracker_left_behind_goes_when_the_resolution_is_sent_again
 ) -> None:
     """It stored the market while the resolution was being recorded."""
     store.commit(Batch(resolutions=(resolution(),)))
-    do(database, "insert into unresolved values (%s)", CONDITION)
+    do(database, "insert into tracker.unresolved values (%s)", CONDITION)
     assert store.unresolved_after(START) == Unresolved()
     store.commit(Batch(resolutions=(resolution(),)))
 

@@ -87,7 +87,7 @@ class RedundantRun:
 
     def _prove(self, moment: datetime) -> None:
         """Wait until every connection has proven that it received everything up to a moment."""
-        query = "select count(*) from epochs where closed_seq is null and proven_until < %s"
+        query = "select count(*) from tracker.epochs where closed_seq is null and proven_until < %s"
         until("all is proven", lambda: self._ask(query, moment) == 0)
         self.gaps = self._gaps(moment)
 

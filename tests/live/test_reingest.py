@@ -16,10 +16,11 @@ from tests.postgres import ask
 pytestmark = [pytest.mark.live, pytest.mark.db]
 
 # What ended at the last proof of its epoch lost no time.
-DOUBTED = """select count(*) from listening l join epochs e using (journal_key, epoch)
+DOUBTED = """select count(*)
+    from tracker.listening l join tracker.epochs e using (journal_key, epoch)
     where l.cause = 'rejected' and l.confirmed_seq < l.released_seq
       and l.until_at < e.proven_until and not exists (
-      select from listening r where (r.journal_key, r.epoch, r.asset_key, r.confirmed_seq)
+      select from tracker.listening r where (r.journal_key, r.epoch, r.asset_key, r.confirmed_seq)
         = (l.journal_key, l.epoch, l.asset_key, l.released_seq) and r.until_at > r.from_at)"""
 
 

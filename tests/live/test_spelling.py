@@ -71,6 +71,7 @@ def test_trades_under_another_name_are_kept_and_nothing_claims_that_there_were_n
     assert kept <= sent
     assert len(sent - kept) < 0.1 * len(sent)
     ((withdrawn,),) = ask(
-        processes.dsn, "select count(distinct asset_key) from listening where cause = 'rejected'"
+        processes.dsn,
+        "select count(distinct asset_key) from tracker.listening where cause = 'rejected'",
     )
     assert withdrawn >= 20

@@ -102,7 +102,7 @@ class TwoTrackers:
         self.processes.admin("rates", trades_per_second=0)
         sent = datetime.now(UTC)
         query: LiteralString = (
-            "select count(*) from epochs where closed_seq is null and proven_until < %s"
+            "select count(*) from tracker.epochs where closed_seq is null and proven_until < %s"
         )
         until("all is proven", lambda: self.rows(query, sent)[0][0] == 0)
         self.sent_until = sent
@@ -158,7 +158,9 @@ def newer_version(folder: Path) -> Path:
     for name in ("actors", "bin", "sql"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "sql" / "migrations" / "9000_create_newest.sql").write_bytes(
-        b"-- Why: a test.\n-- Locks: none.\n" + MUST_NOT_WRITE + b"\ncreate table newest (a int);\n"
+        b"-- Why: a test.\n-- Locks: none.\n"
+        + MUST_NOT_WRITE
+        + b"\ncreate table tracker.newest (a int);\n"
     )
     return folder
 

@@ -51,7 +51,9 @@ def test_with_a_wrong_clock_every_trade_is_stored_and_no_time_is_claimed_unheard
     # With a clock that is ahead coverage is empty: no time is between two parts of it.
     assert judgement.missing == 0
     with psycopg.connect(processes.dsn) as database:
-        stepped = database.execute("select count(*) from listening where cause = 'clock_step'")
+        stepped = database.execute(
+            "select count(*) from tracker.listening where cause = 'clock_step'"
+        )
         assert (stepped.fetchone() != (0,)) is (broken != "clock_+2d")
 
 

@@ -6,7 +6,7 @@ from actors.model import facts
 from actors.model.market import Asset, Contradiction, Market, Observation, Resolution, Source
 from actors.model.storage import Batch, ConnectionEvent, RejectedRow
 from actors.model.trade import Rejection, TokenId, trade_hashes
-from actors.writer.gather import FindingsBatch, TradeBatch, replay, to_batch
+from actors.writer.gather import PLACE_BITS, FindingsBatch, TradeBatch, replay, to_batch
 from tests.polymarket.feed_samples import CONDITION, RECEIVED_NS, framed, sample_trade, trade_hash
 
 ALIVE = facts.ProcessAlive(at_ns=7)
@@ -325,6 +325,7 @@ def test_a_batch_carries_everything_and_facts_in_the_order_of_the_journal() -> N
     assert made == Batch(
         trades=(sample_trade(),),
         hashes=(trade_hash(sample_trade()),),
+        origins=((0, 4 << PLACE_BITS),),
         rejections=(RejectedRow(seq=4, index=0, connection="a", rejection=rejection()),),
         facts=((2, ALIVE), (9, STOPPED)),
         events=(event,),

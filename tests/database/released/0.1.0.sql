@@ -1,26 +1,102 @@
 -- A database of version 0.1.0 with a row of everything. Never edited.
-create table if not exists schema_migrations (
+do $$
+begin
+  if to_regnamespace('tracker') is null then    -- IF NOT EXISTS would ask for the right even then
+    create schema tracker;
+  end if;
+end
+$$;
+create table if not exists tracker.schema_migrations (
   name       text primary key,
   checksum   text not null,              -- sha256 of the file, hexadecimal
-  applied_at timestamptz not null default now()
+  applied_at timestamptz not null default now(),
+  previous_may_write boolean not null default false  -- versions without this file may go on writing
 );
 
--- 0001_create_catalogue.sql
--- Why: names for what the feed only numbers. `assets` gives every token an
---      integer, which is what prints carry instead of 77 digits; a token may be
---      known (wanted, printed) before any market names it, so condition_id,
---      outcome and outcome_index may be NULL for a while.
+-- 0001_create_journals.sql
+-- Why: what is received is written to a journal first, by each tracker to its own. These tables say how far each one is
+--      stored here, and what happened to its process and its connections. Schema `public` is the contract with those
+--      who read the data; schema `tracker` is our own and may change with any version.
 -- Locks: none that matter, the tables are new. Takes: milliseconds.
-create table assets (
+-- Previous versions: must not write.
+create table tracker.journals (
+  journal_key   integer generated always as identity primary key,
+  journal_id    uuid not null unique,
+  first_seen_at timestamptz not null default now(),
+  retired_at    timestamptz         -- when a person retired its tracker: since then it wants nothing
+);
+
+create table tracker.journal_progress (
+  journal_key integer primary key references tracker.journals,
+  mark        bigint not null,      -- lowest journal sequence that is not yet committed
+  moved_at    timestamptz not null default now(),
+  session     uuid                  -- the connection of a writer that stores this journal: no other one may commit
+);
+
+-- One row for each start of the process. alive_at only grows, so a crash leaves its end without anyone's help.
+create table tracker.process_life (
+  journal_key  integer not null references tracker.journals,
+  start_seq    bigint not null,
+  started_at   timestamptz not null,
+  alive_at     timestamptz not null,
+  stopped_at   timestamptz,         -- NULL: still running, or killed
+  host         text not null,
+  version      text not null,
+  proven_until timestamptz,         -- the latest proof of its epochs that are settled
+  primary key (journal_key, start_seq)
+);
+-- Whether any tracker was seen since some time.
+create index process_life_seen on tracker.process_life ((coalesce(stopped_at, alive_at)));
+
+create table public.connection_events (
+  at          timestamptz not null,
+  connection  text not null,
+  event       text not null,
+  reason      text not null,
+  journal_key integer not null references tracker.journals,
+  primary key (at, journal_key, connection, event, reason)   -- a commit that is repeated is kept once
+);
+
+create table public.rejected_messages (
+  received_at timestamptz not null,
+  connection  text not null,
+  reason      text not null,
+  payload     bytea not null,       -- verbatim; or, when the database refused a row, the row as JSON
+  journal_key integer not null references tracker.journals,
+  seq         bigint,               -- where in the journal; NULL when the database refused the row
+  index       integer,
+  message_key bigint generated always as identity primary key,
+  epoch       bigint,               -- of its connection; NULL: it came from none
+  occurrence  integer not null check (occurrence > 0),
+  doubt       text,                 -- token of the trade that it may be, * for any; NULL: no trade
+  taken_in_at timestamptz,          -- when its trades were stored; NULL: not understood yet
+  unique (journal_key, seq, index)
+);
+create unique index rejected_messages_once
+  on public.rejected_messages (journal_key, sha256(payload)) where seq is null;
+create index rejected_messages_received_at on public.rejected_messages using brin (received_at);
+create index rejected_messages_kept on public.rejected_messages (message_key) where taken_in_at is null;
+create index rejected_messages_records on public.rejected_messages (journal_key, seq)
+  where connection = 'journal' and taken_in_at is null;
+create index rejected_messages_doubts on public.rejected_messages (journal_key, epoch, doubt, seq)
+  where doubt is not null;
+
+
+-- 0002_create_catalog.sql
+-- Why: the names of what is traded. A token is one outcome of a market. Trades name it by a number of ours, which makes
+--      the table of trades a third as large.
+-- Locks: none that matter, the tables are new. Takes: milliseconds.
+-- Previous versions: must not write.
+create table public.assets (
   asset_key     integer generated always as identity primary key,
   token_id      text not null unique,
   condition_id  text,
   outcome       text,
   outcome_index integer
 );
-create index assets_condition on assets (condition_id);
+create index assets_condition on public.assets (condition_id);
 
-create table markets (
+create table public.markets (
   condition_id  text primary key,
   question      text not null,
   slug          text not null,
@@ -31,51 +107,39 @@ create table markets (
   active        boolean not null,
   neg_risk      boolean not null,
   version       text not null,        -- v1 (CTF tokens) or v2 (positions)
-  volume        numeric,              -- USDC, as last told
+  volume        numeric,              -- USDC, as last reported
   tags          text[] not null,
   first_seen_at timestamptz not null default now(),
   updated_at    timestamptz not null default now()
 );
 
-
--- 0002_create_prints.sql
--- Why: one row for each trade printed. `prints` is what is stored, the view
---      `trades` joins the names back, `candles_1m` sums up by the minute.
---      The unique key is the identity of a print: token and exchange time as
---      columns, the rest as a 64-bit digest. It begins with the token, so that
---      it also answers "prints of this token from … to …", and so that a late
---      or repeated row into a compressed chunk costs 0.05 ms instead of 3-9.
---      No foreign key to assets: it would cost one look-up a row, and the writer
---      numbers the token first, in the same transaction.
---      TimescaleDB: hypertable by day, columnstore after two days with explicit
---      settings (the default ones once made the table 2.7 times larger), a
---      real-time continuous aggregate, and no retention: raw trades cannot be
---      fetched again. Elsewhere a plain table, a BRIN index and a plain view.
---      `alter database … set tracker.timescale = 'off'` (or 'require') before
---      the first start decides; without it TimescaleDB is used where it is.
--- Locks: none that matter, the tables are new. Takes: under a second.
-create table prints (
-  traded_at        timestamptz not null,
-  received_at      timestamptz not null,
-  print_hash       bigint not null,
-  asset_key        integer not null,
-  fee_rate_bps     integer,
-  occurrence       integer not null check (occurrence > 0),
-  side             text not null check (side in ('BUY', 'SELL')),
-  price            numeric not null check (price > 0 and price <= 1),
-  size             numeric not null check (size > 0 and size < 'Infinity'),
-  transaction_hash bytea,
-  trade_id         text,
-  extra            jsonb,
-  unique (asset_key, traded_at, print_hash)
+-- Every condition that is known, from a listing or a trade, and has no resolution.
+create table tracker.unresolved (
+  condition_id text primary key
 );
 
-create view trades as
-select p.traded_at, p.received_at, a.condition_id, a.token_id, a.outcome, p.price, p.size, p.side,
-       p.fee_rate_bps, '0x' || encode(p.transaction_hash, 'hex') as transaction_hash, p.occurrence,
-       p.trade_id, p.extra
-from prints p join assets a using (asset_key);
 
+-- 0003_create_trades.sql
+-- Why: one row for each trade. `tracker.trades` is what is stored; the view `public.trades` joins the names back.
+--      The unique key is the identity of a trade: token and exchange time as columns, the rest as a 64-bit digest. It
+--      begins with the token, so it also answers "trades of this token from … to …", and a late or repeated row into a
+--      compressed chunk costs 0.05 ms instead of 3-9. No foreign key to assets: it would cost one look-up a row, and
+--      the writer numbers the token first, in the same transaction.
+--      epoch and sequence keep the order of receipt: within one epoch of one connection `sequence` orders trades with
+--      the same millisecond. epoch is unique in the database: the journal's key times 2^44, plus the number that the
+--      epoch has in its journal. sequence is 2^20 times the records since the epoch began, plus the place in the
+--      record. Both are NULL where the order is not known.
+--      Columns stand by alignment, the widest first, and the side is a boolean: 8 bytes a row less.
+--      Elsewhere than on TimescaleDB the table has a partition for each day (UTC), made before its first row by
+--      `tracker.add_trade_day`. A day's indexes stay small while it is written; a time span reads its days alone;
+--      the newest trades and those of a transaction are found without an index over all days. When a day is over
+--      `tracker.close_trade_day` drops the index that only new trades need.
+--      TimescaleDB: hypertable by day, columnstore after two days with explicit settings (the default ones once made
+--      the table 2.7 times larger), and no retention: trades cannot be fetched again.
+--      `alter database … set tracker.timescale = 'off'` (or 'require') before the first start decides; without it
+--      TimescaleDB is used where it is.
+-- Locks: none that matter, the tables are new. Takes: under a second.
+-- Previous versions: must not write.
 do $timescale$
 declare
   wish text := coalesce(nullif(current_setting('tracker.timescale', true), ''), 'auto');
@@ -99,58 +163,108 @@ begin
   if wish = 'require' and version is null then
     raise exception 'TimescaleDB is required by tracker.timescale, but this server does not have it';
   end if;
-  if version is not null and to_regproc('add_columnstore_policy') is null
+  if version is not null and to_regproc('public.add_columnstore_policy') is null
      and current_setting('timescaledb.license', true) = 'timescale' then
-    raise exception 'TimescaleDB % is too old: update it to 2.18 or newer, or set tracker.timescale to off', version;
+    raise exception 'TimescaleDB % is too old: update it to 2.18.1 or newer, or set tracker.timescale to off', version;
   end if;
 
+  execute $q$create table tracker.trades (
+    traded_at        timestamptz not null,
+    received_at      timestamptz not null,
+    trade_hash       bigint not null,
+    epoch            bigint,
+    sequence         bigint,
+    asset_key        integer not null,
+    fee_rate_bps     integer,
+    occurrence       smallint not null check (occurrence > 0),
+    is_buy           boolean not null,    -- the taker's side
+    price            numeric not null check (price > 0 and price <= 1),
+    size             numeric not null check (size > 0 and size < 'Infinity'),
+    transaction_hash bytea,
+    trade_id         text,
+    extra            jsonb,
+    unique (asset_key, traded_at, trade_hash)
+  )$q$ || case when version is null then ' partition by range (traded_at)' else '' end;
   if version is null then
-    create index prints_traded_at on prints using brin (traded_at);
+    create index trades_received_at on tracker.trades using brin (received_at) with (autosummarize = on);
+    create index trades_transaction on tracker.trades
+      using brin (transaction_hash bytea_bloom_ops (n_distinct_per_range = -0.6)) with (pages_per_range = 32, autosummarize = on);
   else
-    execute $q$select create_hypertable('prints', by_range('traded_at', interval '1 day'),
+    execute $q$select public.create_hypertable('tracker.trades', public.by_range('traded_at', interval '1 day'),
                                         create_default_indexes => false)$q$;
+    execute $q$create index trades_traded_at on tracker.trades (traded_at)$q$;
+    execute $q$create index trades_received_at on tracker.trades (received_at)$q$;
   end if;
   if version is not null and current_setting('timescaledb.license', true) = 'timescale' then
-    execute $q$alter table prints set (timescaledb.enable_columnstore, timescaledb.segmentby = '',
+    execute $q$alter table tracker.trades set (timescaledb.enable_columnstore, timescaledb.segmentby = '',
                                        timescaledb.orderby = 'asset_key, traded_at')$q$;
-    execute $q$call add_columnstore_policy('prints', after => interval '2 days')$q$;
-    execute $q$create materialized view candles_1m
-               with (timescaledb.continuous, timescaledb.materialized_only = false) as
-               select asset_key, time_bucket(interval '1 minute', traded_at) as bucket,
-                      first(price, traded_at) as open, max(price) as high, min(price) as low,
-                      last(price, traded_at) as close, sum(size) as volume, count(*) as trades
-               from prints group by 1, 2 with no data$q$;
-    execute $q$select add_continuous_aggregate_policy('candles_1m', start_offset => interval '3 days',
-                      end_offset => interval '2 minutes', schedule_interval => interval '1 minute')$q$;
-  else
-    create view candles_1m as
-    select asset_key, date_bin(interval '1 minute', traded_at, timestamptz '2000-01-01 00:00:00+00') as bucket,
-           (array_agg(price order by traded_at))[1] as open, max(price) as high, min(price) as low,
-           (array_agg(price order by traded_at desc))[1] as close, sum(size) as volume, count(*) as trades
-    from prints group by 1, 2;
+    execute $q$call public.add_columnstore_policy('tracker.trades', after => interval '2 days')$q$;
   end if;
 end
 $timescale$;
 
+-- Makes the partition of a day, if it is not there. Attached and not created as a partition: that would wait for every
+-- reader. With the rights of its owner, since a tracker that only writes may create no table.
+create function tracker.add_trade_day(day date) returns void
+language plpgsql security definer set search_path = pg_catalog as $$
+declare
+  name text := 'trades_' || to_char(day, 'YYYY_MM_DD');
+begin
+  perform pg_advisory_xact_lock(7041776133);
+  if to_regclass('tracker.' || name) is not null
+     or (select relkind from pg_class where oid = 'tracker.trades'::regclass) <> 'p' then
+    return;
+  end if;
+  execute format('create table tracker.%I (like tracker.trades including defaults including constraints)', name);
+  execute format('create index %I on tracker.%I (traded_at)', name || '_traded_at', name);
+  execute format('alter table tracker.trades attach partition tracker.%I for values from (%L) to (%L)',
+                 name, day::timestamp at time zone 'UTC', (day + 1)::timestamp at time zone 'UTC');
+end
+$$;
 
--- 0003_create_resolutions.sql
--- Why: verdicts and their evidence. A recorded verdict is never changed: what
---      contradicts it becomes a row of resolution_conflicts. The trigger refuses
---      UPDATE, DELETE and TRUNCATE, whoever asks; an INSERT that meets an
---      existing verdict is left out (ON CONFLICT DO NOTHING).
+-- Drops what only the newest trades need of a day that is over.
+create function tracker.close_trade_day(day date) returns void
+language plpgsql security definer set search_path = pg_catalog as $$
+begin
+  execute format('drop index if exists tracker.%I', 'trades_' || to_char(day, 'YYYY_MM_DD') || '_traded_at');
+end
+$$;
+
+
+-- 0004_create_resolutions.sql
+-- Why: how each market ended, and all that proves it. A resolution is recorded once and never changed: what is learned
+--      later is a row of its own, a confirmation or a contradiction. What each token paid is recorded with it, by token:
+--      a later listing cannot move it. An observation is kept when a source says something new.
 -- Locks: none that matter, the tables are new. Takes: milliseconds.
-create table resolutions (
+-- Previous versions: must not write.
+create table public.resolutions (
   condition_id     text primary key,
   kind             text not null check (kind in ('winner', 'split')),
   winning_token_id text check ((winning_token_id is not null) = (kind = 'winner')),
-  winning_outcome  text check ((winning_outcome is not null) = (kind = 'winner')),
+  winning_outcome  text check (winning_outcome is null or kind = 'winner'),    -- NULL, too: the name is disputed
   payouts          numeric[] not null,          -- in outcome order, sum 1
   resolved_at      timestamptz not null,
   recorded_at      timestamptz not null default now(),
   sources          text[] not null              -- who agreed
 );
 
-create table resolution_observations (
+create table public.resolution_payouts (
+  condition_id text not null,
+  token_id     text not null,
+  outcome      text,                -- its name then; NULL: the sources disagreed about it
+  payout       numeric not null check (payout >= 0 and payout <= 1),
+  primary key (condition_id, token_id)
+);
+
+create table public.resolution_confirmations (
+  condition_id text not null,
+  source       text not null,
+  confirmed_at timestamptz not null,    -- when its answer was observed
+  recorded_at  timestamptz not null default now(),
+  primary key (condition_id, source)
+);
+
+create table public.resolution_observations (
   condition_id text not null,
   source       text not null,
   observed_at  timestamptz not null,
@@ -159,125 +273,73 @@ create table resolution_observations (
   payouts      jsonb,               -- [[token id, payout], …] when final
   payload      jsonb not null,      -- what the source said; a JSON string when it was not JSON
   recorded_at  timestamptz not null default now(),
+  mapped_by    text[] not null default '{}',    -- other sources by which its tokens are known
+  generated_at timestamptz,         -- when the answer was made; NULL: when it was observed
+  naming       text not null default 'token id',    -- how it names the token that pays
+  names        jsonb,               -- {token id: name of its outcome}; NULL: it tells none
   unique (condition_id, source, observed_at)
 );
 
-create table resolution_conflicts (
+create table public.resolution_conflicts (
   condition_id text not null,
   detected_at  timestamptz not null,
   recorded     text not null,
   observed     text not null,
   source       text not null,
-  primary key (condition_id, source, detected_at)
+  kind         text not null default 'outcome' check (kind in ('outcome', 'mapping')),
+  cleared_at   timestamptz,
+  cleared_by   text,                -- why it is none any more
+  check ((cleared_by is null) = (cleared_at is null)),
+  primary key (condition_id, kind, source, detected_at)
 );
--- The same contradiction found again, after a restart say, is not a new one.
-create unique index resolution_conflicts_once
-  on resolution_conflicts (condition_id, source, md5(recorded), md5(observed));
+-- An open contradiction is one row, told from either side and by any source.
+create unique index resolution_conflicts_open
+  on public.resolution_conflicts (condition_id, kind, least(md5(recorded), md5(observed)), greatest(md5(recorded), md5(observed)))
+  where cleared_at is null;
 
-create function refuse_change() returns trigger language plpgsql as $$
+create function tracker.refuse_change() returns trigger language plpgsql set search_path = pg_catalog as $$
 begin
   raise exception '% is append-only: % is refused', tg_table_name, tg_op using errcode = 'restrict_violation';
 end
 $$;
-create trigger append_only before update or delete or truncate on resolutions
-  for each statement execute function refuse_change();
-create trigger append_only before update or delete or truncate on resolution_observations
-  for each statement execute function refuse_change();
+create trigger append_only before update or delete or truncate on public.resolutions
+  for each statement execute function tracker.refuse_change();
+create trigger append_only before update or delete or truncate on public.resolution_observations
+  for each statement execute function tracker.refuse_change();
+create trigger append_only before update or delete or truncate on public.resolution_payouts
+  for each statement execute function tracker.refuse_change();
+create trigger append_only before update or delete or truncate on public.resolution_confirmations
+  for each statement execute function tracker.refuse_change();
+create trigger append_only before delete or truncate on public.resolution_conflicts
+  for each statement execute function tracker.refuse_change();
 
-
--- 0004_create_progress.sql
--- Why: what makes a replay harmless, and what is set aside. One journal belongs
---      to one tracker; its mark moves in the transaction that holds the rows.
--- Locks: none that matter, the tables are new. Takes: milliseconds.
-create table journals (
-  journal_key integer generated always as identity primary key,
-  journal_id  uuid not null unique,
-  first_seen_at timestamptz not null default now()
-);
-
-create table journal_progress (
-  journal_key integer primary key references journals,
-  mark        bigint not null,      -- lowest journal sequence that is not yet committed
-  moved_at    timestamptz not null default now()
-);
-
-create table connection_events (
-  at          timestamptz not null,
-  connection  text not null,
-  event       text not null,
-  reason      text not null,
-  journal_key integer not null references journals,
-  primary key (at, journal_key, connection, event, reason)   -- a commit told twice is kept once
-);
-
-create table rejected_messages (
-  received_at timestamptz not null,
-  connection  text not null,
-  reason      text not null,
-  payload     bytea not null,       -- verbatim; or, when the database refused a row, the row as JSON
-  journal_key integer not null references journals,
-  seq         bigint,               -- where in the journal; NULL when the database refused the row
-  index       integer,
-  unique (journal_key, seq, index)
-);
-create unique index rejected_messages_once
-  on rejected_messages (journal_key, sha256(payload)) where seq is null;
-create index rejected_messages_received_at on rejected_messages using brin (received_at);
+create index resolutions_recorded_at on public.resolutions (recorded_at);
+create index resolution_observations_recorded_at on public.resolution_observations (recorded_at);
 
 
 -- 0005_create_coverage.sql
--- Why: coverage, not gaps, is recorded. "No trades" and "not listened" are
---      different answers, and a crash must make a gap without anyone's help.
---
--- What is kept (times are told in the time of the exchange where it tells one):
---   process_life  one row a start of the tracker. alive_at only grows.
---   epochs        one row a life of a connection; its number is the journal
---                 sequence of ListeningOpened. proven_until: data proves that
---                 everything until then was heard. It only grows.
---   listening     a token on an epoch, from its first `book`; open while
---                 until_at is NULL, and then it reaches to the epoch's proven_until.
---   wanted        when a token was to be listened to. Rows may overlap: they are united.
--- Every row remembers by which journal sequence it began and ended, and where
--- two facts would end the same thing the lower sequence wins. So facts may be
--- replayed, and may arrive out of order: the result is that of the journal's
--- order. A row whose beginning and end have the same sequence holds no time: it
--- is an end that arrived before its beginning, or had none.
---   * a start of the process ends every epoch of its journal with a lower number
---     that did not end itself: at its proven_until, as `process_down` (lost).
---   * the end of an epoch is written into its open listening rows too.
---
--- What is answered:
---   coverage       union over all connections and trackers of
---                  [from_at, until_at or proven_until).
---   coverage_gaps  (wanted within [from_time, to_time)) minus coverage, before
---                  the horizon. cause: why the listening that ended last before
---                  the gap did end, as one of never_confirmed disconnected frozen
---                  deaf process_down disk_full exchange_silent clock_step (any
---                  other reason counts as disconnected); never_confirmed when
---                  nothing was heard before it since the token is wanted. A wish
---                  that nobody ended ends when the market's verdict is recorded.
---   horizon        what is later is not known yet, so it is no gap. Of the
---                  trackers that want the token and are alive (told so less than
---                  60 s ago, and did not stop): the best proven_until of an open
---                  listening of it; if there is none, the latest alive_at. When
---                  no such tracker is alive: now.
---
--- Indexes: listening by token and end, so that a question about one day does not
---      read a year; partial index on open epochs, which a start has to end.
+-- Why: coverage, not gaps, is recorded. "No trades" and "not listened" are different answers, and a crash must make a
+--      gap without anyone's help. Times are those of the exchange where it tells one.
+--   epochs           one row for each run of a connection that is not settled; its number is the journal sequence of
+--                    ListeningOpened. proven_until: data proves that everything until then was received. It only grows.
+--   listening        a token on an epoch, from its first `book`; open while until_at is NULL, and then it reaches to
+--                    the epoch's proven_until. Holds only what may still change.
+--   coverage_ranges  what is final, moved here in bounded steps ("settled"): one row for each uninterrupted range of a
+--                    token in a journal, whatever the number of its connections and epochs. It keeps of the listening
+--                    that ended last in it its epoch, sequences and cause. known_at is its beginning, unless a part was
+--                    stored more than ten minutes after it had ended: then it is when that was.
+--   wanted           when a token was to be listened to. Rows may overlap: they are united.
+--      Every row remembers by which journal sequence it began and ended, and where two facts would end the same thing
+--      the lower sequence wins. So facts may be replayed, and may arrive out of order: the result is that of the
+--      journal's order. A row whose beginning and end have the same sequence holds no time: it is an end that arrived
+--      before its beginning, or had none.
+--      A start of the process ends every epoch of its journal with a lower number that did not end itself: at its
+--      proven_until, as `process_down` (lost). What has ended below the watermark changes no more and is settled, but
+--      for what a kept message may still change (held).
 -- Locks: none that matter, the tables are new. Takes: milliseconds.
-create table process_life (
-  journal_key integer not null references journals,
-  start_seq   bigint not null,
-  started_at  timestamptz not null,
-  alive_at    timestamptz not null,
-  stopped_at  timestamptz,          -- NULL: still running, or killed
-  host        text not null,
-  version     text not null,
-  primary key (journal_key, start_seq)
-);
-
-create table epochs (
-  journal_key  integer not null references journals,
+-- Previous versions: must not write.
+create table tracker.epochs (
+  journal_key  integer not null references tracker.journals,
   epoch        bigint not null,
   connection   text,                -- NULL while only marks of it have arrived
   leg          integer,
@@ -287,12 +349,16 @@ create table epochs (
   closed_seq   bigint,
   lost         boolean not null default false,
   reason       text,
+  proven_at    timestamptz,         -- when proven_until was stored
+  held         boolean not null default false,    -- a message in doubt keeps it from being settled
   primary key (journal_key, epoch)
 );
-create index epochs_open on epochs (journal_key, epoch) where closed_seq is null;
+create index epochs_open on tracker.epochs (journal_key, epoch) where closed_seq is null;
+create index epochs_ended on tracker.epochs (journal_key, closed_seq) where closed_seq is not null and not held;
+create index epochs_held on tracker.epochs (journal_key, epoch) where held;
 
-create table listening (
-  journal_key   integer not null references journals,
+create table tracker.listening (
+  journal_key   integer not null references tracker.journals,
   asset_key     integer not null,
   epoch         bigint not null,
   confirmed_seq bigint not null,
@@ -302,10 +368,39 @@ create table listening (
   cause         text,
   primary key (journal_key, epoch, asset_key, confirmed_seq)
 );
-create index listening_by_end on listening (asset_key, until_at, released_seq);
+create index listening_released on tracker.listening (journal_key, released_seq) where released_seq is not null;
+create index listening_by_token on tracker.listening (asset_key);
 
-create table wanted (
-  journal_key  integer not null references journals,
+create table tracker.coverage_ranges (
+  journal_key   integer not null references tracker.journals,
+  asset_key     integer not null,
+  from_at       timestamptz not null,
+  until_at      timestamptz not null check (until_at >= from_at),
+  known_at      timestamptz not null,
+  epoch         bigint not null,
+  confirmed_seq bigint not null,
+  released_seq  bigint not null,
+  cause         text not null,
+  primary key (asset_key, journal_key, from_at)
+) with (fillfactor = 85);;
+
+-- Where listening ends as far as it is known: by its release, or by the end of its epoch when that comes first.
+create view tracker.listening_now as
+select l.journal_key, l.asset_key, l.epoch, l.confirmed_seq, l.from_at,
+       case when ends.with_epoch then e.closed_seq else l.released_seq end as released_seq,
+       greatest(l.from_at, case when ends.with_epoch or l.until_at is null then e.proven_until else l.until_at end)
+         as until_at,
+       case when ends.with_epoch then e.reason else l.cause end as cause,
+       e.closed_seq is null and l.until_at is null as is_open,
+       e.proven_at
+from tracker.listening l
+left join tracker.epochs e using (journal_key, epoch)
+cross join lateral (
+  select coalesce(e.closed_seq <= coalesce(l.released_seq, e.closed_seq) and l.confirmed_seq is distinct from l.released_seq,
+                  false) as with_epoch) ends;
+
+create table tracker.wanted (
+  journal_key  integer not null references tracker.journals,
   asset_key    integer not null,
   wanted_seq   bigint not null,
   unwanted_seq bigint,
@@ -313,97 +408,43 @@ create table wanted (
   until_at     timestamptz,
   primary key (asset_key, journal_key, wanted_seq)
 );
-
-create view coverage as
-select a.token_id,
-       unnest(range_agg(tstzrange(l.from_at, greatest(l.from_at, coalesce(l.until_at, e.proven_until))))) as during
-from listening l
-join assets a using (asset_key)
-left join epochs e using (journal_key, epoch)
-group by a.token_id;
-
-create function coverage_gaps(token_id text, from_time timestamptz, to_time timestamptz)
-returns table (gap tstzrange, cause text)
-language sql stable parallel safe
-begin atomic
-  with token as (
-    select a.asset_key, r.recorded_at
-    from assets a left join resolutions r using (condition_id)
-    where a.token_id = coverage_gaps.token_id
-  ), wish as (
-    select unnest(range_agg(tstzrange(
-             w.from_at, greatest(w.from_at, coalesce(w.until_at, token.recorded_at, 'infinity'))))) as span
-    from token join wanted w using (asset_key)
-  ), alive as (
-    select life.journal_key, life.start_seq, life.alive_at
-    from (select distinct w.journal_key from token join wanted w using (asset_key)) teller
-    cross join lateral (select p.* from process_life p where p.journal_key = teller.journal_key
-                        order by p.start_seq desc limit 1) life
-    where life.stopped_at is null and life.alive_at > now() - interval '60 seconds'
-  ), open as (
-    select greatest(l.from_at, e.proven_until) as until_at,
-           coalesce(e.reason, case when alive.journal_key is null then 'process_down' end) as cause,
-           l.from_at, l.confirmed_seq as seq, e.closed_seq is null and alive.journal_key is not null as pending
-    from token join listening l using (asset_key)
-    left join epochs e using (journal_key, epoch)
-    left join alive on alive.journal_key = l.journal_key and alive.start_seq < l.epoch
-    where l.until_at is null
-  ), horizon as (
-    select coalesce((select max(until_at) from open where pending), (select max(alive_at) from alive), now()) as at
-  ), heard as (
-    select coalesce(range_agg(tstzrange(h.from_at, h.until_at)), '{}'::tstzmultirange) as spans
-    from (select from_at, until_at from open
-          union all
-          select l.from_at, l.until_at from token join listening l using (asset_key)
-          where l.until_at > coverage_gaps.from_time and l.from_at < coverage_gaps.to_time) h
-  )
-  select missing.gap,
-         case when last.until_at is null then 'never_confirmed'
-              when last.cause in ('never_confirmed', 'frozen', 'deaf', 'process_down', 'disk_full',
-                                  'exchange_silent', 'clock_step') then last.cause
-              else 'disconnected' end
-  from wish
-  cross join horizon
-  cross join heard
-  cross join lateral unnest(
-    tstzmultirange(wish.span * tstzrange(
-      coverage_gaps.from_time,
-      greatest(coverage_gaps.from_time, least(coverage_gaps.to_time, horizon.at)))) - heard.spans) as missing (gap)
-  left join lateral (
-    select ends.until_at, ends.cause
-    from ((select l.until_at, l.cause, l.released_seq as seq
-           from listening l
-           where l.asset_key = (select token.asset_key from token)    -- a constant: one step in the index
-             and l.until_at <= lower(missing.gap) and l.until_at >= lower(wish.span)
-             and l.confirmed_seq < l.released_seq
-           order by l.until_at desc, l.released_seq desc limit 1)
-          union all
-          (select open.until_at, open.cause, open.seq from open
-           where open.until_at <= lower(missing.gap) and open.until_at >= lower(wish.span))) ends
-    order by ends.until_at desc, ends.seq desc limit 1) last on true
-  order by missing.gap;
-end;
+create index wanted_open on tracker.wanted (journal_key, asset_key) where until_at is null;
 
 
--- 0006_create_unresolved_markets.sql
--- Why: who asks "why is there no verdict?" gets one row a market. Transitions of
---      a market stand in resolution_observations under the source `tracker`; the
---      view shows the last one beside the last word of every source. The indexes
---      let verdicts of a stretch of time be found for another look at them.
--- Locks: SHARE on resolutions and resolution_observations (writers wait while the
---      indexes are built). Takes: about 2 s a million rows.
-create index resolutions_recorded_at on resolutions (recorded_at);
-create index resolution_observations_recorded_at on resolution_observations (recorded_at);
+-- 0006_create_public.sql
+-- Why: what people read beside the tables of schema `public`. Only narrow questions are answered fast at a hundred million
+--      trades: those about a token, about a time, or about the newest trades.
+--   coverage       union over all connections and trackers of the time that was listened to.
+--   coverage_gaps  (wanted within [from_time, to_time)) minus coverage, before the horizon; a time that is NULL is no
+--                  limit. cause: why the listening that ended last before the gap did end, as one of never_confirmed
+--                  disconnected frozen deaf process_down disk_full exchange_silent clock_step rejected not_discovered
+--                  (any other reason counts as disconnected); never_confirmed when nothing was heard before it since
+--                  the token is wanted. A wish that nobody ended ends when the market's resolution is recorded, when a
+--                  person retires its tracker, or a day after that was seen for the last time if another one is seen
+--                  later. While its tracker is away, what another one that wants the token does counts instead.
+--   horizon        what is later is not known yet, so it is no gap. Of the trackers that want the token and are alive
+--                  (seen less than 60 s ago, and not stopped): the best proven_until of an open listening of it; if
+--                  there is none, the latest alive_at. When no such tracker is alive: now. The exchange's last known
+--                  time counts when it is later, for a clock of ours that is behind.
+-- Locks: none that matter, they are new. Takes: milliseconds.
+-- Previous versions: must not write.
+create view public.trades as
+select t.traded_at, t.received_at, a.condition_id, a.token_id, a.outcome, t.price, t.size,
+       case when t.is_buy then 'BUY' else 'SELL' end as side, t.fee_rate_bps,
+       '0x' || encode(t.transaction_hash, 'hex') as transaction_hash, t.occurrence::integer as occurrence,
+       t.epoch, t.sequence, t.trade_id, t.extra
+from tracker.trades t join public.assets a using (asset_key);
 
-create view unresolved_markets as
+create view public.unresolved_markets as
 select m.condition_id,
        case when m.end_date <= now() then m.end_date else stands.observed_at end as ended_at,
        coalesce(stands.verdict, 'ended') as state,
        coalesce(said.words, 'not asked yet') as reason,
        said.observed_at as last_observed_at
-from markets m
+from tracker.unresolved u
+join public.markets m using (condition_id)
 left join lateral (
-  select o.verdict, o.observed_at from resolution_observations o
+  select o.verdict, o.observed_at from public.resolution_observations o
   where o.condition_id = m.condition_id and o.source = 'tracker'
   order by o.observed_at desc limit 1) stands on true
 left join lateral (
@@ -411,33 +452,260 @@ left join lateral (
            as words,
          max(last.observed_at) as observed_at
   from (select distinct on (o.source) o.source, o.verdict, o.reason, o.observed_at
-        from resolution_observations o
+        from public.resolution_observations o
         where o.condition_id = m.condition_id and o.source <> 'tracker'
         order by o.source, o.observed_at desc) last) said on true
 where (m.closed or m.end_date <= now() or stands.verdict <> 'open')
-  and not exists (select from resolutions r where r.condition_id = m.condition_id);
+  and not exists (select from public.resolutions r where r.condition_id = m.condition_id);
 
-insert into "schema_migrations" overriding system value select * from json_populate_recordset(null::"schema_migrations", '[{"name":"0001_create_catalogue.sql","checksum":"0cd8eb1dcfb27dd68973c56890f57f6f06c2170fd7adc5d136bf3de24a347954","applied_at":"2026-11-22T10:52:24.258284+00:00"}, 
- {"name":"0002_create_prints.sql","checksum":"58b7110b587dde0353b9e723565927349b689e1335b3950f1f809db706938d6a","applied_at":"2026-11-22T10:52:24.27159+00:00"}, 
- {"name":"0003_create_resolutions.sql","checksum":"920b58ab8bed50b660fd95ede096f3942a81c7c7c8930844512abd0dfbcdbae6","applied_at":"2026-11-22T10:52:24.286323+00:00"}, 
- {"name":"0004_create_progress.sql","checksum":"a7d5a7cc2989d08a94049c24a8ccacb46b124aa59215b0a8d2e7bce78b5e72b3","applied_at":"2026-11-22T10:52:24.309839+00:00"}, 
- {"name":"0005_create_coverage.sql","checksum":"4004016156bb8aa35e6b804820fcc066ade81647402f5572f3edd1c9a48e3bcb","applied_at":"2026-11-22T10:52:24.325771+00:00"}, 
- {"name":"0006_create_unresolved_markets.sql","checksum":"776e444cbb9c0b58a2d4f703a7f5f3cf6b1451cd9c883750515c41fa2ca39184","applied_at":"2026-11-22T10:52:24.349951+00:00"}]');
-insert into "assets" overriding system value select * from json_populate_recordset(null::"assets", '[{"asset_key":1,"token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","outcome":"Yes","outcome_index":0}, 
+create view public.coverage as
+select g.token_id, during,
+       (select max(part.known_at) from unnest(g.begins, g.knowns) as part (from_at, known_at)
+        where part.from_at <@ during) as known_at
+from (
+  select a.token_id, range_agg(tstzrange(p.from_at, p.until_at)) as spans,
+         array_agg(p.from_at) as begins, array_agg(p.known_at) as knowns
+  from public.assets a
+  cross join lateral (    -- by token in either table, so that a question about one reads no other
+    select r.from_at, r.until_at, r.known_at from tracker.coverage_ranges r where r.asset_key = a.asset_key
+    union all
+    select n.from_at, n.until_at,
+           case when n.proven_at > n.until_at + interval '10 minutes' then n.proven_at else n.from_at end
+    from tracker.listening_now n where n.asset_key = a.asset_key) p
+  group by a.token_id) g
+cross join lateral unnest(g.spans) as during;
+
+create function public.coverage_gaps(token_id text, from_time timestamptz, to_time timestamptz)
+returns table (gap tstzrange, cause text)
+language sql stable parallel safe
+begin atomic
+  with asked as (
+    select coalesce(coverage_gaps.from_time, '-infinity') as from_at, coalesce(coverage_gaps.to_time, 'infinity') as to_at
+  ), token as (
+    select a.asset_key, greatest(r.recorded_at, r.resolved_at) as resolved_at
+    from public.assets a left join public.resolutions r using (condition_id)
+    where a.token_id = coverage_gaps.token_id
+  ), life as (
+    select last.journal_key, last.start_seq, last.alive_at, coalesce(last.stopped_at, last.alive_at) as seen_at,
+           last.stopped_at is null and last.alive_at > now() - interval '60 seconds' as is_alive,
+           least(j.retired_at, case when exists (
+             select from tracker.process_life p where p.journal_key <> j.journal_key and coalesce(p.stopped_at, p.alive_at)
+               > coalesce(last.stopped_at, last.alive_at) + interval '24 hours')
+             then coalesce(last.stopped_at, last.alive_at) + interval '24 hours' end) as retired_at
+    from (select distinct w.journal_key from token join tracker.wanted w using (asset_key)) teller
+    join tracker.journals j using (journal_key)
+    cross join lateral (select p.* from tracker.process_life p where p.journal_key = teller.journal_key
+                        order by p.start_seq desc limit 1) last
+  ), recent as (
+    select l.* from token join tracker.listening_now l using (asset_key)
+  ), wish as (
+    select unnest(range_agg(
+             tstzmultirange(tstzrange(w.from_at, greatest(
+               w.from_at, least(coalesce(w.until_at, token.resolved_at, 'infinity'), own.retired_at),
+               listened_to.until_at)))
+             - coalesce(heir.spans, '{}'))) as span
+    from token join tracker.wanted w using (asset_key)
+    left join life own on own.journal_key = w.journal_key
+    left join lateral (    -- the last end of a listening that began while it was wanted
+      select max(ends.until_at) as until_at
+      from (select l.until_at from recent l
+            where l.journal_key = w.journal_key and not l.is_open
+              and l.confirmed_seq > w.wanted_seq and l.confirmed_seq < w.unwanted_seq
+            union all
+            (select r.until_at from tracker.coverage_ranges r
+             where r.asset_key = w.asset_key and r.journal_key = w.journal_key
+               and w.unwanted_seq is not null
+               and r.confirmed_seq > w.wanted_seq and r.confirmed_seq < w.unwanted_seq
+             order by r.from_at desc limit 1)) ends) listened_to on true
+    left join lateral (
+      select last.epoch
+      from (select l.epoch, case when l.is_open then 'infinity' else l.until_at end as until_at from recent l
+            where l.journal_key = w.journal_key
+            union all
+            (select r.epoch, r.until_at from tracker.coverage_ranges r
+             where r.asset_key = w.asset_key and r.journal_key = w.journal_key
+             order by r.from_at desc limit 1)) last
+      order by last.until_at desc, last.epoch desc limit 1) listened on true
+    left join lateral (    -- the run of the process that listened to the token last
+      select p.start_seq, coalesce(p.stopped_at, p.alive_at) as seen_at from tracker.process_life p
+      where p.journal_key = w.journal_key and p.start_seq < greatest(w.wanted_seq, listened.epoch)
+        and (p.stopped_at is not null or p.alive_at <= now() - interval '60 seconds')
+        and not exists (select from tracker.process_life later
+                        where later.journal_key = w.journal_key and later.start_seq > p.start_seq
+                          and later.start_seq < greatest(w.wanted_seq, listened.epoch))) gone on true
+    left join lateral (
+      select p.started_at from tracker.process_life p
+      where p.journal_key = w.journal_key and p.start_seq > gone.start_seq
+      order by p.start_seq limit 1) back on true
+    left join lateral (    -- what the others decided about the token while this one was away
+      select range_agg(decided.during * tstzrange(gone.seen_at, greatest(gone.seen_at,
+               case when w.until_at < back.started_at + interval '5 minutes' and lower(decided.during) < back.started_at
+                    then 'infinity' else coalesce(back.started_at, 'infinity') end))) as spans
+      from life
+      cross join lateral (
+        select unnest(range_agg(part.during)) as during
+        from (select tstzrange(begins.at, greatest(begins.at, least(other.until_at, case
+                       when run.start_seq = life.start_seq and life.is_alive then 'infinity'
+                       else coalesce(run.stopped_at, run.alive_at) end))) as during    -- it ran and wanted it
+              from tracker.wanted other
+              join tracker.process_life run on run.journal_key = other.journal_key
+              cross join lateral (select greatest(other.from_at, run.started_at) as at) begins
+              where other.asset_key = w.asset_key and other.journal_key = life.journal_key
+                and (other.until_at is null or other.until_at > other.from_at)
+              union all
+              select tstzrange(other.until_at, greatest(other.until_at, coalesce(    -- it had let it go
+                       (select min(again.from_at) from tracker.wanted again
+                        where again.asset_key = other.asset_key and again.journal_key = other.journal_key
+                          and again.wanted_seq > other.wanted_seq
+                          and (again.until_at is null or again.until_at > again.from_at)), 'infinity')))
+              from tracker.wanted other
+              where other.asset_key = w.asset_key and other.journal_key = life.journal_key
+                and other.until_at > other.from_at and (back.started_at is null or other.until_at > gone.seen_at)
+             ) part) decided
+      where gone.start_seq is not null and life.journal_key <> w.journal_key
+        and (life.is_alive or life.seen_at > gone.seen_at)) heir on true
+  ), alive as (
+    select life.journal_key, life.start_seq, life.alive_at from life where life.is_alive
+  ), ending as (    -- listening that is not settled, with its end as it is known now
+    select l.from_at, l.until_at,
+           case when l.is_open then case when alive.journal_key is null then 'process_down' end else l.cause end as cause,
+           case when l.is_open then l.confirmed_seq else l.released_seq end as seq,
+           l.is_open and alive.journal_key is not null as pending,
+           l.is_open or l.confirmed_seq <> l.released_seq as is_an_end
+    from recent l
+    left join alive on alive.journal_key = l.journal_key and alive.start_seq < l.epoch
+  ), exchange as (
+    select greatest(
+             (select max(until_at) from recent where not is_open),
+             (select max(r.until_at) from life cross join lateral (
+                select r.until_at from tracker.coverage_ranges r
+                where r.asset_key = (select token.asset_key from token) and r.journal_key = life.journal_key
+                order by r.from_at desc limit 1) r),
+             (select max(newest.proven_until)
+              from life cross join lateral (select e.proven_until from tracker.epochs e where e.journal_key = life.journal_key
+                                            order by e.epoch desc limit 16) newest),
+             (select max(newest.proven_until)
+              from life cross join lateral (select p.proven_until from tracker.process_life p
+                                            where p.journal_key = life.journal_key
+                                            order by p.start_seq desc limit 16) newest)) as at
+  ), horizon as (
+    select coalesce((select max(until_at) from ending where pending),
+                    greatest(coalesce((select max(alive_at) from alive), now()), (select at from exchange))) as at
+  ), heard as (
+    select coalesce(range_agg(tstzrange(h.from_at, h.until_at)), '{}'::tstzmultirange) as spans
+    from (select from_at, until_at from ending
+          union all
+          select r.from_at, r.until_at
+          from asked
+          cross join life
+          cross join lateral (    -- from the range that reaches into the time that is asked about
+            select coalesce((select b.from_at from tracker.coverage_ranges b
+                             where b.asset_key = (select token.asset_key from token)
+                               and b.journal_key = life.journal_key and b.from_at <= asked.from_at
+                             order by b.from_at desc limit 1), asked.from_at) as at) first
+          join tracker.coverage_ranges r on r.asset_key = (select token.asset_key from token)
+            and r.journal_key = life.journal_key and r.from_at >= first.at and r.from_at < asked.to_at) h
+  )
+  select missing.gap,
+         case when last.until_at is null then 'never_confirmed'
+              when last.cause in ('never_confirmed', 'frozen', 'deaf', 'process_down', 'disk_full',
+                                  'exchange_silent', 'clock_step', 'rejected', 'not_discovered') then last.cause
+              else 'disconnected' end
+  from wish
+  cross join asked
+  cross join horizon
+  cross join heard
+  cross join lateral unnest(
+    tstzmultirange(wish.span * tstzrange(
+      asked.from_at, greatest(asked.from_at, least(asked.to_at, horizon.at)))) - heard.spans) as missing (gap)
+  left join lateral (
+    select ends.until_at, ends.cause
+    from (select e.until_at, e.cause, e.seq from ending e
+          where e.is_an_end and e.until_at <= lower(missing.gap) and e.until_at >= lower(wish.span)
+          union all
+          select r.until_at, r.cause, r.released_seq
+          from life cross join lateral (
+            select r.until_at, r.cause, r.released_seq from tracker.coverage_ranges r
+            where r.asset_key = (select token.asset_key from token) and r.journal_key = life.journal_key
+              and r.from_at <= lower(missing.gap)
+            order by r.from_at desc limit 1) r
+          where r.until_at <= lower(missing.gap) and r.until_at >= lower(wish.span)) ends
+    order by ends.until_at desc, ends.seq desc limit 1) last on true
+  order by missing.gap;
+end;
+
+create function public.candles(
+  token_id text, from_time timestamptz, to_time timestamptz, width interval default interval '1 minute')
+returns table (bucket timestamptz, open numeric, high numeric, low numeric, close numeric, volume numeric,
+               trades bigint, listened boolean)
+language sql stable parallel safe
+begin atomic
+  with traded as (
+    select date_bin(candles.width, t.traded_at, timestamptz '2000-01-01 00:00:00+00') as bucket,
+           (array_agg(t.price order by t.traded_at, t.received_at, t.sequence))[1] as open,
+           max(t.price) as high, min(t.price) as low,
+           (array_agg(t.price order by t.traded_at desc, t.received_at desc, t.sequence desc))[1] as close,
+           sum(t.size) as volume, count(*) as trades
+    from public.trades t
+    where t.token_id = candles.token_id
+      and t.traded_at >= date_bin(candles.width, candles.from_time, timestamptz '2000-01-01 00:00:00+00')
+      and t.traded_at < candles.to_time
+    group by 1
+  ), covered as (
+    select coalesce(range_agg(c.during), '{}') as spans from public.coverage c where c.token_id = candles.token_id
+  )
+  select series.at, traded.open, traded.high, traded.low, traded.close, coalesce(traded.volume, 0),
+         coalesce(traded.trades, 0), covered.spans @> tstzrange(series.at, series.at + candles.width)
+  from generate_series(date_bin(candles.width, candles.from_time, timestamptz '2000-01-01 00:00:00+00'),
+                       candles.to_time - interval '1 microsecond', candles.width) as series (at)
+  cross join covered
+  left join traded on traded.bucket = series.at
+  order by series.at;
+end;
+
+create function public.trades_of_transaction(
+  transaction_hash text, from_time timestamptz default now() - interval '7 days', to_time timestamptz default 'infinity')
+returns setof public.trades
+language sql stable parallel safe security definer set search_path = pg_catalog
+begin atomic
+  select t.*
+  from tracker.trades s
+  join public.assets a using (asset_key)
+  cross join lateral (
+    select s.traded_at, s.received_at, a.condition_id, a.token_id, a.outcome, s.price, s.size,
+           case when s.is_buy then 'BUY' else 'SELL' end, s.fee_rate_bps,
+           '0x' || encode(s.transaction_hash, 'hex'), s.occurrence::integer, s.epoch, s.sequence, s.trade_id, s.extra) t
+  where s.transaction_hash = decode(substr(trades_of_transaction.transaction_hash, 3), 'hex')
+    and s.traded_at >= trades_of_transaction.from_time and s.traded_at < trades_of_transaction.to_time
+  order by s.traded_at, s.received_at, s.sequence;
+end;
+
+select tracker.add_trade_day('2026-03-01');
+insert into tracker.journals overriding system value select * from json_populate_recordset(null::tracker.journals, '[{"journal_key":1,"journal_id":"00000000-0000-0000-0000-000000000001","first_seen_at":"2026-11-29T17:49:55.980306+00:00","retired_at":null}]');
+insert into assets overriding system value select * from json_populate_recordset(null::assets, '[{"asset_key":1,"token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","outcome":"Yes","outcome_index":0}, 
  {"asset_key":2,"token_id":"222222222222222222222222222222222222222222222222222222222222222222222222222222","condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","outcome":"No","outcome_index":1}]');
-insert into "markets" overriding system value select * from json_populate_recordset(null::"markets", '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","question":"Will it rain?","slug":"will-it-rain","gamma_id":null,"end_date":null,"started_at":null,"closed":false,"active":true,"neg_risk":false,"version":"v1","volume":null,"tags":[],"first_seen_at":"2026-11-22T10:52:24.373518+00:00","updated_at":"2026-11-22T10:52:24.373518+00:00"}]');
-insert into "prints" overriding system value select * from json_populate_recordset(null::"prints", '[{"traded_at":"2026-03-01T12:00:01+00:00","received_at":"2026-03-01T12:00:01.005+00:00","print_hash":-6579113934874622705,"asset_key":1,"fee_rate_bps":0,"occurrence":1,"side":"BUY","price":0.330,"size":10.820819,"transaction_hash":"\\x5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f","trade_id":null,"extra":null}, 
- {"traded_at":"2026-03-01T12:00:02+00:00","received_at":"2026-03-01T12:00:02.005+00:00","print_hash":-6579113934874622705,"asset_key":2,"fee_rate_bps":0,"occurrence":1,"side":"BUY","price":0.330,"size":10.820819,"transaction_hash":"\\x5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f","trade_id":null,"extra":null}]');
-insert into "resolutions" overriding system value select * from json_populate_recordset(null::"resolutions", '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","kind":"winner","winning_token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","winning_outcome":"Yes","payouts":[1,0],"resolved_at":"2026-03-01T12:00:00+00:00","recorded_at":"2026-11-22T10:52:24.373518+00:00","sources":["gamma","clob"]}]');
-insert into "resolution_observations" overriding system value select * from json_populate_recordset(null::"resolution_observations", '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"gamma","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-22T10:52:24.373518+00:00"}]');
-insert into "journals" overriding system value select * from json_populate_recordset(null::"journals", '[{"journal_key":1,"journal_id":"00000000-0000-0000-0000-000000000001","first_seen_at":"2026-11-22T10:52:24.368409+00:00"}]');
-insert into "journal_progress" overriding system value select * from json_populate_recordset(null::"journal_progress", '[{"journal_key":1,"mark":20,"moved_at":"2026-11-22T10:52:24.373518+00:00"}]');
-insert into "connection_events" overriding system value select * from json_populate_recordset(null::"connection_events", '[{"at":"2026-03-01T12:00:01+00:00","connection":"c","event":"opened","reason":"","journal_key":1}]');
-insert into "rejected_messages" overriding system value select * from json_populate_recordset(null::"rejected_messages", '[{"received_at":"2026-03-01T12:00:01+00:00","connection":"c","reason":"r","payload":"\\x78","journal_key":1,"seq":2,"index":0}]');
-insert into "process_life" overriding system value select * from json_populate_recordset(null::"process_life", '[{"journal_key":1,"start_seq":1,"started_at":"2026-03-01T12:00:00+00:00","alive_at":"2026-03-01T12:00:09+00:00","stopped_at":"2026-03-01T12:00:11+00:00","host":"h","version":"1"}]');
-insert into "epochs" overriding system value select * from json_populate_recordset(null::"epochs", '[{"journal_key":1,"epoch":3,"connection":"leg0-0001","leg":0,"opened_at":"2026-03-01T12:00:01+00:00","proven_until":"2026-03-01T12:00:10+00:00","closed_at":"2026-03-01T12:00:10+00:00","closed_seq":9,"lost":false,"reason":"reset"}]');
-insert into "listening" overriding system value select * from json_populate_recordset(null::"listening", '[{"journal_key":1,"asset_key":1,"epoch":3,"confirmed_seq":4,"released_seq":6,"from_at":"2026-03-01T12:00:02+00:00","until_at":"2026-03-01T12:00:09+00:00","cause":"released"}]');
-insert into "wanted" overriding system value select * from json_populate_recordset(null::"wanted", '[{"journal_key":1,"asset_key":1,"wanted_seq":2,"unwanted_seq":null,"from_at":"2026-03-01T12:00:00+00:00","until_at":null}, 
+insert into tracker.schema_migrations overriding system value select * from json_populate_recordset(null::tracker.schema_migrations, '[{"name":"0001_create_journals.sql","checksum":"10e9950bcdbb8b1d2b77e58c251e94550ac9e168719f6ea2cb5108455271d112","applied_at":"2026-11-29T17:49:55.870588+00:00","previous_may_write":false}, 
+ {"name":"0002_create_catalog.sql","checksum":"8368afb56087e6b8e82abf46bead8c06386cc094567b91d8e8174cea54f54156","applied_at":"2026-11-29T17:49:55.891969+00:00","previous_may_write":false}, 
+ {"name":"0003_create_trades.sql","checksum":"d74d7f59656cbadc27a870a107ba55c900e1b43e276466b9def130d89234c8d5","applied_at":"2026-11-29T17:49:55.90015+00:00","previous_may_write":false}, 
+ {"name":"0004_create_resolutions.sql","checksum":"bd951a809c3570997eedd0c4ac5ef7604859d4a9f9d597d5cfe33b62b56f7234","applied_at":"2026-11-29T17:49:55.908324+00:00","previous_may_write":false}, 
+ {"name":"0005_create_coverage.sql","checksum":"d3261abc353775f2c395472602087f0e4fd96bc56ea14c7eb33bfc7ac32ca653","applied_at":"2026-11-29T17:49:55.920812+00:00","previous_may_write":false}, 
+ {"name":"0006_create_public.sql","checksum":"e591bc0ab0c79ad5b16e5f843a91755b93160eac930bd11d04287ee0419511d1","applied_at":"2026-11-29T17:49:55.93779+00:00","previous_may_write":false}]');
+insert into tracker.journal_progress overriding system value select * from json_populate_recordset(null::tracker.journal_progress, '[{"journal_key":1,"mark":20,"moved_at":"2026-11-29T17:49:56.003359+00:00","session":"e9b5fed9-a185-41b6-9a38-e5e7e080f1f4"}]');
+insert into tracker.process_life overriding system value select * from json_populate_recordset(null::tracker.process_life, '[{"journal_key":1,"start_seq":1,"started_at":"2026-03-01T12:00:00+00:00","alive_at":"2026-03-01T12:00:09+00:00","stopped_at":"2026-03-01T12:00:11+00:00","host":"h","version":"1","proven_until":null}]');
+insert into connection_events overriding system value select * from json_populate_recordset(null::connection_events, '[{"at":"2026-03-01T12:00:01+00:00","connection":"c","event":"opened","reason":"","journal_key":1}]');
+insert into rejected_messages overriding system value select * from json_populate_recordset(null::rejected_messages, '[{"received_at":"2026-03-01T12:00:01+00:00","connection":"c","reason":"r","payload":"\\x78","journal_key":1,"seq":2,"index":0,"message_key":1,"epoch":null,"occurrence":1,"doubt":null,"taken_in_at":null}]');
+insert into markets overriding system value select * from json_populate_recordset(null::markets, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","question":"Will it rain?","slug":"will-it-rain","gamma_id":null,"end_date":null,"started_at":null,"closed":false,"active":true,"neg_risk":false,"version":"v1","volume":null,"tags":[],"first_seen_at":"2026-11-29T17:49:56.003359+00:00","updated_at":"2026-11-29T17:49:56.003359+00:00"}]');
+insert into tracker.trades overriding system value select * from json_populate_recordset(null::tracker.trades, '[{"traded_at":"2026-03-01T12:00:01+00:00","received_at":"2026-03-01T12:00:01.005+00:00","trade_hash":-6579113934874622705,"epoch":null,"sequence":null,"asset_key":1,"fee_rate_bps":0,"occurrence":1,"is_buy":true,"price":0.330,"size":10.820819,"transaction_hash":"\\x5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f","trade_id":null,"extra":null}, 
+ {"traded_at":"2026-03-01T12:00:02+00:00","received_at":"2026-03-01T12:00:02.005+00:00","trade_hash":-6579113934874622705,"epoch":null,"sequence":null,"asset_key":2,"fee_rate_bps":0,"occurrence":1,"is_buy":true,"price":0.330,"size":10.820819,"transaction_hash":"\\x5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f","trade_id":null,"extra":null}]');
+insert into resolutions overriding system value select * from json_populate_recordset(null::resolutions, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","kind":"winner","winning_token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","winning_outcome":"Yes","payouts":[1,0],"resolved_at":"2026-03-01T12:00:00+00:00","recorded_at":"2026-11-29T17:49:56.003359+00:00","sources":["gamma","clob"]}]');
+insert into resolution_payouts overriding system value select * from json_populate_recordset(null::resolution_payouts, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","outcome":"Yes","payout":1}, 
+ {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","token_id":"222222222222222222222222222222222222222222222222222222222222222222222222222222","outcome":"No","payout":0}]');
+insert into resolution_observations overriding system value select * from json_populate_recordset(null::resolution_observations, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"clob","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-29T17:49:56.003359+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}, 
+ {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"gamma","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-29T17:49:56.003359+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}]');
+insert into tracker.epochs overriding system value select * from json_populate_recordset(null::tracker.epochs, '[{"journal_key":1,"epoch":3,"connection":"a-0001","leg":0,"opened_at":"2026-03-01T12:00:01+00:00","proven_until":"2026-03-01T12:00:10+00:00","closed_at":"2026-03-01T12:00:10+00:00","closed_seq":9,"lost":false,"reason":"reset","proven_at":"2026-11-29T17:49:56.003359+00:00","held":false}]');
+insert into tracker.listening overriding system value select * from json_populate_recordset(null::tracker.listening, '[{"journal_key":1,"asset_key":1,"epoch":3,"confirmed_seq":4,"released_seq":6,"from_at":"2026-03-01T12:00:02+00:00","until_at":"2026-03-01T12:00:09+00:00","cause":"released"}]');
+insert into tracker.wanted overriding system value select * from json_populate_recordset(null::tracker.wanted, '[{"journal_key":1,"asset_key":1,"wanted_seq":2,"unwanted_seq":null,"from_at":"2026-03-01T12:00:00+00:00","until_at":null}, 
  {"journal_key":1,"asset_key":2,"wanted_seq":2,"unwanted_seq":8,"from_at":"2026-03-01T12:00:00+00:00","until_at":"2026-03-01T12:00:10+00:00"}]');
-select setval(pg_get_serial_sequence('assets', 'asset_key'), 1000);
-select setval(pg_get_serial_sequence('journals', 'journal_key'), 1000);
+select setval(pg_get_serial_sequence('public.assets', 'asset_key'), 1000);
+select setval(pg_get_serial_sequence('public.rejected_messages', 'message_key'), 1000);
+select setval(pg_get_serial_sequence('tracker.journals', 'journal_key'), 1000);

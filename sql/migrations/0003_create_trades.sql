@@ -1,0 +1,109 @@
+-- Why: one row for each trade. `tracker.trades` is what is stored; the view `public.trades` joins the names back.
+--      The unique key is the identity of a trade: token and exchange time as columns, the rest as a 64-bit digest. It
+--      begins with the token, so it also answers "trades of this token from … to …", and a late or repeated row into a
+--      compressed chunk costs 0.05 ms instead of 3-9. No foreign key to assets: it would cost one look-up a row, and
+--      the writer numbers the token first, in the same transaction.
+--      epoch and sequence keep the order of receipt: within one epoch of one connection `sequence` orders trades with
+--      the same millisecond. epoch is unique in the database: the journal's key times 2^44, plus the number that the
+--      epoch has in its journal. sequence is 2^20 times the records since the epoch began, plus the place in the
+--      record. Both are NULL where the order is not known.
+--      Columns stand by alignment, the widest first, and the side is a boolean: 8 bytes a row less.
+--      Elsewhere than on TimescaleDB the table has a partition for each day (UTC), made before its first row by
+--      `tracker.add_trade_day`. A day's indexes stay small while it is written; a time span reads its days alone;
+--      the newest trades and those of a transaction are found without an index over all days. When a day is over
+--      `tracker.close_trade_day` drops the index that only new trades need.
+--      TimescaleDB: hypertable by day, columnstore after two days with explicit settings (the default ones once made
+--      the table 2.7 times larger), and no retention: trades cannot be fetched again.
+--      `alter database … set tracker.timescale = 'off'` (or 'require') before the first start decides; without it
+--      TimescaleDB is used where it is.
+-- Locks: none that matter, the tables are new. Takes: under a second.
+-- Previous versions: must not write.
+do $timescale$
+declare
+  wish text := coalesce(nullif(current_setting('tracker.timescale', true), ''), 'auto');
+  version text;
+begin
+  if wish not in ('auto', 'off', 'require') then
+    raise exception 'tracker.timescale must be auto, off or require, not %', wish;
+  end if;
+  -- The setting below exists only where the server preloads the extension's loader.
+  if wish <> 'off' and current_setting('timescaledb.max_background_workers', true) is not null
+     and exists (select from pg_available_extensions where name = 'timescaledb') then
+    begin
+      create extension if not exists timescaledb;
+    exception when insufficient_privilege then
+      raise notice 'TimescaleDB is there, but % may not create the extension', current_user;
+    end;
+  end if;
+  if wish <> 'off' then
+    select extversion into version from pg_extension where extname = 'timescaledb';
+  end if;
+  if wish = 'require' and version is null then
+    raise exception 'TimescaleDB is required by tracker.timescale, but this server does not have it';
+  end if;
+  if version is not null and to_regproc('public.add_columnstore_policy') is null
+     and current_setting('timescaledb.license', true) = 'timescale' then
+    raise exception 'TimescaleDB % is too old: update it to 2.18.1 or newer, or set tracker.timescale to off', version;
+  end if;
+
+  execute $q$create table tracker.trades (
+    traded_at        timestamptz not null,
+    received_at      timestamptz not null,
+    trade_hash       bigint not null,
+    epoch            bigint,
+    sequence         bigint,
+    asset_key        integer not null,
+    fee_rate_bps     integer,
+    occurrence       smallint not null check (occurrence > 0),
+    is_buy           boolean not null,    -- the taker's side
+    price            numeric not null check (price > 0 and price <= 1),
+    size             numeric not null check (size > 0 and size < 'Infinity'),
+    transaction_hash bytea,
+    trade_id         text,
+    extra            jsonb,
+    unique (asset_key, traded_at, trade_hash)
+  )$q$ || case when version is null then ' partition by range (traded_at)' else '' end;
+  if version is null then
+    create index trades_received_at on tracker.trades using brin (received_at) with (autosummarize = on);
+    create index trades_transaction on tracker.trades
+      using brin (transaction_hash bytea_bloom_ops (n_distinct_per_range = -0.6)) with (pages_per_range = 32, autosummarize = on);
+  else
+    execute $q$select public.create_hypertable('tracker.trades', public.by_range('traded_at', interval '1 day'),
+                                        create_default_indexes => false)$q$;
+    execute $q$create index trades_traded_at on tracker.trades (traded_at)$q$;
+    execute $q$create index trades_received_at on tracker.trades (received_at)$q$;
+  end if;
+  if version is not null and current_setting('timescaledb.license', true) = 'timescale' then
+    execute $q$alter table tracker.trades set (timescaledb.enable_columnstore, timescaledb.segmentby = '',
+                                       timescaledb.orderby = 'asset_key, traded_at')$q$;
+    execute $q$call public.add_columnstore_policy('tracker.trades', after => interval '2 days')$q$;
+  end if;
+end
+$timescale$;
+
+-- Makes the partition of a day, if it is not there. Attached and not created as a partition: that would wait for every
+-- reader. With the rights of its owner, since a tracker that only writes may create no table.
+create function tracker.add_trade_day(day date) returns void
+language plpgsql security definer set search_path = pg_catalog as $$
+declare
+  name text := 'trades_' || to_char(day, 'YYYY_MM_DD');
+begin
+  perform pg_advisory_xact_lock(7041776133);
+  if to_regclass('tracker.' || name) is not null
+     or (select relkind from pg_class where oid = 'tracker.trades'::regclass) <> 'p' then
+    return;
+  end if;
+  execute format('create table tracker.%I (like tracker.trades including defaults including constraints)', name);
+  execute format('create index %I on tracker.%I (traded_at)', name || '_traded_at', name);
+  execute format('alter table tracker.trades attach partition tracker.%I for values from (%L) to (%L)',
+                 name, day::timestamp at time zone 'UTC', (day + 1)::timestamp at time zone 'UTC');
+end
+$$;
+
+-- Drops what only the newest trades need of a day that is over.
+create function tracker.close_trade_day(day date) returns void
+language plpgsql security definer set search_path = pg_catalog as $$
+begin
+  execute format('drop index if exists tracker.%I', 'trades_' || to_char(day, 'YYYY_MM_DD') || '_traded_at');
+end
+$$;
