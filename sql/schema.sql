@@ -132,7 +132,8 @@ create table tracker.trades (
 ) partition by range (traded_at);
 create index trades_received_at on tracker.trades using brin (received_at) with (autosummarize = on);
 create index trades_transaction on tracker.trades
-  using brin (transaction_hash bytea_bloom_ops (n_distinct_per_range = -0.6)) with (pages_per_range = 32, autosummarize = on);
+  using brin (transaction_hash bytea_bloom_ops (n_distinct_per_range = -0.17))
+  with (pages_per_range = 64, autosummarize = on);    -- two ranges to a page of the index
 
 -- Makes the partition of a day, if it is not there. Attached and not created as a partition: that would wait for every
 -- reader. With the rights of its owner, since a tracker that only writes may create no table.
@@ -556,16 +557,21 @@ end;
 create function public.trades_of_transaction(
   transaction_hash text, from_time timestamptz default now() - interval '7 days', to_time timestamptz default 'infinity')
 returns setof public.trades
-language sql stable parallel safe security definer set search_path = pg_catalog
-begin atomic
-  select t.*
-  from tracker.trades s
-  join public.assets a using (asset_key)
-  cross join lateral (
-    select s.traded_at, s.received_at, a.condition_id, a.token_id, a.outcome, s.price, s.size,
-           case when s.is_buy then 'BUY' else 'SELL' end, s.fee_rate_bps,
-           '0x' || encode(s.transaction_hash, 'hex'), s.occurrence::integer, s.epoch, s.sequence, s.trade_id, s.extra) t
-  where s.transaction_hash = decode(substr(trades_of_transaction.transaction_hash, 3), 'hex')
-    and s.traded_at >= trades_of_transaction.from_time and s.traded_at < trades_of_transaction.to_time
-  order by s.traded_at, s.received_at, s.sequence;
-end;
+language plpgsql stable parallel safe security definer
+set search_path = pg_catalog
+set enable_seqscan = off    -- the planner cannot know that a bloom filter leaves out nearly all of a day
+as $$
+begin
+  return query execute    -- planned for these times: only their days are looked into
+    'with found as materialized (    -- first, and not for each token there is
+       select * from tracker.trades f
+       where f.transaction_hash = decode(substr($1, 3), ''hex'') and f.traded_at >= $2 and f.traded_at < $3
+     )
+     select f.traded_at, f.received_at, a.condition_id, a.token_id, a.outcome, f.price, f.size,
+            case when f.is_buy then ''BUY'' else ''SELL'' end, f.fee_rate_bps,
+            ''0x'' || encode(f.transaction_hash, ''hex''), f.occurrence::integer, f.epoch, f.sequence, f.trade_id, f.extra
+     from found f join public.assets a using (asset_key)
+     order by f.traded_at, f.received_at, f.sequence'
+    using trades_of_transaction.transaction_hash, trades_of_transaction.from_time, trades_of_transaction.to_time;
+end
+$$;

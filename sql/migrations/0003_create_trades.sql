@@ -66,7 +66,8 @@ begin
   if version is null then
     create index trades_received_at on tracker.trades using brin (received_at) with (autosummarize = on);
     create index trades_transaction on tracker.trades
-      using brin (transaction_hash bytea_bloom_ops (n_distinct_per_range = -0.6)) with (pages_per_range = 32, autosummarize = on);
+      using brin (transaction_hash bytea_bloom_ops (n_distinct_per_range = -0.17))
+      with (pages_per_range = 64, autosummarize = on);    -- two ranges to a page of the index
   else
     execute $q$select public.create_hypertable('tracker.trades', public.by_range('traded_at', interval '1 day'),
                                         create_default_indexes => false)$q$;
