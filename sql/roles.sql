@@ -76,6 +76,7 @@ begin
       execute format('grant select on %I.%I to tracker_reader', place, it);
     end if;
     if it = 'journals' then
+      execute format('grant update (retired_at) on %I.%I to tracker_writer', place, it);
       execute format('grant select (journal_key, retired_at) on %I.%I to tracker_reader', place, it);
     end if;
   end loop;

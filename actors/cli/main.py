@@ -15,6 +15,7 @@ from actors.app import look
 from actors.app.acknowledge import acknowledge
 from actors.app.factory import prepare_state_dir
 from actors.app.reingest import Reingest
+from actors.app.retire import retire
 from actors.app.tracker import Tracker
 from actors.cli import demo
 from actors.config.load import Invocation, Mode, describe, help_text, load
@@ -130,6 +131,11 @@ def _acknowledge(invocation: Invocation) -> int:
     return EXIT_OK
 
 
+def _retire(invocation: Invocation) -> int:
+    retire(invocation.config, invocation.journal, _print)
+    return EXIT_OK
+
+
 def _demo(invocation: Invocation) -> int:
     demo.check_broken(invocation.broken)
     prepare_state_dir(invocation.config.state_dir)
@@ -152,6 +158,7 @@ _MODES: dict[Mode, Callable[[Invocation], int]] = {
     Mode.MIGRATE: _migrate,
     Mode.REINGEST: _reingest,
     Mode.ACKNOWLEDGE: _acknowledge,
+    Mode.RETIRE: _retire,
     Mode.DEMO: _demo,
     Mode.VERSION: _version,
     Mode.HELP: _help,

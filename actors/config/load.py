@@ -52,6 +52,7 @@ class Mode(StrEnum):
     MIGRATE = "migrate"
     REINGEST = "reingest"
     ACKNOWLEDGE = "acknowledge"
+    RETIRE = "retire"
     DEMO = "demo"
     VERSION = "version"
     HELP = "help"
@@ -69,6 +70,7 @@ class Invocation:
         record: Of a look: the directory for its recording, or None.
         since: Of a reingest: only what was received then or later, or None.
         condition_id: Of an acknowledgement: the market; `reason`: what was decided about it.
+        journal: Of a retirement: a host, or the id of a journal.
         warnings: Things to be aware of, one sentence each, without secrets.
     """
 
@@ -80,6 +82,7 @@ class Invocation:
     record: Path | None = None
     since: datetime | None = None
     condition_id: str = ""
+    journal: str = ""
     reason: str = ""
     warnings: tuple[str, ...] = ()
 
@@ -155,8 +158,9 @@ def _command_line(argv: Sequence[str]) -> tuple[_Layer, Invocation, str | None]:
     given = vars(known)
     asked = given.pop("modes") or []
     condition_id, reason = given.pop("acknowledge"), given.pop("reason")
-    if condition_id is not None:
-        asked = [*asked, Mode.ACKNOWLEDGE]
+    journal = given.pop("retire")
+    valued = ((Mode.ACKNOWLEDGE, condition_id), (Mode.RETIRE, journal))
+    asked = [*asked, *(mode for mode, value in valued if value is not None)]
     modes = set(asked or [Mode.RUN])
     file, duration, broken = given.pop("config"), given.pop("duration"), given.pop("broken")
     online, record, since = given.pop("online"), given.pop("record"), given.pop("since")
@@ -185,6 +189,7 @@ def _command_line(argv: Sequence[str]) -> tuple[_Layer, Invocation, str | None]:
         since=_since(since, mode),
         condition_id=(condition_id or "").strip(),
         reason=_reason(reason, condition_id, mode),
+        journal=_journal(journal),
     )
     return layer, run, file
 
@@ -215,6 +220,12 @@ def _since(text: str | None, mode: Mode) -> datetime | None:
             "--since: must be a time such as 2026-11-01 or 2026-11-01T12:30 (UTC)"
         ) from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _journal(text: str | None) -> str:
+    if text is not None and not text.strip():
+        raise ConfigError("--retire: must name a host, or a journal by its id")
+    return (text or "").strip()
 
 
 def _reason(text: str | None, condition_id: str | None, mode: Mode) -> str:

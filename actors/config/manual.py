@@ -21,12 +21,13 @@ MODES = {
     "migrate": "bring the database schema up to date, and exit",
     "reingest": "read the kept messages again, store the trades that are understood now, and exit",
     "acknowledge": "end the open contradictions about a market, because a person decided, and exit",
+    "retire": "end what a tracker wanted that will not return, as of its last sign, and exit",
     "demo": "run against a simulated Polymarket, with a live view; needs nothing else",
     "version": "print the version, and exit",
     "help": "print this help, and exit",
 }
 
-MODE_VALUES = {"acknowledge": "CONDITION"}
+MODE_VALUES = {"acknowledge": "CONDITION", "retire": "HOST"}
 """What stands behind a mode, for those that need it."""
 
 OPTIONS = {

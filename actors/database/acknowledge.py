@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from actors.database import migrate, queries
 from actors.database.session import Connection, Session, translate_errors
-from actors.errors import ConfigError, SchemaMismatch, SchemaNewer
+from actors.errors import ConfigError
 from actors.model.conversion import storable_text
 
 PREFIX = "acknowledged: "
@@ -42,11 +42,11 @@ def acknowledge(
     session = Session(dsn)
     try:
         with translate_errors(), session.connection.transaction():
-            _verify(session.connection, folder)
+            migrate.verify_to_write(session.connection, folder)
             ended = _end(session.connection, condition_id, reason)
             # Behind the lock of the statement: a migration waits for the end of this transaction,
             # or is seen here.
-            _verify(session.connection, folder)
+            migrate.verify_to_write(session.connection, folder)
             return ended
     finally:
         session.close()
@@ -60,15 +60,3 @@ def _end(connection: Connection, condition_id: str, reason: str) -> tuple[Acknow
     if connection.execute(queries.SELECT_MARKET_KNOWN, given).fetchone() == (True,):
         raise ConfigError(f"no contradiction about the market {condition_id} is open")
     raise ConfigError(f"the database knows no market {condition_id}: give its condition id, 0x…")
-
-
-def _verify(connection: Connection, folder: Path) -> None:
-    """Check that this version may write.
-
-    Raises:
-        SchemaMismatch: It may not.
-    """
-    try:
-        migrate.verify(connection, folder)
-    except SchemaNewer as newer:
-        raise SchemaMismatch(str(newer)) from newer

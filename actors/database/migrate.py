@@ -135,6 +135,18 @@ def verify(connection: Connection, folder: Path = MIGRATIONS) -> tuple[str, ...]
     return found.allowing
 
 
+def verify_to_write(connection: Connection, folder: Path = MIGRATIONS) -> None:
+    """Check that this version may write, for a command that a person gives.
+
+    Raises:
+        SchemaMismatch: It may not.
+    """
+    try:
+        verify(connection, folder)
+    except SchemaNewer as newer:
+        raise SchemaMismatch(str(newer)) from newer
+
+
 def forbidden(name: str) -> SchemaNewer:
     """Return the error that a migration of this name forbids this version to write."""
     return SchemaNewer(

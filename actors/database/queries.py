@@ -36,6 +36,8 @@ STOP_WRITERS = read("stop_writers")
 
 INSERT_JOURNAL = read("insert_journal")
 TAKE_JOURNAL = read("take_journal")
+SELECT_TRACKERS = read("select_trackers")
+RETIRE_TRACKERS = read("retire_trackers")
 MOVE_WATERMARK = read("move_watermark")
 
 INSERT_ASSETS = read("insert_assets")

@@ -168,6 +168,8 @@ def test_each_mode_has_its_flag(mode: Mode) -> None:
     argv = [] if mode is Mode.RUN else [f"--{mode}"]
     if mode is Mode.ACKNOWLEDGE:
         argv += ["0x1", "--reason", "seen"]
+    if mode is Mode.RETIRE:
+        argv.append("old-host")
     assert loaded(*argv).mode is mode
 
 
