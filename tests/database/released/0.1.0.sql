@@ -686,29 +686,257 @@ begin
 end
 $$;
 
+
+-- 0007_add_comments.sql
+-- Why: each relation and column says what it is where it is used, in psql and in every tool. The texts are those of
+--      docs/reference/data.md; a test compares them.
+-- Locks: none that matter, the tables are new. Takes: milliseconds.
+-- Previous versions: must not write.
+comment on view public.trades is
+  'One row for each trade, stored once however often it was received. Fast for a token and a time span, for a time span of hours, and for the newest trades (order by traded_at desc limit 10). A question without a time reads every day.';
+comment on column public.trades.traded_at is
+  'exchange time, to the millisecond';
+comment on column public.trades.received_at is
+  'when the first tracker that stored it read its bytes, our clock, to the microsecond; a tracker with more than 300 connections reads them in rounds, up to 0.2 s after they arrived';
+comment on column public.trades.condition_id is
+  'the market, 0x…';
+comment on column public.trades.token_id is
+  'the outcome''s token, up to 78 digits';
+comment on column public.trades.outcome is
+  'its name, such as Yes; NULL until the catalog knows the token';
+comment on column public.trades.price is
+  'USDC a share, above 0 and at most 1';
+comment on column public.trades.size is
+  'shares, above 0';
+comment on column public.trades.side is
+  'the taker''s: BUY or SELL';
+comment on column public.trades.fee_rate_bps is
+  'fee rate that the feed reported, basis points; NULL when it reported none';
+comment on column public.trades.transaction_hash is
+  '0x… of the Polygon transaction; NULL when the feed reported none. Several trades may share one';
+comment on column public.trades.occurrence is
+  '1, or k for the k-th identical trade: see Identical trades';
+comment on column public.trades.epoch is
+  'the run of a connection in which it was received, unique in the database; NULL: not known, as for a trade that was taken in later';
+comment on column public.trades.sequence is
+  'its order of receipt within that epoch, so that trades with the same millisecond can be replayed; it says nothing about trades of another epoch. NULL likewise';
+comment on column public.trades.trade_id is
+  'NULL: the feed has no trade id today';
+comment on column public.trades.extra is
+  'fields of the trade that this version does not know; NULL when there are none';
+comment on function public.candles(text, timestamptz, timestamptz, interval) is
+  'A function: candles(token_id, from_time, to_time, width), with a width of one minute unless another one is given. It reads the trades of this token alone and returns every bucket from that which holds from_time to to_time, also those without a trade.';
+comment on function public.trades_of_transaction(text, timestamptz, timestamptz) is
+  'A function: trades_of_transaction(transaction_hash, from_time, to_time). It returns the rows of trades with this transaction in a time span; without one, those of the last 7 days. There is no index of transactions over all days: the shorter the span, the faster it is.';
+comment on table public.markets is
+  'One row for each market, as last reported: closed, active, volume, end_date and tags are overwritten.';
+comment on column public.markets.condition_id is
+  'the market, 0x…';
+comment on column public.markets.question is
+  'what is asked';
+comment on column public.markets.slug is
+  'the end of its web address';
+comment on column public.markets.gamma_id is
+  'its number at Gamma';
+comment on column public.markets.end_date is
+  'when trading is planned to end; often wrong, may be NULL';
+comment on column public.markets.started_at is
+  'Gamma''s start date; may be NULL';
+comment on column public.markets.closed is
+  'trading has ended; not that it resolved';
+comment on column public.markets.active is
+  'Gamma lists it as active. False also for a market that is known from the feed''s announcement alone';
+comment on column public.markets.neg_risk is
+  'one of several markets of which exactly one resolves Yes';
+comment on column public.markets.version is
+  'v1 (CTF tokens) or v2 (positions)';
+comment on column public.markets.volume is
+  'USDC traded, as Gamma reported it last; may be NULL';
+comment on column public.markets.tags is
+  'tag slugs';
+comment on column public.markets.first_seen_at is
+  'when the tracker first stored it';
+comment on column public.markets.updated_at is
+  'when the row last changed';
+comment on table public.assets is
+  'One row for each token.';
+comment on column public.assets.asset_key is
+  'our number for it, different in every database';
+comment on column public.assets.token_id is
+  'the token';
+comment on column public.assets.condition_id is
+  'its market; NULL until a trade or the catalog names it';
+comment on column public.assets.outcome is
+  'its name, such as Yes; NULL until the catalog knows the token. A later listing with another name does not change it and opens a contradiction; a resolution whose sources prove another name does';
+comment on column public.assets.outcome_index is
+  '0 or 1, NULL likewise: its place among the outcomes when it was first listed, which never changes';
+comment on table public.resolutions is
+  'Final outcomes: agreed by independent sources, never changed (the database does not allow it). A market that is not here has no resolution. How they are decided: Resolutions.';
+comment on column public.resolutions.condition_id is
+  'the market';
+comment on column public.resolutions.kind is
+  'winner, or split when each outcome pays the same';
+comment on column public.resolutions.winning_token_id is
+  'the token that pays 1; NULL for a split';
+comment on column public.resolutions.winning_outcome is
+  'its name; NULL for a split, and when no two sources told it alike';
+comment on column public.resolutions.payouts is
+  'USDC a share in outcome order as it was then, sum 1; by token they are in resolution_payouts';
+comment on column public.resolutions.resolved_at is
+  'when it resolved, as the sources say';
+comment on column public.resolutions.recorded_at is
+  'when the resolution was recorded: before that nobody who reads this table knew it';
+comment on column public.resolutions.sources is
+  'which sources agreed';
+comment on table public.resolution_payouts is
+  'What each token of a resolved market pays, recorded with the resolution and never changed. This is the label: join it by token_id.';
+comment on column public.resolution_payouts.condition_id is
+  'the market';
+comment on column public.resolution_payouts.token_id is
+  'the token';
+comment on column public.resolution_payouts.outcome is
+  'its name when the resolution was recorded; NULL when no two sources told it alike, or (for resolutions recorded before this table was made) when it is not certain any more';
+comment on column public.resolution_payouts.payout is
+  'USDC a share';
+comment on table public.resolution_confirmations is
+  'Sources that agree with a recorded resolution and were not among those that decided it. Rows are only added.';
+comment on column public.resolution_confirmations.condition_id is
+  'the market';
+comment on column public.resolution_confirmations.source is
+  'which source agrees';
+comment on column public.resolution_confirmations.confirmed_at is
+  'when it said so';
+comment on column public.resolution_confirmations.recorded_at is
+  'when the row was written';
+comment on table public.resolution_observations is
+  'The evidence: each time a source said something new about a market, and each step of the market on its way to a resolution. Rows are only added. What was known at a time are the last rows of each source before it.';
+comment on column public.resolution_observations.condition_id is
+  'the market';
+comment on column public.resolution_observations.source is
+  'gamma, clob, data or chain; tracker for a step of the market';
+comment on column public.resolution_observations.observed_at is
+  'when it said so';
+comment on column public.resolution_observations.verdict is
+  'winner <token id>, split, other payouts or not final; for tracker the state of the market';
+comment on column public.resolution_observations.reason is
+  'why it is not final, empty when it is; for tracker what led to the state';
+comment on column public.resolution_observations.payouts is
+  '[[token id, payout], …] when final, else NULL';
+comment on column public.resolution_observations.payload is
+  'what the source said, whole';
+comment on column public.resolution_observations.recorded_at is
+  'when the row was written';
+comment on column public.resolution_observations.mapped_by is
+  'the other sources whose word it takes for which token is meant: {gamma} for a winner that the Data API names by slot in a V2 market, else empty';
+comment on column public.resolution_observations.generated_at is
+  'when the source made the answer, if a cache had kept it; NULL: when it was observed';
+comment on column public.resolution_observations.naming is
+  'how it names the token that pays: token id, own list (by a place in a list of the same answer), computed slot or listed slot (of the contract), both alike. token id in rows from before this was kept; means nothing when payouts is NULL';
+comment on column public.resolution_observations.names is
+  'the name of each token''s outcome as this answer tells it, {token id: name}; NULL when it tells none';
+comment on table public.resolution_conflicts is
+  'Contradictions to a recorded resolution, or between sources; and listings that tell other names of tokens than before. What is recorded stays. A contradiction is open until cleared_at, and one row while it is open, whoever repeats it and from whichever side; when it comes back later, that is a new row. Rows are never deleted. A person ends the open ones of a market with tracker --acknowledge.';
+comment on column public.resolution_conflicts.condition_id is
+  'the market';
+comment on column public.resolution_conflicts.detected_at is
+  'when it was seen';
+comment on column public.resolution_conflicts.recorded is
+  'what is recorded, or what the other source says';
+comment on column public.resolution_conflicts.observed is
+  'what contradicts it';
+comment on column public.resolution_conflicts.source is
+  'which source says so; verdict for a resolution that another tracker sent';
+comment on column public.resolution_conflicts.kind is
+  'outcome; or mapping: which token has which name, or (index 0, index 1) which place among the outcomes';
+comment on column public.resolution_conflicts.cleared_at is
+  'when it ended; NULL: it is open';
+comment on column public.resolution_conflicts.cleared_by is
+  'why it ended, such as sources agree, or acknowledged: … with the reason that a person gave. In rows from before this was kept: resolved (the sources agreed later) or repeats an earlier row; NULL: it is open';
+comment on view public.unresolved_markets is
+  'Markets that should have an outcome (closed, past their end, or reported as ended) and have none recorded.';
+comment on column public.unresolved_markets.condition_id is
+  'the market';
+comment on column public.unresolved_markets.ended_at is
+  'when trading was planned to end; if that is still to come, when the market entered its state; may be NULL';
+comment on column public.unresolved_markets.state is
+  'the state of the market';
+comment on column public.unresolved_markets.reason is
+  'what each source said last, such as data: proposed; gamma: closed without status';
+comment on column public.unresolved_markets.last_observed_at is
+  'when a source last said something new; NULL before the first look';
+comment on view public.coverage is
+  'When listening to a token was proven, on any connection of any tracker. In exchange time.';
+comment on column public.coverage.token_id is
+  'the token';
+comment on column public.coverage.during is
+  'one range; those of a token do not overlap. A range goes on however often connections are replaced';
+comment on column public.coverage.known_at is
+  'from when on this was known: its beginning, or, when a part was stored more than ten minutes after it had ended (after an outage of the database), when that was. As of a time T a token was covered in during * tstzrange(NULL, T) of the rows with known_at <= T';
+comment on function public.coverage_gaps(text, timestamptz, timestamptz) is
+  'A function: coverage_gaps(token_id, from_time, to_time); a time that is NULL is no limit. It returns when the token was wanted and listening was not proven. What is not known yet (the last seconds of a running tracker) is no gap. The present is ours, or the last time of the exchange that is known when that is later: with a clock that is behind, gaps reach up to that. Time in which nobody wanted the token is no gap either: ask coverage. A token is wanted from the moment at which its market is chosen (or, if it could have been chosen earlier and was not known, from then on) until its resolution is stored, or until it has been closed for a day (TRACKER_CLOSED_SECONDS). When a tracker stopped or was killed and another one also wants the token, or wanted it, what the other one wants counts from then on: while it runs, and for good when it lets the token go. Time in which all that want the token are away is a gap. When the first one returns and listens to the token again, it has wanted it all the time; when it returns and does not, because the market has closed meanwhile, what the other one decided stands. A tracker that was alone, or whose successor went away, too, leaves a gap until one returns. When a tracker has not been seen for 24 hours and another one has been seen later, it wants nothing any more until it returns.';
+comment on table public.connection_events is
+  'What happened to connections, for looking back.';
+comment on column public.connection_events.at is
+  'when, our clock';
+comment on column public.connection_events.connection is
+  'such as a-0001';
+comment on column public.connection_events.event is
+  'sent_twice and dated_apart (a disputed trade), connected, disconnected, reconnected, or failed: it could not be opened, or ended before it received anything, written once for each new reason';
+comment on column public.connection_events.reason is
+  'why a connection ends; of a disputed trade its token, milliseconds since 1970, occurrence, price and size, with blanks between';
+comment on column public.connection_events.journal_key is
+  'which tracker, a number of this database';
+comment on table public.rejected_messages is
+  'What was received and could not be used, verbatim. Nothing is dropped: what a later version takes in stays here and has a taken_in_at.';
+comment on column public.rejected_messages.received_at is
+  'when its bytes arrived';
+comment on column public.rejected_messages.connection is
+  'on which connection';
+comment on column public.rejected_messages.reason is
+  'one stable phrase, such as price out of range';
+comment on column public.rejected_messages.payload is
+  'the bytes as received; or, when the database could not hold a trade, that trade as JSON';
+comment on column public.rejected_messages.journal_key is
+  'which tracker';
+comment on column public.rejected_messages.seq is
+  'where in its journal; NULL when the database could not hold it';
+comment on column public.rejected_messages.index is
+  'its place among those of that record, from 0; NULL likewise';
+comment on column public.rejected_messages.message_key is
+  'our number for it';
+comment on column public.rejected_messages.epoch is
+  'which run of that connection, a number of the journal; NULL when it came from none';
+comment on column public.rejected_messages.occurrence is
+  '1, or k for the k-th event with the same bytes on its connection: trades.occurrence of the trade in it, once a version understands it';
+comment on column public.rejected_messages.doubt is
+  'the token of the trade that it may be, * when that can be any; NULL when it is no trade';
+comment on column public.rejected_messages.taken_in_at is
+  'when a version that understands it stored its trades; NULL: not yet';
+
 select tracker.add_trade_day('2026-03-01');
-insert into tracker.journals overriding system value select * from json_populate_recordset(null::tracker.journals, '[{"journal_key":1,"journal_id":"00000000-0000-0000-0000-000000000001","first_seen_at":"2026-11-29T17:54:20.916843+00:00","retired_at":null}]');
+insert into tracker.journals overriding system value select * from json_populate_recordset(null::tracker.journals, '[{"journal_key":1,"journal_id":"00000000-0000-0000-0000-000000000001","first_seen_at":"2026-11-29T18:00:36.439427+00:00","retired_at":null}]');
 insert into assets overriding system value select * from json_populate_recordset(null::assets, '[{"asset_key":1,"token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","outcome":"Yes","outcome_index":0}, 
  {"asset_key":2,"token_id":"222222222222222222222222222222222222222222222222222222222222222222222222222222","condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","outcome":"No","outcome_index":1}]');
-insert into tracker.schema_migrations overriding system value select * from json_populate_recordset(null::tracker.schema_migrations, '[{"name":"0001_create_journals.sql","checksum":"10e9950bcdbb8b1d2b77e58c251e94550ac9e168719f6ea2cb5108455271d112","applied_at":"2026-11-29T17:54:20.82045+00:00","previous_may_write":false}, 
- {"name":"0002_create_catalog.sql","checksum":"8368afb56087e6b8e82abf46bead8c06386cc094567b91d8e8174cea54f54156","applied_at":"2026-11-29T17:54:20.840963+00:00","previous_may_write":false}, 
- {"name":"0003_create_trades.sql","checksum":"92fe40e89679439ae5ed126daaaa6c69f63801168955ecc3cf45cbbd52b40c12","applied_at":"2026-11-29T17:54:20.851441+00:00","previous_may_write":false}, 
- {"name":"0004_create_resolutions.sql","checksum":"bd951a809c3570997eedd0c4ac5ef7604859d4a9f9d597d5cfe33b62b56f7234","applied_at":"2026-11-29T17:54:20.855939+00:00","previous_may_write":false}, 
- {"name":"0005_create_coverage.sql","checksum":"d3261abc353775f2c395472602087f0e4fd96bc56ea14c7eb33bfc7ac32ca653","applied_at":"2026-11-29T17:54:20.871922+00:00","previous_may_write":false}, 
- {"name":"0006_create_public.sql","checksum":"86eb1c258fedfbd48cb6c2b8e6de658fb4867d276d944b7b9481ef6c8070a064","applied_at":"2026-11-29T17:54:20.890039+00:00","previous_may_write":false}]');
-insert into tracker.journal_progress overriding system value select * from json_populate_recordset(null::tracker.journal_progress, '[{"journal_key":1,"mark":20,"moved_at":"2026-11-29T17:54:20.9312+00:00","session":"cee2dc4f-310c-40b1-9928-c4a8dd959dde"}]');
+insert into tracker.schema_migrations overriding system value select * from json_populate_recordset(null::tracker.schema_migrations, '[{"name":"0001_create_journals.sql","checksum":"10e9950bcdbb8b1d2b77e58c251e94550ac9e168719f6ea2cb5108455271d112","applied_at":"2026-11-29T18:00:36.278817+00:00","previous_may_write":false}, 
+ {"name":"0002_create_catalog.sql","checksum":"8368afb56087e6b8e82abf46bead8c06386cc094567b91d8e8174cea54f54156","applied_at":"2026-11-29T18:00:36.297767+00:00","previous_may_write":false}, 
+ {"name":"0003_create_trades.sql","checksum":"92fe40e89679439ae5ed126daaaa6c69f63801168955ecc3cf45cbbd52b40c12","applied_at":"2026-11-29T18:00:36.313541+00:00","previous_may_write":false}, 
+ {"name":"0004_create_resolutions.sql","checksum":"bd951a809c3570997eedd0c4ac5ef7604859d4a9f9d597d5cfe33b62b56f7234","applied_at":"2026-11-29T18:00:36.320943+00:00","previous_may_write":false}, 
+ {"name":"0005_create_coverage.sql","checksum":"d3261abc353775f2c395472602087f0e4fd96bc56ea14c7eb33bfc7ac32ca653","applied_at":"2026-11-29T18:00:36.357392+00:00","previous_may_write":false}, 
+ {"name":"0006_create_public.sql","checksum":"86eb1c258fedfbd48cb6c2b8e6de658fb4867d276d944b7b9481ef6c8070a064","applied_at":"2026-11-29T18:00:36.383479+00:00","previous_may_write":false}, 
+ {"name":"0007_add_comments.sql","checksum":"64efce3584b5c4d1e95c698c2cb9d88664292484c096726e7e3711e93977bb8e","applied_at":"2026-11-29T18:00:36.414172+00:00","previous_may_write":false}]');
+insert into tracker.journal_progress overriding system value select * from json_populate_recordset(null::tracker.journal_progress, '[{"journal_key":1,"mark":20,"moved_at":"2026-11-29T18:00:36.477665+00:00","session":"f26b8b5e-862d-44f0-8f40-74b75b664e58"}]');
 insert into tracker.process_life overriding system value select * from json_populate_recordset(null::tracker.process_life, '[{"journal_key":1,"start_seq":1,"started_at":"2026-03-01T12:00:00+00:00","alive_at":"2026-03-01T12:00:09+00:00","stopped_at":"2026-03-01T12:00:11+00:00","host":"h","version":"1","proven_until":null}]');
 insert into connection_events overriding system value select * from json_populate_recordset(null::connection_events, '[{"at":"2026-03-01T12:00:01+00:00","connection":"c","event":"opened","reason":"","journal_key":1}]');
 insert into rejected_messages overriding system value select * from json_populate_recordset(null::rejected_messages, '[{"received_at":"2026-03-01T12:00:01+00:00","connection":"c","reason":"r","payload":"\\x78","journal_key":1,"seq":2,"index":0,"message_key":1,"epoch":null,"occurrence":1,"doubt":null,"taken_in_at":null}]');
-insert into markets overriding system value select * from json_populate_recordset(null::markets, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","question":"Will it rain?","slug":"will-it-rain","gamma_id":null,"end_date":null,"started_at":null,"closed":false,"active":true,"neg_risk":false,"version":"v1","volume":null,"tags":[],"first_seen_at":"2026-11-29T17:54:20.9312+00:00","updated_at":"2026-11-29T17:54:20.9312+00:00"}]');
+insert into markets overriding system value select * from json_populate_recordset(null::markets, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","question":"Will it rain?","slug":"will-it-rain","gamma_id":null,"end_date":null,"started_at":null,"closed":false,"active":true,"neg_risk":false,"version":"v1","volume":null,"tags":[],"first_seen_at":"2026-11-29T18:00:36.477665+00:00","updated_at":"2026-11-29T18:00:36.477665+00:00"}]');
 insert into tracker.trades overriding system value select * from json_populate_recordset(null::tracker.trades, '[{"traded_at":"2026-03-01T12:00:01+00:00","received_at":"2026-03-01T12:00:01.005+00:00","trade_hash":-6579113934874622705,"epoch":null,"sequence":null,"asset_key":1,"fee_rate_bps":0,"occurrence":1,"is_buy":true,"price":0.330,"size":10.820819,"transaction_hash":"\\x5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f","trade_id":null,"extra":null}, 
  {"traded_at":"2026-03-01T12:00:02+00:00","received_at":"2026-03-01T12:00:02.005+00:00","trade_hash":-6579113934874622705,"epoch":null,"sequence":null,"asset_key":2,"fee_rate_bps":0,"occurrence":1,"is_buy":true,"price":0.330,"size":10.820819,"transaction_hash":"\\x5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f","trade_id":null,"extra":null}]');
-insert into resolutions overriding system value select * from json_populate_recordset(null::resolutions, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","kind":"winner","winning_token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","winning_outcome":"Yes","payouts":[1,0],"resolved_at":"2026-03-01T12:00:00+00:00","recorded_at":"2026-11-29T17:54:20.9312+00:00","sources":["gamma","clob"]}]');
+insert into resolutions overriding system value select * from json_populate_recordset(null::resolutions, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","kind":"winner","winning_token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","winning_outcome":"Yes","payouts":[1,0],"resolved_at":"2026-03-01T12:00:00+00:00","recorded_at":"2026-11-29T18:00:36.477665+00:00","sources":["gamma","clob"]}]');
 insert into resolution_payouts overriding system value select * from json_populate_recordset(null::resolution_payouts, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","outcome":"Yes","payout":1}, 
  {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","token_id":"222222222222222222222222222222222222222222222222222222222222222222222222222222","outcome":"No","payout":0}]');
-insert into resolution_observations overriding system value select * from json_populate_recordset(null::resolution_observations, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"clob","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-29T17:54:20.9312+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}, 
- {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"gamma","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-29T17:54:20.9312+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}]');
-insert into tracker.epochs overriding system value select * from json_populate_recordset(null::tracker.epochs, '[{"journal_key":1,"epoch":3,"connection":"a-0001","leg":0,"opened_at":"2026-03-01T12:00:01+00:00","proven_until":"2026-03-01T12:00:10+00:00","closed_at":"2026-03-01T12:00:10+00:00","closed_seq":9,"lost":false,"reason":"reset","proven_at":"2026-11-29T17:54:20.9312+00:00","held":false}]');
+insert into resolution_observations overriding system value select * from json_populate_recordset(null::resolution_observations, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"clob","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-29T18:00:36.477665+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}, 
+ {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"gamma","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-29T18:00:36.477665+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}]');
+insert into tracker.epochs overriding system value select * from json_populate_recordset(null::tracker.epochs, '[{"journal_key":1,"epoch":3,"connection":"a-0001","leg":0,"opened_at":"2026-03-01T12:00:01+00:00","proven_until":"2026-03-01T12:00:10+00:00","closed_at":"2026-03-01T12:00:10+00:00","closed_seq":9,"lost":false,"reason":"reset","proven_at":"2026-11-29T18:00:36.477665+00:00","held":false}]');
 insert into tracker.listening overriding system value select * from json_populate_recordset(null::tracker.listening, '[{"journal_key":1,"asset_key":1,"epoch":3,"confirmed_seq":4,"released_seq":6,"from_at":"2026-03-01T12:00:02+00:00","until_at":"2026-03-01T12:00:09+00:00","cause":"released"}]');
 insert into tracker.wanted overriding system value select * from json_populate_recordset(null::tracker.wanted, '[{"journal_key":1,"asset_key":1,"wanted_seq":2,"unwanted_seq":null,"from_at":"2026-03-01T12:00:00+00:00","until_at":null}, 
  {"journal_key":1,"asset_key":2,"wanted_seq":2,"unwanted_seq":8,"from_at":"2026-03-01T12:00:00+00:00","until_at":"2026-03-01T12:00:10+00:00"}]');
