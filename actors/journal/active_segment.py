@@ -2,7 +2,8 @@
 
 A record stays in memory until a sync has confirmed it, so that it can be carried over to a new
 segment when a sync fails. A segment whose write or sync failed is suspect: nothing is appended
-to it any more.
+to it any more. When there is no space to carry records over, they stay in memory and nothing
+more is appended, until there is.
 
 Not for two threads at once: the appender calls everything here while it holds the lock of the
 journal; `close_synced`, `carry_over`, `start_new` and `close` while it holds its sync lock too.
@@ -10,15 +11,14 @@ journal; `close_synced`, `carry_over`, `start_new` and `close` while it holds it
 
 import contextlib
 import errno
-import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from actors.errors import JournalFull
 from actors.journal.directory import UNSYNCED_RECORDS, JournalDirectory
 from actors.journal.marker_files import NO_SPACE, Reserve
-from actors.journal.segment import HEADER_BYTES, RECORD_BYTES, Found, Segment, pack_record
+from actors.journal.segment import HEADER_BYTES, RECORD_BYTES, Segment, pack_record
 
 # All of it is kept in memory until it is synced, so this bounds memory as well as the loss.
 UNSYNCED_BYTES = 8 * 1024 * 1024
@@ -28,12 +28,34 @@ NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 """Errors when the process or the machine has too many open files."""
 
 
-class Limits(NamedTuple):
-    """Bytes: the cap for all segments and the reserve, the size of a segment, the reserve."""
+class Limits:
+    """How large the journal may become, in bytes. Grows, and never shrinks.
 
-    cap: int
-    segment: int
-    reserve: int
+    Args:
+        segment_bytes: Size of a segment; at most a quarter of the cap is used.
+        reserve_bytes: Size of the reserve; at most an eighth of the cap is used.
+
+    Attributes:
+        cap: For all segments and the reserve.
+        segment: A segment of this size is followed by another one.
+        reserve: Size of the reserve.
+    """
+
+    def __init__(self, *, segment_bytes: int, reserve_bytes: int) -> None:
+        self._most = segment_bytes, reserve_bytes
+        self.cap = self.reserve = 0
+        self.segment = 1
+
+    def grow(self, cap: int) -> bool:
+        """Raise the cap to this; return False when it is as high already."""
+        if cap <= self.cap:
+            return False
+        segment_bytes, reserve_bytes = self._most
+        self.cap = cap
+        # Only whole segments are deleted, so a small journal needs small ones to get space back.
+        self.segment = max(min(segment_bytes, cap // 4), 1)
+        self.reserve = min(reserve_bytes, cap // 8)
+        return True
 
 
 class Unsynced(NamedTuple):
@@ -49,7 +71,6 @@ class ActiveSegment:
     Args:
         segment: The open segment to append to, or None to begin with a new one.
         used_seq: The highest sequence in use.
-        limits: A segment of `limits.segment` bytes is followed by another one.
 
     Attributes:
         size: Bytes of all segments in the directory.
@@ -95,30 +116,7 @@ class ActiveSegment:
         elif next_seq == used_seq + 1:
             segment = directory.reopen_last()
         active = cls(directory, reserve, segment=segment, used_seq=used_seq, limits=limits)
-        since = _in_doubt_since(directory)
-        # Where sequences are skipped, records were lost; those before them were found on the disk.
-        if since is not None and next_seq == used_seq + 1:
-            active._settle(_records_from(directory, since), next_seq)
         return active, next_seq
-
-    def _settle(self, records: Sequence[Found], next_seq: int) -> None:
-        """Carry over what the disk may lack; without space for it the marker stays."""
-        for seq, at_ns, body, *_ in records:
-            # Packed again: the new segment may have another identity, and so another checksum seed,
-            # than the one in which the record was found.
-            kept = Unsynced(seq, pack_record(seq, at_ns, body, self._directory.seed))
-            self._unsynced.append(kept)
-            self._unsynced_bytes += len(kept.record)
-        try:
-            if records:
-                self.carry_over(next_seq)
-        except OSError as exc:
-            if exc.errno not in NO_SPACE:
-                self.close()
-                raise
-            self._forget(self.used_seq)
-        else:
-            self._directory.failed_sync.clear()
 
     # ---------------------------------------------------------------- writing
 
@@ -165,6 +163,8 @@ class ActiveSegment:
         try:
             created = self._directory.create_segment(seq, after_seq=self.used_seq)
         except OSError as exc:
+            if self._must_be_replaced(exc):
+                return None
             if exc.errno in NO_DESCRIPTOR and before is not None:
                 return before  # a long segment is better than a lost record
             if exc.errno in NO_SPACE | NO_DESCRIPTOR:
@@ -199,34 +199,65 @@ class ActiveSegment:
         """Return the segments that may hold unsynced records, oldest first."""
         return (*self._full, *([self._segment] if self._segment is not None else []))
 
-    def close_synced(self, segments: tuple[Segment, ...], upto: int) -> None:
-        """Record that all up to this sequence is synced; close the full segments among them."""
-        self._forget(upto)
-        for segment in segments:
-            if segment in self._full:
-                self._full.remove(segment)
-                self._close(segment)
+    def full_segments(self) -> tuple[Segment, ...]:
+        """Return those among them that nothing is appended to any more."""
+        return tuple(self._full)
+
+    def close_synced(self, full: tuple[Segment, ...], upto: int) -> None:
+        """Record that all up to this sequence is synced, and close segments.
+
+        Args:
+            full: Those to close, which were full before the sync began. What a segment took
+                during the sync may not be on the disk.
+            upto: The last sequence before the sync began.
+        """
+        self.forget(upto)
+        for segment in full:
+            self._full.remove(segment)
+            self._close(segment)
 
     def carry_over(self, next_seq: int) -> None:
         """Move all unsynced records to a new segment, durably, and continue there.
 
         Raises:
-            OSError: It could not be created; nothing has changed.
+            OSError: It could not be created. The records stay unsynced, and nothing more is
+                appended before they are carried over.
         """
         try:
-            created = self._create_successor(next_seq)
+            self.move_on(next_seq)
         except OSError as exc:
+            self.suspect = exc
+            raise
+
+    def move_on(self, next_seq: int) -> None:
+        """Do as `carry_over` does, for another reason than a fault.
+
+        Raises:
+            OSError: It could not be created. Unless it has its name, the old one goes on.
+        """
+        try:
             # These records were accepted already, so they may use the reserve.
-            if exc.errno not in NO_SPACE or not self._reserve.held_bytes:
-                raise
-            self._reserve.free()
-            created = self._create_successor(next_seq)
+            created = self._reserve.lend(lambda: self._create_successor(next_seq))
+        except OSError as exc:
+            self._must_be_replaced(exc)
+            raise
         # Only now: until the successor is on the disk, the old files are the only copy there.
         self._close_all()
         self._segment = created
-        self._forget(self.used_seq)
+        self.forget(self.used_seq)
         self.size = self._directory.bytes
         self.suspect = None
+
+    def _must_be_replaced(self, cause: OSError) -> bool:
+        """Suspect a new segment that has its name and no record, and may not keep its name.
+
+        As the last segment it would be taken for the end of the journal, if records went on being
+        appended to the one before it.
+        """
+        if self._directory.names_in_doubt:
+            self.suspect = cause
+            self.size = self._directory.bytes
+        return self._directory.names_in_doubt
 
     def _create_successor(self, next_seq: int) -> Segment:
         if not self._unsynced:
@@ -239,15 +270,35 @@ class ActiveSegment:
         carried = list(self._unsynced)
         return self._directory.create_segment(first_seq, after_seq=after_seq, carried=carried)
 
-    def _forget(self, upto: int) -> None:
+    def forget(self, upto: int) -> None:
+        """Keep no record up to this sequence in memory: it is synced, or committed."""
         while self._unsynced and self._unsynced[0].seq <= upto:
             self._unsynced_bytes -= len(self._unsynced.popleft().record)
 
-    def start_new(self) -> None:
-        """Begin a new segment with the next record. Everything must be synced."""
+    def note_failed_sync(self, since: int) -> None:
+        """Leave a note for the next process, which may use the reserve.
+
+        A note that cannot be written raises no error: the disk has then failed twice.
+        """
+        with contextlib.suppress(OSError):
+            self._reserve.lend(lambda: self._directory.failed_sync.set(since))
+
+    def holds_only_below(self, watermark: int) -> bool:
+        """Return whether there are records, and none at or above the watermark."""
+        return self.used_seq < watermark and self._directory.segments[-1].first_seq < watermark
+
+    def start_new(self, renew: Callable[[], None]) -> None:
+        """Begin a new segment with the next record. Everything must be synced.
+
+        Args:
+            renew: Called before, and may use the reserve.
+
+        Raises:
+            OSError: What `renew` raises; nothing has changed.
+        """
+        self._reserve.lend(renew)
         self._close_all()
-        self._segment = None
-        self._forget(self.used_seq)
+        self.forget(self.used_seq)
 
     # ---------------------------------------------------------------- closing
 
@@ -263,6 +314,7 @@ class ActiveSegment:
     def _close_all(self) -> None:
         self.close()
         self._full.clear()
+        self._segment = None
 
     def _close(self, segment: Segment) -> None:
         fd, segment.fd = segment.fd, None
@@ -270,26 +322,3 @@ class ActiveSegment:
             # The bytes are synced or carried over, so an error here means nothing more.
             with contextlib.suppress(OSError):
                 self._disk.close(fd)
-
-
-def _in_doubt_since(directory: JournalDirectory) -> int | None:
-    """Return from which sequence on the disk may lack what can be read now, or None.
-
-    After a restart of the machine nothing is in doubt: what can be read comes from the disk.
-    """
-    if directory.segments and directory.is_of_this_boot(directory.segments[-1]):
-        return directory.failed_sync.since()
-    directory.failed_sync.clear()
-    return None
-
-
-def _records_from(directory: JournalDirectory, since: int) -> list[Found]:
-    """Return all records from this sequence on: no more than were ever unsynced."""
-    later = [segment.first_seq for segment in directory.segments[1:]]
-    return [
-        found
-        for segment, end in zip(directory.segments, (*later, sys.maxsize), strict=True)
-        if end > since
-        for found in directory.records(segment, segment.offset_before(since), segment.size)
-        if since <= found.seq < end
-    ]

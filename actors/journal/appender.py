@@ -5,6 +5,7 @@ closed only under the first, so that no thread syncs a descriptor that another o
 Appends need only the second, so they go on while a sync takes its time.
 """
 
+import contextlib
 import math
 import threading
 import time
@@ -12,9 +13,10 @@ from collections import deque
 from collections.abc import Callable
 from threading import Lock
 
-from actors.errors import JournalFailed
+from actors.errors import JournalFailed, JournalFull
 from actors.journal.active_segment import ActiveSegment
 from actors.journal.directory import JournalDirectory
+from actors.journal.marker_files import NO_SPACE
 from actors.journal.segment import MAX_BODY_BYTES, Segment
 
 SYNCS_MEASURED = 512
@@ -103,15 +105,16 @@ class Appender:
         """Sync everything to the disk; return False when there was nothing to sync.
 
         Raises:
-            JournalFailed: See `Journal.sync`.
+            JournalFull, JournalFailed: See `Journal.sync`.
         """
         with self._syncing:
             with self._lock:
                 if self.failed is not None or self._closed:
                     raise self._unusable()
                 # Records that are appended during the sync may be on the disk too; they are not
-                # counted.
+                # counted. Nor is a segment closed that they fill.
                 upto, segments = self.next_seq - 1, self._active.open_segments()
+                full = self._active.full_segments()
                 suspect = self._active.suspect is not None
                 if not suspect and upto == self.durable_seq:
                     return False
@@ -120,7 +123,8 @@ class Appender:
                 # An append may have failed while the files were synced; its segment is suspect
                 # since then.
                 if synced and self._active.suspect is None:
-                    self._active.close_synced(segments, upto)
+                    self._active.close_synced(full, upto)
+                    self._directory.all_synced()
                     self.durable_seq = upto
                 else:
                     self._carry_over()
@@ -130,24 +134,36 @@ class Appender:
         """Sync each file once; return False when one failed, which must not be synced again."""
         try:
             for segment in segments:
-                if segment.fd is not None:
-                    self._directory.disk.sync_data(segment.fd)
+                segment.sync(self._directory.disk)
         except OSError:
             # What it may have lost is carried over now or, if that fails, by the next process.
             # After a failed fsync Linux may mark the pages clean, so that a second one succeeds
             # although the bytes are gone. PostgreSQL panics for the same reason (manual,
             # data_sync_retry).
-            self._directory.failed_sync.set(self.durable_seq + 1)
+            self._active.note_failed_sync(self.durable_seq + 1)
             return False
         return True
 
     def _carry_over(self) -> None:
-        try:
-            self._active.carry_over(self.next_seq)
-        except OSError as exc:
-            raise self.fail(exc) from exc
-        self._directory.failed_sync.clear()
+        """Move what is not synced to a new segment; a later sync tries again without space.
+
+        Raises:
+            JournalFull: There is no space for it.
+            JournalFailed: The disk does not take it.
+        """
+        self._move_on(self._active.carry_over)
+
+    def _move_on(self, move: Callable[[int], None]) -> None:
+        # First, and in any case: from now on files may change their names, and whoever reads them
+        # without the lock must then look again.
         self.carried_over += 1
+        try:
+            move(self.next_seq)
+        except OSError as exc:
+            if exc.errno in NO_SPACE:
+                raise JournalFull(f"no space to carry records over: {exc.strerror}") from exc
+            raise self.fail(exc) from exc
+        self._directory.all_synced()
         self.durable_seq = self.next_seq - 1
 
     def renew(self) -> None:
@@ -155,7 +171,7 @@ class Appender:
 
         Raises:
             OSError: It could not be written; nothing has changed.
-            JournalFailed: The records so far could not be synced.
+            JournalFull, JournalFailed: The records so far could not be synced.
         """
         # Appends wait for all of this: whatever is in the old segment must be synced before records
         # with the new identity begin.
@@ -167,8 +183,27 @@ class Appender:
             ):
                 self._carry_over()
             self.durable_seq = self.next_seq - 1
-            self._directory.renew()
-            self._active.start_new()
+            self._active.start_new(self._directory.renew)
+
+    def leave_last_segment(self, watermark: int) -> bool:
+        """Continue in a new segment, so that the last one can be deleted.
+
+        Returns:
+            Whether there is one: not when some record is not committed, or without any space.
+
+        Raises:
+            JournalFailed: The disk does not take it.
+        """
+        with self._syncing, self._lock:
+            usable = self.failed is None and not self._closed
+            if not usable or not self._active.holds_only_below(watermark):
+                return False
+            self._active.forget(watermark - 1)
+            try:
+                self._move_on(self._active.move_on)
+            except JournalFull:
+                return False
+            return True
 
     def segments_deleted(self) -> None:
         """Record that segments were deleted, which leaves space below the cap."""
@@ -184,6 +219,8 @@ class Appender:
         try:
             if self.failed is None:
                 self.sync()
+        except JournalFull as exc:
+            raise JournalFailed(str(exc)) from exc
         finally:
             with self._syncing, self._lock:
                 self._closed = True
@@ -195,7 +232,8 @@ class Syncer:
     """Calls `sync` every `interval_s` in its own thread, until it is stopped.
 
     Args:
-        sync: Returns whether there was anything to sync. `JournalFailed` ends the thread.
+        sync: Returns whether there was anything to sync. `JournalFull` is tried again,
+            `JournalFailed` ends the thread.
         on_fault: Called with any other error, which ends the thread too.
 
     Attributes:
@@ -232,8 +270,9 @@ class Syncer:
         try:
             while not self._stopping.wait(self._interval_s):
                 self.alive_at = began_at = self._monotonic()
-                if self._sync():
-                    self._times.append(self._monotonic() - began_at)
+                with contextlib.suppress(JournalFull):
+                    if self._sync():
+                        self._times.append(self._monotonic() - began_at)
         except JournalFailed:
             return  # every caller that appends gets the same error
         except Exception as exc:

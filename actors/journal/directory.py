@@ -4,6 +4,11 @@ A file is written under a temporary name and synced before it gets its name; the
 is synced. So a segment that has its name holds whatever it was created with. Files that still
 have a temporary name are left over from a process that ended, and are deleted.
 
+Nothing is built upon a name that may not be durable: a start syncs the directory before it uses
+what it finds there, and a segment is appended to once its name is synced. When that fails, the
+segment is given up without a record, and the one that replaces it deletes it. Nothing here may
+need space before what the journal holds is read, since only reading it makes space.
+
 There is always at least one segment, so the last sequence is never forgotten. A directory
 without a segment is a new journal and gets a new identity.
 """
@@ -16,8 +21,9 @@ from uuid import UUID, uuid4
 
 from actors.errors import StateDirBusy
 from actors.journal.filesystem import Disk
-from actors.journal.marker_files import IDENTITY, FailedSyncMarker, read_identity
+from actors.journal.marker_files import IDENTITY, NO_SPACE, FailedSyncMarker, read_identity
 from actors.journal.segment import (
+    CHUNK_BYTES,
     HEADER_BYTES,
     RECORD_BYTES,
     Found,
@@ -51,6 +57,7 @@ class JournalDirectory:
     Attributes:
         fd: The open directory.
         segments: Lowest sequence first.
+        names_in_doubt: The name of the last segment may not be durable.
         seed: Start value of the checksums of new records.
 
     Raises:
@@ -83,6 +90,11 @@ class JournalDirectory:
         self._boot_id = self.disk.boot_id()
         self._unsynced: set[int] = set()
         self.segments = self._load()
+        self._write_doubtful_again()
+        # The process that gave a file its name may have ended before it synced the directory. What
+        # is appended to that file now would go with the name in a loss of power.
+        self.disk.sync(self.fd)
+        self.names_in_doubt = False
         self.journal_id = self._identify()
         self.seed = seed_of(self.journal_id.bytes)
 
@@ -92,8 +104,13 @@ class JournalDirectory:
             if name.endswith(TEMPORARY):
                 self.disk.unlink(self.fd, name)
         probe = "probe" + TEMPORARY
-        self.disk.close(self.disk.create(self.fd, probe))
-        self.disk.unlink(self.fd, probe)
+        try:
+            self.disk.close(self.disk.create(self.fd, probe))
+        except OSError as exc:
+            if exc.errno not in NO_SPACE:
+                raise
+        else:
+            self.disk.unlink(self.fd, probe)
 
     # -------------------------------------------------------------- identity
 
@@ -103,7 +120,12 @@ class JournalDirectory:
         if not self.segments or identity is None:
             known = (UUID(bytes=s.header.journal_id) for s in reversed(self.segments) if s.header)
             identity = next(known, None) or uuid4()
-            self.write_file(IDENTITY, (f"{identity}\n".encode(),))
+            try:
+                self.write_file(IDENTITY, (f"{identity}\n".encode(),))
+            except OSError as exc:
+                # What the journal holds can be stored without the file: the next segment has it.
+                if exc.errno not in NO_SPACE or not self.segments:
+                    raise
         return identity
 
     def renew(self) -> None:
@@ -145,11 +167,64 @@ class JournalDirectory:
                 # What a killed process wrote may be in the page cache only.
                 self.disk.sync_data(fd)
             except OSError:
-                # Reading shows what is left of it; nothing is appended to it any more.
                 self._unsynced.add(first_seq)
             return segment
         finally:
             self.disk.close(fd)
+
+    # ----------------------------------------------------------- failed syncs
+
+    def _write_doubtful_again(self) -> None:
+        """Write again whatever can be read and may be missing on the disk.
+
+        Where that fails too, nothing is appended, and the next process tries again.
+        """
+        since = self.failed_sync.since
+        # After a restart of the machine whatever can be read comes from the disk.
+        if since is not None and self.segments and self.is_of_this_boot(self.segments[-1]):
+            self._unsynced |= self._unsynced_from(since)
+        for segment in self.segments:
+            if segment.first_seq in self._unsynced:
+                try:
+                    self._write_again(segment)
+                except OSError:
+                    with contextlib.suppress(OSError):
+                        self.failed_sync.set(segment.first_seq)
+                else:
+                    self._unsynced.remove(segment.first_seq)
+        self.all_synced()
+
+    def _unsynced_from(self, seq: int) -> set[int]:
+        """Return the first sequences of the segments that may not have been synced since then."""
+        ends = (*(each.first_seq for each in self.segments[1:]), seq + 1)
+        return {
+            segment.first_seq
+            for segment, end in zip(self.segments, ends, strict=True)
+            if end > seq and segment.first_seq <= seq + UNSYNCED_RECORDS
+        }
+
+    def _write_again(self, segment: Segment) -> None:
+        """Replace the file of a segment by a copy of what the kernel returns of it, durably."""
+        fd = self.disk.open_read(self.fd, segment.name)
+        try:
+            starts = range(0, segment.size, CHUNK_BYTES)
+            chunks = (self.disk.pread(fd, CHUNK_BYTES, start) for start in starts)
+            self.write_file(segment.name, chunks)
+        finally:
+            self.disk.close(fd)
+
+    @property
+    def unsynced_since(self) -> int | None:
+        """Return from which sequence on the start could not make sure of the disk, or None."""
+        found = (each.first_seq for each in self.segments if each.first_seq in self._unsynced)
+        return next(found, None)
+
+    def all_synced(self) -> None:
+        """Record that the disk has all that was appended; what an earlier process left may lack."""
+        if self.failed_sync.since is not None and self.unsynced_since is None:
+            self.failed_sync.clear()
+
+    # ------------------------------------------------------- the end of the journal
 
     def recover(self) -> tuple[int, int]:
         """Find the end of the last segment and cut off what is not a whole record behind it.
@@ -223,7 +298,7 @@ class JournalDirectory:
             carried: (sequence, bytes) of records, in order, beginning with `first_seq`.
 
         Raises:
-            OSError: It could not be created; nothing has changed.
+            OSError: It could not be created. If it has its name, it is there without being open.
         """
         carried = tuple(carried)
         header = Header(
@@ -234,39 +309,74 @@ class JournalDirectory:
             journal_id=self.journal_id.bytes,
             boot_id=self._boot_id,
         )
+        name = file_name(first_seq)
         parts = (header.pack(), *(record for _, record in carried))
-        fd = self.write_file(file_name(first_seq), parts, stay_open=True)
-        created = Segment(first_seq, header, sum(map(len, parts)), fd)
-        # One that begins with the same sequence has just been replaced by the rename.
-        replaced = [s for s in self.segments if s.first_seq > first_seq]
-        self.segments = [s for s in self.segments if s.first_seq < first_seq]
-        self.segments.append(created)
-        for segment in replaced:
-            # One that cannot be deleted now is deleted at the next start: see `carried_to`.
-            with contextlib.suppress(OSError):
-                self.disk.unlink(self.fd, segment.name)
-        return created
+        fd = self._write_temporary(name, parts)
+        try:
+            self._rename(name)
+            segment = Segment(first_seq, header, sum(map(len, parts)), fd)
+            self._put_in_place(segment, header.carried_to)
+        except BaseException:
+            self.disk.close(fd)
+            raise
+        return segment
 
-    def write_file(self, name: str, parts: Iterable[bytes], *, stay_open: bool = False) -> int:
-        """Write a whole file durably; return its descriptor, open only if `stay_open`."""
-        temporary = name + TEMPORARY
-        fd = self.disk.create(self.fd, temporary)
+    def _put_in_place(self, segment: Segment, carried_to: int) -> None:
+        """Make a segment that has its name the last one, durably.
+
+        Raises:
+            OSError: Its name may not be durable, so it is there without being open.
+        """
+        fd, segment.fd = segment.fd, None
+        # One that begins with the same sequence has been replaced by the rename.
+        replaced = [each for each in self.segments if each.first_seq > segment.first_seq]
+        self.segments = [each for each in self.segments if each.first_seq < segment.first_seq]
+        self.segments.append(segment)
+        self.names_in_doubt = True
+        for each in replaced:
+            try:
+                self.disk.unlink(self.fd, each.name)
+            except OSError:
+                # Deleted at the next start: see `carried_to`. But one without records, which lies
+                # above that, would be taken for the end of the journal there.
+                if each.first_seq > carried_to:
+                    raise
+        # Once for all names: of the new segment, and of those that it replaces.
+        self.disk.sync(self.fd)
+        self.names_in_doubt = False
+        segment.fd = fd
+
+    def write_file(self, name: str, parts: Iterable[bytes]) -> None:
+        """Write a whole file durably."""
+        self.disk.close(self._write_temporary(name, parts))
+        self._rename(name)
+        self.disk.sync(self.fd)
+
+    def _write_temporary(self, name: str, parts: Iterable[bytes]) -> int:
+        """Write a file under its temporary name, sync it, and return its descriptor."""
+        fd = self.disk.create(self.fd, name + TEMPORARY)
         try:
             for part in parts:
                 write_all(self.disk, fd, part)
             # Before the rename: else the name could lead to an empty file after a loss of power.
             # After it the directory, since fsync of a file does not write its name (fsync(2)).
             self.disk.sync(fd)
-            self.disk.rename(self.fd, temporary, name)
-            self.disk.sync(self.fd)
         except BaseException:
             self.disk.close(fd)
-            with contextlib.suppress(OSError):
-                self.disk.unlink(self.fd, temporary)
+            self._delete_temporary(name)
             raise
-        if not stay_open:
-            self.disk.close(fd)
         return fd
+
+    def _rename(self, name: str) -> None:
+        try:
+            self.disk.rename(self.fd, name + TEMPORARY, name)
+        except BaseException:
+            self._delete_temporary(name)
+            raise
+
+    def _delete_temporary(self, name: str) -> None:
+        with contextlib.suppress(OSError):
+            self.disk.unlink(self.fd, name + TEMPORARY)
 
     def delete(self, segment: Segment) -> None:
         """Delete a segment; keep a few of the damaged ones, as `.corrupt`, for examination.

@@ -24,16 +24,25 @@ class Disk:
     def open_directory(self, path: Path) -> int:
         """Open the directory and return its descriptor.
 
-        The directory (mode 0700) and its parents are created if need be, and synced.
+        The directory (mode 0700) and its parents are created if need be. The names of all of
+        them are synced, as far as they may be opened and are on one file system.
         """
         if not path.is_dir():
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # The name of a new directory is durable only when its parent is synced (fsync(2)).
-            parent = os.open(path.parent, _DIRECTORY)
+        device = path.stat().st_dev
+        # The name of a directory is durable only when its parent is synced (fsync(2)). Always, as
+        # whoever made one of them may have ended before that.
+        for parent in path.absolute().parents:
             try:
-                os.fsync(parent)
+                fd = os.open(parent, _DIRECTORY)
+            except PermissionError:
+                break  # then we have made nothing in it
+            try:
+                if os.fstat(fd).st_dev != device:
+                    break
+                os.fsync(fd)
             finally:
-                os.close(parent)
+                os.close(fd)
         return os.open(path, _DIRECTORY)
 
     def lock(self, directory: int) -> None:

@@ -13,9 +13,12 @@ Invariants
         or at the next start.
     6.  When there is no space, `append` raises `JournalFull` and nothing has changed: nothing is
         overwritten, dropped or kept in memory instead.
-    7.  Bad data never keeps the journal from opening; a newer format or an unusable directory do.
+    7.  Bad data and a full disk never keep the journal from opening, so that what it holds can be
+        stored; a newer format, an unusable directory, and no space for a new journal do.
     8.  Bounded: files and reserve by `max_bytes`, unsynced records by 8 MiB and 65,536 records
         (then `append` waits for a sync), memory of reading by one chunk and one record.
+    9.  A sync covers what was there when it began. A segment is appended to once its name is
+        durable, and closed by a sync that began when it was full.
 
 Files: `seg-<first sequence, 20 digits>.log` (see `segment`), `journal-id`, `unmet`, `reserve`,
 `suspect-*` (see `marker_files`), `*.tmp` (left over), `*.corrupt` (kept for examination).
@@ -27,7 +30,8 @@ Recovery    Only the last segment is scanned; what is not a whole record at its 
             so many records may have been written, committed to the database, and lost by the
             disk.
 Errors      No space: what was written of the record is cut off again. Any other error: once,
-            all unsynced records move to a new segment; if that fails too, the journal `failed`.
+            all unsynced records move to a new segment; if that fails too, the journal `failed`,
+            unless space is all that is missing: then they move when there is some.
 
 Modules     `appender` and `active_segment` write, `reader` reads, `directory` holds the segments
             in order, `segment` is one file, `marker_files` are the small files beside them,
@@ -43,18 +47,27 @@ from threading import Lock
 from typing import NamedTuple
 from uuid import UUID
 
-from actors.errors import JournalBusy, JournalFailed, JournalUnreadable
+from actors.errors import (
+    JournalBusy,
+    JournalFailed,
+    JournalFull,
+    JournalUnreadable,
+    TrackerError,
+)
 from actors.journal.active_segment import NO_DESCRIPTOR, ActiveSegment, Limits
 from actors.journal.appender import Appender, Syncer
 from actors.journal.directory import JournalDirectory
 from actors.journal.filesystem import Disk
-from actors.journal.marker_files import Reserve, UnacknowledgedSince
+from actors.journal.marker_files import NO_SPACE, Reserve, UnacknowledgedSince
 from actors.journal.reader import Reader, Skipped
 from actors.model.facts import Entry, Hole
 from actors.model.storage import JournalStats
 
 MIB = 1024 * 1024
 _NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ELOOP})
+
+CapOf = Callable[[int], int]
+"""Returns the cap where the journal may have so many bytes: what is free, and what it holds."""
 
 
 class _Clocks(NamedTuple):
@@ -84,11 +97,11 @@ class Journal:
         watermark: Highest watermark that was released; at first the oldest sequence there is.
     """
 
-    def __init__(self, parts: _Parts, limits: Limits) -> None:
+    def __init__(self, parts: _Parts, limits: Limits, cap_of: CapOf) -> None:
         self._directory, self._reserve, self._appender, self._reader = parts[:4]
         self._syncer, self._unacknowledged = parts[4:]
-        self._limits = limits
-        self._closed = False
+        self._limits, self._cap_of = limits, cap_of
+        self._closed = self._lacks_space = False
         self.opened_at_seq = self._appender.next_seq
         # An attribute and not a property, because it is read for every record.
         self.watermark = self._reader.watermark
@@ -98,7 +111,7 @@ class Journal:
         cls,
         directory: Path,
         *,
-        max_bytes: int,
+        max_bytes: int | CapOf,
         segment_bytes: int = 64 * MIB,
         sync_interval_s: float = 0.020,
         reserve_bytes: int = 64 * MIB,
@@ -111,7 +124,8 @@ class Journal:
 
         Args:
             directory: Created if it does not exist.
-            max_bytes: Cap for all segments and the reserve.
+            max_bytes: Cap for all segments and the reserve. If it depends on the disk, it grows
+                with the space there, and never shrinks.
             segment_bytes: Size of a segment; at most a quarter of the cap is used.
             sync_interval_s: About what a loss of power may cost.
             reserve_bytes: Size of the reserve; at most an eighth of the cap is used.
@@ -125,14 +139,11 @@ class Journal:
             JournalUnreadable: It cannot be used, or holds a newer format.
             JournalFailed: The disk fails, or has no space for a new journal.
         """
-        # Only whole segments are deleted, so a small journal needs small ones to get space back.
-        limits = Limits(
-            max_bytes,
-            max(min(segment_bytes, max_bytes // 4), 1),
-            min(reserve_bytes, max_bytes // 8),
-        )
+        limits = Limits(segment_bytes=segment_bytes, reserve_bytes=reserve_bytes)
+        cap_of = max_bytes if callable(max_bytes) else _constant(max_bytes)
         clocks = _Clocks(monotonic, wall_ns, sync_interval_s)
-        return cls(_recover(disk or Disk(), directory, limits, clocks, floor_seq), limits)
+        parts = _recover(disk or Disk(), directory, limits, cap_of, clocks, floor_seq)
+        return cls(parts, limits, cap_of)
 
     def close(self) -> None:
         """Sync, stop the thread, unlock the directory. A second call does nothing.
@@ -159,12 +170,21 @@ class Journal:
             JournalFull: The disk or the cap leaves no space; nothing was written.
             JournalFailed: The disk does not take it; the process must end.
         """
+        if not self._unacknowledged.noted:
+            self._note_unacknowledged()
         return self._appender.append(body, weight)
+
+    def _note_unacknowledged(self) -> None:
+        """Write down from where on the database has not acknowledged this journal."""
+        what = "cannot note that no database acknowledged the journal"
+        with _translated(what, may_wait=True):
+            self._unacknowledged.note()
 
     def sync(self) -> None:
         """Sync everything that was appended to the disk; return at once when it is synced.
 
         Raises:
+            JournalFull: The sync failed, and there is no space for a new segment.
             JournalFailed: Neither the sync nor a new segment succeeded.
         """
         self._appender.sync()
@@ -188,6 +208,16 @@ class Journal:
         Raises:
             JournalFailed: A segment could not be deleted; it is deleted later.
         """
+        self._delete_below(watermark)
+        # With nothing else to delete, the last segment may be what keeps records from being taken:
+        # it may be larger than a cap that has been lowered.
+        if self._lacks_space and watermark >= self.next_seq:
+            available, last = self.available_bytes, self._directory.segments[-1].size
+            in_the_way = available < self._limits.segment <= available + last
+            if in_the_way and self._appender.leave_last_segment(watermark):
+                self._delete_below(watermark)
+
+    def _delete_below(self, watermark: int) -> None:
         # First out of the list, then off the disk: a reading that meets a missing file sees that
         # the list has changed, and looks again. Not under the lock, so that no append waits for it.
         deleted = self._reader.release(watermark)
@@ -214,7 +244,8 @@ class Journal:
     @property
     def durable_seq(self) -> int:
         """Return the sequence up to which everything survives a loss of power."""
-        return self._appender.durable_seq
+        durable, unsynced = self._appender.durable_seq, self._directory.unsynced_since
+        return durable if unsynced is None else min(durable, unsynced - 1)
 
     # -------------------------------------------------------------- identity
 
@@ -245,9 +276,10 @@ class Journal:
         """Take a new identity, so that a database sees another journal. Sequences go on.
 
         Raises:
+            JournalFull: There is no space for it.
             JournalFailed: It could not be written, or the records so far could not be synced.
         """
-        with _translated("cannot take another identity"):
+        with _translated("cannot take another identity", may_wait=True):
             self._appender.renew()
 
     # ---------------------------------------------------------------- health
@@ -276,16 +308,27 @@ class Journal:
         """Return the figures of this moment. Reads up to a MiB when the watermark has moved."""
         # Of one moment, since others append meanwhile and the accounting compares them.
         next_seq, weight = self._appender.appended()
+        free_bytes = self._free_bytes()
+        self._raise_cap(free_bytes)
         return JournalStats(
             next_seq=next_seq,
             durable_seq=self.durable_seq,
             bytes=self._directory.bytes,
             cap_bytes=self._limits.cap,
-            free_bytes=self._free_bytes(),
+            free_bytes=free_bytes,
             sync_p99_s=self._syncer.p99_s,
             oldest_ns=self._reader.oldest_ns(next_seq),
             weight_appended=weight,
         )
+
+    def _raise_cap(self, free_bytes: int) -> None:
+        """Raise the cap, if the journal may have more space than when it was last looked at."""
+        space = _space(free_bytes, self._directory, self._reserve)
+        if self._limits.grow(self._cap_of(space)):
+            self._reserve.size = self._limits.reserve
+            # One that was freed stays so, until reading resumes.
+            if self._reserve.held_bytes:
+                self.rebuild_reserve()
 
     # ----------------------------------------------------------------- space
 
@@ -303,7 +346,8 @@ class Journal:
 
     def has_space(self) -> bool:
         """Return whether one more segment fits beside the reserve."""
-        return self.available_bytes >= self._limits.segment
+        self._lacks_space = self.available_bytes < self._limits.segment
+        return not self._lacks_space
 
     def has_ample_space(self) -> bool:
         """Return whether there is so much space that reading would not stop again at once.
@@ -332,19 +376,24 @@ class Journal:
             return self._directory.disk.free_bytes(self._directory.fd)
 
 
-def _recover(disk: Disk, path: Path, limits: Limits, clocks: _Clocks, floor_seq: int) -> _Parts:
+def _recover(
+    disk: Disk, path: Path, limits: Limits, cap_of: CapOf, clocks: _Clocks, floor_seq: int
+) -> _Parts:
     """Lock the directory, recover, start to sync; see `Journal.open`."""
     directory: JournalDirectory | None = None
     try:
         directory = JournalDirectory(disk, path, wall_ns=clocks.wall_ns)
-        reserve = Reserve(disk, directory.fd, limits.reserve)
+        reserve = Reserve(disk, directory.fd)
+        limits.grow(cap_of(_space(disk.free_bytes(directory.fd), directory, reserve)))
+        reserve.size = limits.reserve
         active, first_seq = ActiveSegment.recover(
             directory, reserve, floor_seq=floor_seq, limits=limits
         )
         unacknowledged = UnacknowledgedSince(
             disk,
             directory.fd,
-            directory.write_file,
+            write_file=directory.write_file,
+            reserve=reserve,
             first_seq=first_seq,
             oldest_seq=directory.segments[0].first_seq,
         )
@@ -361,6 +410,7 @@ def _recover(disk: Disk, path: Path, limits: Limits, clocks: _Clocks, floor_seq:
         lock,
         skipped=Skipped(active.used_seq, first_seq),
         carried_over=lambda: appender.carried_over,
+        forget=active.forget,
     )
     syncer = Syncer(
         appender.sync,
@@ -372,11 +422,27 @@ def _recover(disk: Disk, path: Path, limits: Limits, clocks: _Clocks, floor_seq:
     return _Parts(directory, reserve, appender, reader, syncer, unacknowledged)
 
 
+def _space(free_bytes: int, directory: JournalDirectory, reserve: Reserve) -> int:
+    """Return how many bytes the journal may have, if it may have all of the disk that is free.
+
+    What it holds counts: otherwise a restart with a backlog would lower its cap.
+    """
+    return free_bytes + directory.bytes + reserve.held_bytes
+
+
+def _constant(max_bytes: int) -> CapOf:
+    return lambda _: max_bytes
+
+
 @contextmanager
-def _translated(what: str) -> Iterator[None]:
-    """Raise an `OSError` as an error of the journal."""
+def _translated(what: str, *, may_wait: bool = False) -> Iterator[None]:
+    """Raise an `OSError` as an error of the journal; a full disk as one that passes if it may."""
     try:
         yield
     except OSError as exc:
-        kind = JournalBusy if exc.errno in NO_DESCRIPTOR else JournalFailed
+        kind: type[TrackerError] = JournalFailed
+        if exc.errno in NO_DESCRIPTOR:
+            kind = JournalBusy
+        elif may_wait and exc.errno in NO_SPACE:
+            kind = JournalFull
         raise kind(f"{what}: {exc.strerror or exc}") from exc

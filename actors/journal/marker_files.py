@@ -6,18 +6,22 @@
 `unmet`: the lowest sequence that was assigned since a database last acknowledged the journal.
     A database whose watermark is above it belongs to the other journal. The number is in a
     file, because the process that assigned the sequences may be gone when the two meet again.
+    So it is there before the first sequence is assigned.
 `suspect-<sequence>`: a failed sync. The kernel may have forgotten the bytes and report success
     at the next sync nevertheless, in a later process too. Records from this sequence on are
-    carried over to a new segment; if this process ends before that, the next one does it.
-    The file is empty and created with one call. It need not be durable, because after a restart
-    of the machine whatever can be read comes from the disk.
+    carried over to a new segment; if this process ends before that, the next one writes their
+    segments again. The file is empty and created with one call. It need not be durable, because
+    after a restart of the machine whatever can be read comes from the disk.
 `reserve`: allocated disk space. Deleting the file lets a full disk take the last records of
-    the connections, which say where coverage ends. It is created again before reading resumes.
+    the connections, which say where coverage ends, and the files without which the journal
+    cannot go on. It is created again before reading resumes.
 """
 
 import contextlib
 import errno
 from collections.abc import Callable, Iterable
+from threading import Lock
+from typing import TypeVar
 from uuid import UUID
 
 from actors.journal.filesystem import Disk
@@ -31,6 +35,8 @@ NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 WriteFile = Callable[[str, Iterable[bytes]], object]
 """Writes a whole file durably."""
 
+T = TypeVar("T")
+
 
 def read_identity(disk: Disk, directory: int) -> UUID | None:
     """Return the identity in the file, or None when there is none that can be read."""
@@ -40,116 +46,38 @@ def read_identity(disk: Disk, directory: int) -> UUID | None:
     return None
 
 
-class UnacknowledgedSince:
-    """The lowest sequence that was assigned since a database acknowledged the journal.
-
-    Args:
-        first_seq: The first sequence of this process.
-        oldest_seq: The value to assume when the file cannot be read.
-
-    Attributes:
-        since: The sequence; None once a database has acknowledged the journal.
-
-    Raises:
-        OSError: The directory cannot be used. A full disk is no error.
-    """
-
-    def __init__(
-        self,
-        disk: Disk,
-        directory: int,
-        write_file: WriteFile,
-        *,
-        first_seq: int,
-        oldest_seq: int,
-    ) -> None:
-        self._disk = disk
-        self._directory = directory
-        text = _read(disk, directory, UNMET)
-        if text is None:
-            self.since: int | None = first_seq
-            self._write(write_file, first_seq)
-        else:
-            self.since = int(text) if text.isdecimal() else oldest_seq
-
-    def _write(self, write_file: WriteFile, seq: int) -> None:
-        try:
-            write_file(UNMET, (f"{seq}\n".encode(),))
-        except OSError as exc:
-            if exc.errno not in NO_SPACE:
-                raise
-
-    def acknowledge(self) -> None:
-        """Delete the file durably. Must be called before anything is committed.
-
-        Raises:
-            OSError: The file may still be there; the next process then reads it.
-        """
-        if self.since is not None:
-            # Durable before the first commit: if the file came back after a loss of power, the next
-            # process would take our own watermark for that of another journal.
-            with contextlib.suppress(FileNotFoundError):
-                self._disk.unlink(self._directory, UNMET)
-            self._disk.sync(self._directory)
-            self.since = None
-
-
-class FailedSyncMarker:
-    """From which record on the disk may lack what the kernel still returns.
-
-    A marker that cannot be written raises no error: the disk has then failed twice.
+class Reserve:
+    """Disk space that is kept for the last records. From any thread.
 
     Args:
         directory: Open directory for the file.
+
+    Attributes:
+        size: Bytes to allocate; 0 until it is set.
+        held_bytes: Bytes that are allocated now; at first what an earlier process left.
+
+    Raises:
+        OSError: The directory cannot be read.
     """
 
     def __init__(self, disk: Disk, directory: int) -> None:
         self._disk = disk
         self._directory = directory
+        self._lock = Lock()
+        self.size = 0
+        self.held_bytes = self._found()
+        # Its length alone does not show that it was allocated.
+        self._is_allocated = self.held_bytes == 0
 
-    def set(self, seq: int) -> None:
-        """Record that records from this sequence on may be missing on the disk."""
-        with contextlib.suppress(OSError):
-            self._disk.close(self._disk.create(self._directory, f"{SUSPECT}{seq:020d}"))
-
-    def since(self) -> int | None:
-        """Return the sequence from which on records may be missing on the disk, or None.
-
-        Raises:
-            OSError: The directory cannot be read.
-        """
-        found = (name.removeprefix(SUSPECT) for name in self._names())
-        return min((int(digits) for digits in found if digits.isdecimal()), default=None)
-
-    def clear(self) -> None:
-        """Delete the marker, because every record is on the disk.
-
-        A marker that cannot be deleted only makes the next process carry records over again.
-        """
-        with contextlib.suppress(OSError):
-            for name in self._names():
-                self._disk.unlink(self._directory, name)
-
-    def _names(self) -> list[str]:
-        return [name for name in self._disk.names(self._directory) if name.startswith(SUSPECT)]
-
-
-class Reserve:
-    """Disk space that is kept for the last records.
-
-    Args:
-        directory: Open directory for the file.
-        size: Bytes to allocate.
-
-    Attributes:
-        held_bytes: Bytes that are allocated now: `size` or 0.
-    """
-
-    def __init__(self, disk: Disk, directory: int, size: int) -> None:
-        self._disk = disk
-        self._directory = directory
-        self.size = size
-        self.held_bytes = 0
+    def _found(self) -> int:
+        try:
+            fd = self._disk.open_read(self._directory, RESERVE)
+        except FileNotFoundError:
+            return 0
+        try:
+            return self._disk.size(fd)
+        finally:
+            self._disk.close(fd)
 
     def build(self) -> bool:
         """Allocate the file; return False when there is no space for it.
@@ -157,16 +85,21 @@ class Reserve:
         Raises:
             OSError: Another fault of the disk.
         """
-        if self.size and not self.held_bytes:
+        with self._lock:
+            if self._is_allocated and self.held_bytes == self.size:
+                return True
             try:
-                self._allocate()
+                if self.size:
+                    self._allocate()
+                else:
+                    self._delete()
             except OSError as exc:
-                self.free()
+                self._delete()
                 if exc.errno in NO_SPACE:
                     return False
                 raise
-            self.held_bytes = self.size
-        return True
+            self.held_bytes, self._is_allocated = self.size, True
+            return True
 
     def _allocate(self) -> None:
         try:
@@ -182,9 +115,142 @@ class Reserve:
 
     def free(self) -> None:
         """Delete the file."""
+        with self._lock:
+            self._delete()
+
+    def _delete(self) -> None:
         with contextlib.suppress(FileNotFoundError):
             self._disk.unlink(self._directory, RESERVE)
-        self.held_bytes = 0
+        self.held_bytes, self._is_allocated = 0, True
+
+    def lend(self, write: Callable[[], T]) -> T:
+        """Return what `write` returns; when it finds no space, free the file and call it again."""
+        try:
+            return write()
+        except OSError as exc:
+            if exc.errno not in NO_SPACE or not self.held_bytes:
+                raise
+        self.free()
+        return write()
+
+
+class UnacknowledgedSince:
+    """The lowest sequence that was assigned since a database acknowledged the journal.
+
+    `acknowledge` and `note` may be called from two threads.
+
+    Args:
+        write_file: Writes the file.
+        reserve: May be freed for the file.
+        first_seq: The first sequence of this process.
+        oldest_seq: The value to assume when the file cannot be read.
+
+    Attributes:
+        since: The sequence; None once a database has acknowledged the journal.
+        noted: The next process would find it; no sequence may be assigned before.
+
+    Raises:
+        OSError: The directory cannot be used. A full disk is no error.
+    """
+
+    def __init__(
+        self,
+        disk: Disk,
+        directory: int,
+        *,
+        write_file: WriteFile,
+        reserve: Reserve,
+        first_seq: int,
+        oldest_seq: int,
+    ) -> None:
+        self._disk = disk
+        self._directory = directory
+        self._write_file = write_file
+        self._reserve = reserve
+        self._lock = Lock()
+        text = _read(disk, directory, UNMET)
+        self.noted = text is not None
+        if text is None:
+            self.since: int | None = first_seq
+        else:
+            self.since = int(text) if text.isdecimal() else oldest_seq
+        try:
+            self.note()
+        except OSError as exc:
+            if exc.errno not in NO_SPACE:
+                raise
+
+    def note(self) -> None:
+        """Write the file, unless it is there or a database has acknowledged the journal.
+
+        Raises:
+            OSError: There is no space for it, or the disk fails.
+        """
+        with self._lock:
+            if not self.noted:
+                self._reserve.lend(lambda: self._write_file(UNMET, (f"{self.since}\n".encode(),)))
+                self.noted = True
+
+    def acknowledge(self) -> None:
+        """Delete the file durably. Must be called before anything is committed.
+
+        Raises:
+            OSError: The file may still be there; the next process then reads it.
+        """
+        with self._lock:
+            if self.since is None:
+                return
+            # Durable before the first commit: if the file came back after a loss of power, the next
+            # process would take our own watermark for that of another journal.
+            with contextlib.suppress(FileNotFoundError):
+                self._disk.unlink(self._directory, UNMET)
+            self._disk.sync(self._directory)
+            self.since, self.noted = None, True
+
+
+class FailedSyncMarker:
+    """From which record on the disk may lack what the kernel still returns.
+
+    Args:
+        directory: Open directory for the file.
+
+    Attributes:
+        since: The sequence from which on records may be missing on the disk, or None.
+
+    Raises:
+        OSError: The directory cannot be read.
+    """
+
+    def __init__(self, disk: Disk, directory: int) -> None:
+        self._disk = disk
+        self._directory = directory
+        found = (name.removeprefix(SUSPECT) for name in self._names())
+        self.since = min((int(digits) for digits in found if digits.isdecimal()), default=None)
+
+    def set(self, seq: int) -> None:
+        """Record that records from this sequence on may be missing on the disk.
+
+        Raises:
+            OSError: The disk has then failed twice.
+        """
+        self.since = seq if self.since is None else min(seq, self.since)
+        with contextlib.suppress(FileExistsError):
+            self._disk.close(self._disk.create(self._directory, f"{SUSPECT}{seq:020d}"))
+
+    def clear(self) -> None:
+        """Delete the marker, because every record is on the disk.
+
+        A marker that cannot be deleted is tried again by the next call; it only makes the next
+        process write some segments again.
+        """
+        if self.since is not None:
+            with contextlib.suppress(OSError):
+                for name in self._names():
+                    self._disk.unlink(self._directory, name)
+                self.since = None
+
+    def _names(self) -> list[str]:
+        return [name for name in self._disk.names(self._directory) if name.startswith(SUSPECT)]
 
 
 def _read(disk: Disk, directory: int, name: str) -> str | None:

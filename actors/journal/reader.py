@@ -105,6 +105,7 @@ class Reader:
         lock: Guards the directory; shared with the appender.
         skipped: What was skipped behind the last segment when the journal was opened.
         carried_over: Returns how often records were carried over to another segment.
+        forget: Called with a sequence up to which no record is carried over any more.
 
     Attributes:
         watermark: Highest watermark that was released; at first the oldest sequence there is.
@@ -117,11 +118,13 @@ class Reader:
         *,
         skipped: Skipped,
         carried_over: Callable[[], int],
+        forget: Callable[[int], None],
     ) -> None:
         self._directory = directory
         self._lock = lock
         self._skipped = skipped
         self._carried_over = carried_over
+        self._forget = forget
         self._releases = 0
         self._oldest: tuple[int, int] | None = None
         self.watermark = directory.segments[0].first_seq
@@ -161,15 +164,20 @@ class Reader:
     def release(self, watermark: int) -> list[Segment]:
         """Remove the segments that are wholly below the watermark, and return them to delete.
 
-        The last segment is never removed.
+        The last segment is never removed; nor is any, while its name may not be durable.
         """
         with self._lock:
             self.watermark = max(self.watermark, watermark)
             segments = self._directory.segments
+            if self._directory.names_in_doubt:
+                return []
             below = 0
             while below + 1 < len(segments) and segments[below + 1].first_seq <= self.watermark:
                 below += 1
             if below:
+                # What is committed is carried over no more. So no segment gets the name of one that
+                # is about to be deleted.
+                self._forget(self.watermark - 1)
                 self._directory.segments = segments[below:]
                 self._releases += 1
             return segments[:below]

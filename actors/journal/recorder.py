@@ -54,7 +54,11 @@ class Journal(Protocol):
         """Record that a database knows this journal as it is."""
 
     def renew(self) -> None:
-        """Take a new identity, so that a database sees another journal. Sequences go on."""
+        """Take a new identity, so that a database sees another journal. Sequences go on.
+
+        Raises:
+            JournalFull: There is no space for it.
+        """
 
     @property
     def opened_at_seq(self) -> int:
@@ -189,9 +193,9 @@ class InFlight:
 class FactQueue:
     """Facts that wait until the journal has space for them, in order. Owned by the supervisor.
 
-    Only changes of the plan and unexpected deaths of connections come here, so `MOST_FACTS` are
-    enough for days of a full disk. Then the process ends, and the catalog of the next process
-    supplies the plan again.
+    The first of a process is that it started. After it only changes of the plan and unexpected
+    deaths of connections come here, so `MOST_FACTS` are enough for days of a full disk. Then the
+    process ends, and the catalog of the next process supplies the plan again.
     """
 
     def __init__(self, recorder: Recorder) -> None:

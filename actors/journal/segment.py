@@ -184,12 +184,23 @@ class Segment:
         Raises:
             OSError: The call failed. A part of the record may be in the file behind `size`.
         """
-        if self.fd is None:
-            raise OSError(errno.EBADF, f"{self.name} is not open")
-        write_all(disk, self.fd, record)
+        write_all(disk, self._open_fd(), record)
         if self.size >= self.index_from:
             self.index_record(seq, self.size)
         self.size += len(record)
+
+    def sync(self, disk: Disk) -> None:
+        """Sync what was appended to the disk.
+
+        Raises:
+            OSError: The call failed, and must not be repeated.
+        """
+        disk.sync_data(self._open_fd())
+
+    def _open_fd(self) -> int:
+        if self.fd is None:
+            raise OSError(errno.EBADF, f"{self.name} is not open")
+        return self.fd
 
 
 def write_all(disk: Disk, fd: int, data: bytes) -> None:

@@ -28,6 +28,8 @@ from tests.journal.journal_model import MemoryDisk
 
 NS = 1_790_000_000_000_000_000
 MS = NS // 1_000_000
+ENOUGH = 1_000
+"""Bytes for one trade and the files that it may need."""
 
 
 class Base(FakeStore):
@@ -42,7 +44,7 @@ class RecoveryMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.disk = MemoryDisk()
+        self.disk = MemoryDisk(name_bytes=30)
         self.store = Base()
         self.numbers: dict[int, int] = {}
         self.bodies: dict[int, bytes] = {}
@@ -68,7 +70,7 @@ class RecoveryMachine(RuleBasedStateMachine):
             sync_interval_s=3600,
             disk=self.disk,
         )
-        self.durable |= set(self.numbers)  # recovery has synced what it found
+        self.note_durable()
         self.in_flight.clear()
         self.start_writer()
 
@@ -107,6 +109,12 @@ class RecoveryMachine(RuleBasedStateMachine):
     @rule(times=st.integers(1, 6), only_stored=st.booleans())
     def receive(self, times: int, *, only_stored: bool) -> None:
         """Receive trades: first the journal, then a message that is still in flight."""
+        if not self.take(times, only_stored=only_stored):
+            self.end()
+            self.open()
+
+    def take(self, times: int, *, only_stored: bool) -> bool:
+        """Receive trades; return False when the journal has failed."""
         for _ in range(times):
             self.count += 1
             raw = a_trade(at_ms=MS + self.count)
@@ -119,9 +127,7 @@ class RecoveryMachine(RuleBasedStateMachine):
             except JournalFull:
                 continue
             except JournalFailed:
-                self.end()
-                self.open()
-                return
+                return False
             self.numbers[seq], self.bodies[seq] = self.count, body
             trades = channel.decode((raw,), NS).trades
             hashes = trade_hashes(trades)
@@ -129,6 +135,7 @@ class RecoveryMachine(RuleBasedStateMachine):
                 seq=seq, connection="a", trades=trades, rejections=(), hashes=hashes
             )
             self.in_flight.append(ReadJournal(seq=seq) if only_stored else message)
+        return True
 
     @rule(data=st.data())
     def arrive(self, data: st.DataObject) -> None:
@@ -167,10 +174,21 @@ class RecoveryMachine(RuleBasedStateMachine):
         """Sync, as the thread for it does."""
         try:
             self.journal.sync()
+        except JournalFull:
+            assert self.journal.failed is None
         except JournalFailed:
             self.end()
             self.open()
         self.note_durable()
+
+    @rule(times=st.integers(1, 6))
+    def write_back_while_receiving(self, times: int) -> None:
+        """Sync, while connections go on and fill segments."""
+        # A fault would make the journal sync for them, for which they would wait in this thread.
+        if not any(self.disk.faults.values()):
+            self.disk.on("sync_data", 1, lambda: self.take(times, only_stored=False))
+        self.write_back()
+        self.disk.forget_plans()
 
     # ------------------------------------------------------------ the faults
 
@@ -206,7 +224,11 @@ class RecoveryMachine(RuleBasedStateMachine):
         }
         self.open()
 
-    @rule(call=st.sampled_from(["sync_data", "write", "unlink", "create"]))
+    @rule(
+        call=st.sampled_from(
+            ["sync_data", "write", "unlink", "create", "sync", "rename", "sync_directory"]
+        )
+    )
     def fault(self, call: str) -> None:
         self.disk.fail(call, 5)
 
@@ -216,7 +238,7 @@ class RecoveryMachine(RuleBasedStateMachine):
 
     @rule(space=st.integers(0, 900))
     def fill_the_disk(self, space: int) -> None:
-        self.disk.capacity = sum(len(i.data) for i in self.disk.files.values()) + space
+        self.disk.fill_up(space)
 
     @rule()
     def make_space(self) -> None:
@@ -226,6 +248,22 @@ class RecoveryMachine(RuleBasedStateMachine):
     def settle(self) -> None:
         """End all faults: everything that the journal has is then stored once."""
         self.disk.capacity = 1 << 40
+        self.settle_on_this_disk()
+
+    @rule(space=st.integers(0, 900))
+    def start_on_a_full_disk(self, space: int) -> None:
+        """Start without space, then let the database come: that makes space for new trades."""
+        self.end()
+        self.disk.fill_up(space)
+        self.open()
+        self.settle_on_this_disk()
+        assert len(self.disk.segments) == 1, "what is stored still takes space"
+        taken = len(self.numbers)
+        enough = self.disk.free_bytes(self.journal._directory.fd) > ENOUGH
+        self.take(1, only_stored=False)
+        assert len(self.numbers) > taken or not enough, "nothing can be taken"
+
+    def settle_on_this_disk(self) -> None:
         self.disk.faults.clear()
         self.store.away = self.store.loses_answer = False
         self.tick(70.0)

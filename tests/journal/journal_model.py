@@ -2,7 +2,8 @@
 
 It remembers which bytes of each file and which names of the directory were synced, as fsync(2)
 describes it: after a failed sync the bytes may be gone, and a second sync proves nothing,
-whatever it returns. To sync a descriptor again after a failure is an error.
+whatever it returns. To sync a descriptor again after a failure is an error. A change of a name
+that was not synced may outlive a loss of power or not, each for itself.
 """
 
 import errno
@@ -10,7 +11,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 from uuid import uuid4
 
 from actors.journal.filesystem import Disk
@@ -42,15 +43,38 @@ class Inode:
         self.sync_failed = False
 
 
+class Renaming(NamedTuple):
+    """A change of the directory: one name goes, another one comes, or both at once."""
+
+    gone: str | None
+    come: str | None = None
+    inode: Inode | None = None
+
+    def apply(self, files: dict[str, Inode]) -> None:
+        if self.gone is not None:
+            files.pop(self.gone, None)
+        if self.come is not None and self.inode is not None:
+            files[self.come] = self.inode
+
+
 def error(code: int) -> NoReturn:
     raise OSError(code, os.strerror(code))
 
 
 class MemoryDisk(Disk):
-    """One directory. `capacity` counts the bytes of all files."""
+    """One directory.
 
-    def __init__(self, capacity: int = 1 << 40) -> None:
+    Args:
+        capacity: Of the bytes of all files.
+        name_bytes: What a file takes for itself, so that a full disk takes no new file.
+
+    """
+
+    def __init__(self, capacity: int = 1 << 40, *, name_bytes: int = 0) -> None:
         self.capacity = capacity
+        self.name_bytes = name_bytes
+        self._meanwhile: dict[str, tuple[int, Callable[[], object]]] = {}
+        self.unsynced_names: list[Renaming] = []
         self.files: dict[str, Inode] = {}
         self.durable_files: dict[str, Inode] = {}
         self.open: dict[int, Inode | None] = {}
@@ -68,8 +92,25 @@ class MemoryDisk(Disk):
         """Let the next calls end like this; 0 is success."""
         self.faults.setdefault(call, deque()).extend(codes)
 
+    def on(self, call: str, nth: int, happens: Callable[[], object]) -> None:
+        """Let something happen within the n-th of the next calls, before its effect.
+
+        During `sync_data` the bytes of the file are then on their way to the disk.
+        """
+        self._meanwhile[call] = nth, happens
+
+    def forget_plans(self) -> None:
+        """Let nothing happen that has not happened yet."""
+        self._meanwhile.clear()
+
     def _called(self, call: str) -> None:
         self.calls.append(call)
+        left, happens = self._meanwhile.pop(call, (0, None))
+        if happens is not None:
+            if left > 1:
+                self.on(call, left - 1, happens)
+            else:
+                happens()
         faults = self.faults.get(call)
         code = faults.popleft() if faults else 0
         if code:
@@ -80,17 +121,41 @@ class MemoryDisk(Disk):
         self.open.clear()
         self.holder = None
         self.faults.clear()
+        self._meanwhile.clear()
         self.short.clear()
 
     def lose_power(self, keep: Callable[[int], int] = lambda _: 0) -> None:
-        """Forget what was not synced, but for the first `keep(n)` of n such bytes of a file."""
+        """Forget what was not synced, but for the first `keep(n)` of n such bytes of a file.
+
+        Each change of a name is kept if `keep(1)` is 1.
+        """
         self.kill()
         self.boot = uuid4().bytes
+        for change in self.unsynced_names:
+            if keep(1):
+                change.apply(self.durable_files)
+        self.unsynced_names.clear()
         self.files = dict(self.durable_files)
         for inode in self.files.values():
             inode.after_power_loss(keep)
 
     # ------------------------------------------------------------------ calls
+
+    def _rename(self, gone: str | None, come: str | None = None) -> Inode:
+        """Change a name; what is to be called `come` is new, or has been called `gone`."""
+        inode = Inode() if gone is None else self.files[gone]
+        self.unsynced_names.append(Renaming(gone, come, inode))
+        self.unsynced_names[-1].apply(self.files)
+        return inode
+
+    @property
+    def used(self) -> int:
+        """Return how much of the capacity is taken."""
+        return sum(len(each.data) + self.name_bytes for each in self.files.values())
+
+    def fill_up(self, space: int = 0) -> None:
+        """Leave so much space, whatever it takes."""
+        self.capacity = self.used + space
 
     def _new_fd(self, inode: Inode | None) -> int:
         self._next_fd += 1
@@ -127,8 +192,9 @@ class MemoryDisk(Disk):
             error(errno.EBADF)
         if name in self.files:
             error(errno.EEXIST)
-        self.files[name] = Inode()
-        return self._new_fd(self.files[name])
+        if self.used + self.name_bytes > self.capacity:
+            error(errno.ENOSPC)
+        return self._new_fd(self._rename(None, name))
 
     def open_append(self, directory: int, name: str) -> int:
         self._called("open_append")
@@ -155,8 +221,8 @@ class MemoryDisk(Disk):
     def write(self, fd: int, data: memoryview) -> int:
         inode = self._inode(fd)
         self._called("write")
-        space = self.capacity - sum(len(i.data) for i in self.files.values())
-        size = min(len(data), self.short.popleft() if self.short else len(data), space)
+        size = len(data)
+        size = min(size, self.short.popleft() if self.short else size, self.capacity - self.used)
         if size <= 0:
             error(errno.ENOSPC)
         inode.data += data[:size]
@@ -173,8 +239,7 @@ class MemoryDisk(Disk):
 
     def allocate(self, fd: int, size: int) -> None:
         self._called("allocate")
-        others = sum(len(i.data) for i in self.files.values() if i is not self._inode(fd))
-        if others + size > self.capacity:
+        if self.used - len(self._inode(fd).data) + size > self.capacity:
             error(errno.ENOSPC)
         self.truncate(fd, size)
 
@@ -184,6 +249,7 @@ class MemoryDisk(Disk):
     def sync_data(self, fd: int) -> None:
         inode = self._inode(fd)
         assert fd not in self.failed, "a descriptor whose sync failed was synced again"
+        on_their_way = bytes(inode.data)
         try:
             self._called("sync_data")
         except OSError:
@@ -191,14 +257,16 @@ class MemoryDisk(Disk):
             inode.sync_failed = True
             raise
         if not inode.sync_failed:
-            inode.durable = bytes(inode.data)
+            inode.durable = on_their_way
 
     def sync(self, fd: int) -> None:
-        self._called("sync")
         inode = self.open[fd]
         if inode is None:
+            self._called("sync_directory")
             self.durable_files = dict(self.files)
+            self.unsynced_names.clear()
         else:
+            self._called("sync")
             inode.durable = bytes(inode.data)
 
     def unlink(self, directory: int, name: str) -> None:
@@ -207,18 +275,18 @@ class MemoryDisk(Disk):
             error(errno.EBADF)
         if name not in self.files:
             error(errno.ENOENT)
-        del self.files[name]
+        self._rename(name)
 
     def rename(self, directory: int, old: str, new: str) -> None:
         self._called("rename")
         if directory not in self.open or old not in self.files:
             error(errno.ENOENT)
-        self.files[new] = self.files.pop(old)
+        self._rename(old, new)
 
     def free_bytes(self, directory: int) -> int:
         if directory not in self.open:
             error(errno.EBADF)
-        return self.capacity - sum(len(i.data) for i in self.files.values())
+        return max(0, self.capacity - self.used)
 
     def boot_id(self) -> bytes:
         return self.boot

@@ -37,7 +37,7 @@ def test_a_full_disk_leaves_whole_records_only_and_the_number_unused(
 ) -> None:
     journal = opened()
     fill(journal, 3)
-    disk.capacity = sum(len(file.data) for file in disk.files.values()) + space
+    disk.fill_up(space)
     for _ in range(3):
         with pytest.raises(JournalFull):
             fill(journal, 1)
@@ -67,7 +67,7 @@ def test_a_full_disk_with_a_tail_that_cannot_be_cut_moves_on(
 def test_no_space_for_a_new_segment_is_an_error_that_passes(opened: Open, disk: MemoryDisk) -> None:
     journal = opened(segment_bytes=1)
     fill(journal, 2)
-    disk.capacity = sum(len(file.data) for file in disk.files.values()) + 10
+    disk.fill_up(10)
     with pytest.raises(JournalFull):
         fill(journal, 1)
     disk.capacity = 1 << 30
@@ -105,7 +105,7 @@ def test_a_full_disk_at_the_start_still_opens_for_reading(opened: Open, disk: Me
 def test_the_reserve_makes_space_for_the_last_records(opened: Open, disk: MemoryDisk) -> None:
     journal = opened(reserve_bytes=4096)
     assert reserved(disk) == 4096
-    disk.capacity = sum(len(file.data) for file in disk.files.values())
+    disk.fill_up()
     with pytest.raises(JournalFull):
         fill(journal, 1)
     journal.free_reserve()
@@ -209,7 +209,7 @@ def test_a_journal_that_cannot_carry_over_has_failed_and_reports_it(
 def test_carrying_over_may_use_the_reserve(opened: Open, disk: MemoryDisk) -> None:
     journal = opened(reserve_bytes=8192)
     fill(journal, 5)
-    disk.capacity = sum(len(file.data) for file in disk.files.values())
+    disk.fill_up()
     disk.fail("sync_data", errno.EIO)
     journal.sync()
     assert journal.durable_seq == 5

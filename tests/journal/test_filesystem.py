@@ -1,10 +1,12 @@
 """The disk in memory that the journal's tests rely on does what the real one does."""
 
 import errno
+import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -184,3 +186,45 @@ def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="x"):
             call(directory, "x")
     disk.close(directory)
+
+
+def synced_by(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Return the list to which every directory is added that is synced."""
+    synced: list[Path] = []
+    sync = os.fsync
+
+    def remember(fd: int) -> None:
+        sync(fd)
+        synced.append(Path(f"/proc/self/fd/{fd}").readlink())
+
+    monkeypatch.setattr(os, "fsync", remember)
+    return synced
+
+
+@pytest.mark.parametrize("there", ["", "a", "a/b", "a/b/journal"])
+def test_the_name_of_every_directory_above_the_journal_is_durable(
+    there: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faults: only the last is synced; none when an earlier process made it and ended."""
+    (tmp_path / there).mkdir(parents=True, exist_ok=True)
+    synced = synced_by(monkeypatch)
+    disk = Disk()
+    disk.close(disk.open_directory(tmp_path / "a" / "b" / "journal"))
+    assert synced[:3] == [tmp_path / "a" / "b", tmp_path / "a", tmp_path]
+
+
+def test_a_directory_of_others_above_the_journal_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = synced_by(monkeypatch)
+    opens = os.open
+
+    def deny(path: Any, *args: Any, **kwargs: Any) -> int:
+        if path == tmp_path:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opens(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", deny)
+    disk = Disk()
+    disk.close(disk.open_directory(tmp_path / "a" / "journal"))
+    assert synced == [tmp_path / "a"]

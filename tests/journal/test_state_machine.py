@@ -19,7 +19,10 @@ from actors.journal.journal import MIB, Journal
 from actors.model.facts import Entry, Hole
 from tests.journal.journal_model import MemoryDisk
 
-CALLS = ("write", "sync_data", "sync", "create", "rename", "truncate", "unlink")
+CALLS = (
+    *("write", "sync_data", "sync", "sync_directory"),
+    *("create", "rename", "truncate", "unlink"),
+)
 FAULTS = st.sampled_from(
     [(call, code) for call in CALLS for code in (EIO, ENOSPC)] + [("create", EMFILE)]
 )
@@ -32,7 +35,7 @@ class JournalMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.disk = MemoryDisk()
+        self.disk = MemoryDisk(name_bytes=30)
         self.bodies: dict[int, bytes] = {}
         self.given: set[int] = set()
         self.durable: set[int] = set()
@@ -54,7 +57,7 @@ class JournalMachine(RuleBasedStateMachine):
             sync_interval_s=3600,
             disk=self.disk,
         )
-        self.durable |= set(self.bodies)
+        self.note_durable()
 
     def note_durable(self) -> None:
         self.durable |= {seq for seq in self.bodies if seq <= self.journal.durable_seq}
@@ -74,6 +77,10 @@ class JournalMachine(RuleBasedStateMachine):
 
     @rule(size=st.integers(0, 60), times=st.integers(1, 6))
     def append(self, size: int, times: int) -> None:
+        self.append_some(size, times)
+        self.reopen_if_failed()
+
+    def append_some(self, size: int, times: int) -> None:
         for _ in range(times):
             self.count += 1
             body = NAMED % self.count + b"TRK1" * size
@@ -87,17 +94,29 @@ class JournalMachine(RuleBasedStateMachine):
             assert not self.given or seq > max(self.given)
             self.given.add(seq)
             self.bodies[seq] = body
-        self.reopen_if_failed()
 
     @rule()
     def sync(self) -> None:
+        upto = self.journal.next_seq - 1
         try:
             self.journal.sync()
+        except JournalFull:
+            assert self.journal.failed is None
         except JournalFailed:
             self.reopen_if_failed()
         else:
-            assert self.journal.durable_seq == self.journal.next_seq - 1
+            doubtful = self.journal._directory.unsynced_since is not None
+            assert self.journal.durable_seq >= upto or doubtful
         self.note_durable()
+
+    @rule(size=st.integers(0, 60), times=st.integers(1, 6))
+    def sync_while_segments_fill(self, size: int, times: int) -> None:
+        """Append while the files are synced, as other threads do."""
+        # A fault would make the append sync, for which it would wait in its own thread.
+        if not any(self.disk.faults.values()):
+            self.disk.on("sync_data", 1, lambda: self.append_some(size, times))
+        self.sync()
+        self.disk.forget_plans()
 
     @rule(fault=FAULTS, after=st.integers(0, 2))
     def fault(self, fault: tuple[str, int], after: int) -> None:
@@ -110,7 +129,7 @@ class JournalMachine(RuleBasedStateMachine):
 
     @rule(space=st.integers(0, 300))
     def fill_the_disk(self, space: int) -> None:
-        self.disk.capacity = sum(len(i.data) for i in self.disk.files.values()) + space
+        self.disk.fill_up(space)
 
     @rule()
     def make_space(self) -> None:
@@ -119,6 +138,22 @@ class JournalMachine(RuleBasedStateMachine):
     @rule()
     def kill(self) -> None:
         self.die()
+
+    @rule(fault=FAULTS, after=st.integers(0, 2))
+    def kill_and_start_on_a_bad_disk(self, fault: tuple[str, int], after: int) -> None:
+        """Start with one fault; a start that this ends is tried again."""
+        call, code = fault
+        self.note_durable()
+        self.journal._syncer.stop()
+        self.disk.kill()
+        self.disk.fail(call, *[0] * after, code)
+        try:
+            self.open()
+        except JournalFailed:
+            full = code == ENOSPC and call in ("create", "write")
+            assert not full, "a full disk keeps a journal from opening"
+            self.disk.kill()
+            self.open()
 
     @rule(junk=st.binary(min_size=1, max_size=60))
     def kill_with_a_torn_tail(self, junk: bytes) -> None:
@@ -164,7 +199,7 @@ class JournalMachine(RuleBasedStateMachine):
         try:
             self.journal.release(watermark)
         except JournalFailed:
-            assert self.journal.failed is None
+            self.reopen_if_failed()
 
     # -------------------------------------------------------------- promises
 

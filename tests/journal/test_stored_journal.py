@@ -47,6 +47,10 @@ from tests.stored_copies import (
 BOOTS = {"same_boot": BOOT, "after_reboot": OTHER_BOOT}
 """Whether the machine was started again since the journal was written."""
 
+SAME_NAMES = "after_reboot"
+"""Version 0.1.0 carried the end of the journal over to a segment of another name in `same_boot`;
+today what is in doubt at the start is written again under the names that it has."""
+
 TOKENS = (TokenId("7"), TokenId("8"))
 LAYOUT: list[tuple[Record, list[Any]]] = [
     (
@@ -127,7 +131,7 @@ def test_it_opens_with_its_identity_its_numbers_and_its_markers(
     assert names(folder) == expected["files"]
     journal = open_copy(when)
     assert numbers(journal) == expected[when]["numbers"]
-    assert names(folder) == expected[when]["files"]
+    assert names(folder) == expected[SAME_NAMES]["files"]
 
 
 @either
@@ -174,7 +178,7 @@ def test_a_replay_gives_the_same_trades_rejections_facts_and_watermark(
     assert found["facts"] == same["facts"]
     assert found["watermark"] == expected[when].get("watermark", same["watermark"])
     assert written == written_now(expected[when]["written"])
-    assert names(folder) == expected[when]["left"]
+    assert names(folder) == expected[SAME_NAMES]["left"]
 
 
 def test_a_replay_in_small_transactions_gives_the_same(open_copy: Open, expected: Any) -> None:
