@@ -22,7 +22,7 @@ from actors.messages import (
     WriterReport,
 )
 from actors.model.connection import ConnectionSpec
-from actors.model.facts import Record, decode
+from actors.model.facts import ProcessStarted, Record, decode
 from actors.model.market import Asset, Market
 from actors.model.storage import JournalStats
 from actors.model.trade import ConditionId, TokenId
@@ -167,6 +167,7 @@ class SupervisorHarness:
             journal=self.journal,
             on_fatal=lambda code, reason: self.fatal.append((code, reason)),
             beat=self._beat,
+            started=ProcessStarted(at_ns=START_NS, host="h", version="1"),
         )
 
     def _beat(self) -> None:

@@ -5,7 +5,6 @@ A resource is something outside of the actors that one uses: journal, reactor, d
 
 import logging
 import random
-import shutil
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -21,10 +20,18 @@ from actors.config.load import Config
 from actors.database.embedded import Embedded
 from actors.database.session import QueryWatchdog, SafeDsn, check_dsn
 from actors.database.store import MigratingStore
-from actors.errors import ConfigError, FeedLost, SchemaMismatch, SchemaNewer, StoreUnavailable
+from actors.errors import (
+    ConfigError,
+    FeedLost,
+    JournalFailed,
+    SchemaMismatch,
+    SchemaNewer,
+    StoreUnavailable,
+)
 from actors.feed.actor import ConnectionActor
 from actors.feed.ports import ConnectionSettings, FeedSocket
 from actors.journal.journal import Journal
+from actors.journal.marker_files import NO_SPACE
 from actors.journal.recorder import Recorder
 from actors.messages import Tick
 from actors.model.connection import ConnectionSpec, DescriptorLimit
@@ -59,6 +66,7 @@ def prepare_state_dir(state_dir: Path) -> Path:
 
     Raises:
         ConfigError: It cannot be created or written.
+        JournalFailed: The disk has no space to create it.
     """
     try:
         # 711: started by root, the embedded database runs as another user
@@ -68,6 +76,10 @@ def prepare_state_dir(state_dir: Path) -> Path:
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as exc:
+        if exc.errno in NO_SPACE:
+            if state_dir.is_dir():
+                return state_dir  # what the journal in it holds may be all that takes the space
+            raise JournalFailed(f"state directory {state_dir}: {exc.strerror}") from exc
         raise ConfigError(
             f"state directory {state_dir}: {exc.strerror}; give the tracker's user write access,"
             " or name another with TRACKER_STATE_DIR"
@@ -77,12 +89,10 @@ def prepare_state_dir(state_dir: Path) -> Path:
 
 def open_journal(config: Config, state_dir: Path) -> Journal:
     """Open the journal of this state directory; it raises what `Journal.open` raises."""
-    free = shutil.disk_usage(state_dir).free
     return Journal.open(
         state_dir / "journal",
         sync_interval_s=config.journal_sync_ms / 1000,
-        # A size from the settings is a pydantic ByteSize, which the status cannot encode.
-        max_bytes=int(config.journal_cap(free)),
+        max_bytes=config.journal_cap,
     )
 
 

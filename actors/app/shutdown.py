@@ -134,6 +134,12 @@ class Shutdown:
 
 def _close_journal(journal: Journal) -> None:
     """Journal the stop, and wait until everything is on disk."""
+    # The first record of a process is that it started. Without it, that it stopped would be taken
+    # for the end of the process before.
+    if journal.next_seq == journal.opened_at_seq:
+        reason = "there was no space even for the start"
+        log.warning("stop_not_journalled", extra={"reason": reason})
+        return
     try:
         journal.append(facts.encode(facts.ProcessStopped(at_ns=time.time_ns())))
         journal.sync()

@@ -30,14 +30,7 @@ from actors.app.factory import ActorFactory, check_schema, database, open_journa
 from actors.app.shutdown import FORCED_EXIT_S, STOP_S, Shutdown, force_exit_after
 from actors.config.load import Config
 from actors.database.session import MAX_WAIT_S, QueryWatchdog, SafeDsn
-from actors.errors import (
-    EXIT_INTERNAL,
-    EXIT_IO,
-    EXIT_OK,
-    AddressTaken,
-    JournalFailed,
-    JournalFull,
-)
+from actors.errors import EXIT_INTERNAL, EXIT_IO, EXIT_OK, AddressTaken
 from actors.health.metrics import Metrics
 from actors.health.rules import headline
 from actors.health.state import Health, HealthState, Limits
@@ -161,8 +154,6 @@ class Tracker:
         self._reactor.start()
         self._shutdown.at_end(lambda: self._reactor.stop(STOP_S))
         self._threads.add("reactor", lambda: self._reactor.is_alive)
-        # Before any connection: this record ends every epoch that an earlier process left open.
-        self._record_start()
         self._supervisor = self._start_supervisor(dsn)
         supervisor = self._supervisor
         self._shutdown.at_end(lambda: self._shutdown.stop_actors(supervisor))
@@ -200,29 +191,6 @@ class Tracker:
         self._shutdown.at_end(metrics.close)
         self._threads.add("metrics", lambda: metrics.is_alive)
 
-    def _record_start(self) -> None:
-        """Journal the start of the process; when the journal is full, from its reserve.
-
-        Raises:
-            JournalFailed: Not even the reserve is enough.
-        """
-        started = facts.encode(
-            facts.ProcessStarted(
-                at_ns=time.time_ns(), host=socket.gethostname(), version=__version__
-            )
-        )
-        try:
-            self._journal.append(started)
-        except JournalFull:
-            self._journal.free_reserve()
-            try:
-                self._journal.append(started)
-            except JournalFull as exc:
-                raise JournalFailed(
-                    f"the journal in {self._config.state_dir} has no space left: free some of"
-                    " the disk, or raise TRACKER_JOURNAL_MAX_BYTES"
-                ) from exc
-
     def _start_supervisor(self, dsn: SafeDsn) -> "pykka.ActorRef[Any]":
         rng = random.Random()  # noqa: S311 - jitter, not secrets
         factory = ActorFactory(
@@ -255,6 +223,7 @@ class Tracker:
             journal=self._journal,
             on_fatal=self._give_up,
             beat=self._heartbeats.supervisor,
+            started=process_started(),
         )
         # Before its address is known, so that the first question finds it with the time.
         ref.tell(now)
@@ -370,6 +339,13 @@ class Tracker:
         if self._supervisor is not None:
             code = self._failure[0] if self._failure else EXIT_OK
             log.info("stopped", extra={"exit_code": code})
+
+
+def process_started() -> facts.ProcessStarted:
+    """Return the first record of this process."""
+    return facts.ProcessStarted(
+        at_ns=time.time_ns(), host=socket.gethostname(), version=__version__
+    )
 
 
 def _database_cut(waited_s: float) -> None:

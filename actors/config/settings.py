@@ -221,7 +221,7 @@ class Config(BaseSettings):
         None,
         "Largest journal, bytes (or 20GiB). When it is full, reading stops and a gap is recorded.",
         group="Journal",
-        shown="20GiB or half of the free disk, whichever is less",
+        shown="20GiB or half of what the disk has for it, free or taken, whichever is less",
         ge=1 << 20,
     )
     inflight_max: int = _setting(
@@ -321,9 +321,14 @@ class Config(BaseSettings):
         """Return whether the chain is asked through the default nodes, which are for everybody."""
         return self.rpc_urls == PUBLIC_NODES
 
-    def journal_cap(self, free_bytes: int) -> int:
-        """Return the largest size of the journal in bytes, on a disk with this much free space."""
-        return self.journal_max_bytes or min(20 * GIB, free_bytes // 2)
+    def journal_cap(self, space: int) -> int:
+        """Return the largest size of the journal, in bytes.
+
+        Args:
+            space: Bytes of the disk that are free or that the journal takes.
+        """
+        # A size from the settings is a pydantic ByteSize, which the status cannot encode.
+        return int(self.journal_max_bytes or min(20 * GIB, space // 2))
 
     def secrets(self) -> tuple[str, ...]:
         """Return every text that must not appear in a log line or a status, longest first."""

@@ -299,8 +299,10 @@ class HealthState:
         )
         if self._stopping:
             return msgspec.structs.replace(health, state="stopping", reasons=("stopping",))
-        # Longer than that is no start any more but a fault, which the rules below name.
-        if awaited and health.uptime_s < self._limits.starting_s:
+        # Longer than that is no start any more but a fault, which the rules below name; nor is one
+        # that waits for space, since nothing is received meanwhile.
+        starting = health.uptime_s < self._limits.starting_s and not health.journal.full
+        if awaited and starting:
             short = rules.descriptors_short(health, self._limits)
             reasons = (*awaited, short) if short else awaited
             return msgspec.structs.replace(health, state="starting", reasons=reasons)

@@ -108,6 +108,7 @@ class SupervisorActor(BaseActor):
         journal: Reports how much space is left.
         on_fatal: Called with exit code and reason when the process must end.
         beat: Called at the end of each Tick, for the watchdog.
+        started: The first record of this process; it waits until the journal has space for it.
     """
 
     handled_errors = (Fatal,)
@@ -130,6 +131,7 @@ class SupervisorActor(BaseActor):
         journal: MeasuredJournal,
         on_fatal: Callable[[int, str], None],
         beat: Callable[[], None],
+        started: ProcessStarted,
     ) -> None:
         super().__init__(incarnation, Address())  # nothing supervises it
         self._vital = specs.vital
@@ -139,6 +141,7 @@ class SupervisorActor(BaseActor):
         children.request_drain = self._request_drain
         self._health = health
         self._fact_queue = FactQueue(recorder)
+        self._fact_queue.add(started)
         self._connection_log = ConnectionLog(to.writer, self._fact_queue)
         activity = Activity()
         self._executor = PlanExecutor(
@@ -210,7 +213,12 @@ class SupervisorActor(BaseActor):
         if tick.now - self._alive_at >= ALIVE_S:
             self._alive_at = tick.now
             self._fact_queue.alive(tick.wall_ns)
-        self._fact_queue.write()
+        written = self._fact_queue.write()
+        if first or self._admission.start_waits:
+            # The writer starts all the same: reading the journal is what makes space.
+            self._admission.start_waits = not written
+        if first:
+            self._admission.enforce(tick)
         if not self._stopping:
             for child in self._children.start_due(tick):
                 log.debug("child_started", extra=_names(child))

@@ -341,6 +341,8 @@ class DiskAdmission:
     reading resumes. The figures of the journal are given to health.
 
     Attributes:
+        start_waits: There is no space for the record that the process started. Before it nothing
+            may listen, since it ends every epoch that an earlier process left open.
         full: Reading has stopped. It resumes when there is clearly more space than at the stop.
     """
 
@@ -348,7 +350,7 @@ class DiskAdmission:
         self._journal = journal
         self._health = health
         self._children = children
-        self.full = False
+        self.start_waits = self.full = False
 
     def enforce(self, tick: Tick) -> None:
         """Measure the journal; while it is full, end all connections and start none.
@@ -377,11 +379,14 @@ class DiskAdmission:
         )
 
     def _check_space(self) -> None:
-        if not self.full and not self._journal.has_space():
+        if not self.full and (self.start_waits or not self._journal.has_space()):
             self.full = True
             log.error("reading_stopped", extra={"available_bytes": self._journal.available_bytes})
             self._journal.free_reserve()
         # A higher limit than that of the stop, or reading would stop and resume again and again.
-        elif self.full and self._journal.has_ample_space() and self._journal.rebuild_reserve():
+        elif self.full and not self.start_waits and self._has_ample_space():
             self.full = False
             log.info("reading_resumed", extra={"available_bytes": self._journal.available_bytes})
+
+    def _has_ample_space(self) -> bool:
+        return self._journal.has_ample_space() and self._journal.rebuild_reserve()

@@ -28,7 +28,14 @@ from random import Random
 import msgspec
 
 from actors.actor import Addresses, BaseActor, BatchingMailbox, Handler, Incarnation
-from actors.errors import JournalBusy, JournalTaken, SchemaNewer, StorePoisoned, StoreUnavailable
+from actors.errors import (
+    JournalBusy,
+    JournalFull,
+    JournalTaken,
+    SchemaNewer,
+    StorePoisoned,
+    StoreUnavailable,
+)
 from actors.journal.recorder import Journal
 from actors.journal.watermark import StallDetector, Watermark
 from actors.messages import (
@@ -180,7 +187,7 @@ class WriterActor(BaseActor):
         """Reach the database; catch up from the watermark that it names."""
         try:
             opened = open_store(self._store, self._journal, self._possible)
-        except StoreUnavailable as away:
+        except (StoreUnavailable, JournalFull) as away:
             self._lose(away)
             return
         except SchemaNewer as newer:
@@ -253,7 +260,7 @@ class WriterActor(BaseActor):
             return False
         return True
 
-    def _lose(self, away: StoreUnavailable | JournalBusy) -> None:
+    def _lose(self, away: StoreUnavailable | JournalBusy | JournalFull) -> None:
         """Record that nothing can be stored for now; try again later."""
         self._drop_gathered()
         retry_s = self._database.lost(self._now)

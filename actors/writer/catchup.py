@@ -99,6 +99,7 @@ def open_store(store: Store, journal: Journal, possible: Sequence[int] = ()) -> 
     Raises:
         StoreUnavailable: Try again later.
         SchemaNewer: A newer version is to store the journal.
+        JournalFull: The journal has no space for another identity.
         JournalFailed: The journal cannot take another identity.
     """
     opened = store.open(journal.journal_id, first_seq=journal.oldest_seq)

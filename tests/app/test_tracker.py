@@ -15,7 +15,7 @@ import pytest
 
 from actors.actor import Addresses
 from actors.app import shutdown
-from actors.app.tracker import FLUSH_S, TICK_S, Tracker
+from actors.app.tracker import FLUSH_S, TICK_S, Tracker, process_started
 from actors.config.load import Config
 from actors.errors import AddressTaken
 from actors.journal.journal import Journal
@@ -118,16 +118,28 @@ def test_a_run_lasts_its_duration_whatever_the_wall_clock_does(step_s: float) ->
 def test_start_and_stop_are_recorded_with_the_time_that_the_clock_shows(at: datetime) -> None:
     with clocks(at) as held:
         loop = Loop(held)
-        loop.tracker._record_start()
+        started = process_started()
+        loop.journal.append(facts.encode(started))
         held.step(-HOUR_S)
         shutdown._close_journal(cast("Journal", loop.journal))
         shown_ns = time.time_ns()
-    started, stopped = loop.recorded()
-    assert isinstance(started, facts.ProcessStarted)
+    assert loop.recorded()[0] == started
+    stopped = loop.recorded()[1]
     assert isinstance(stopped, facts.ProcessStopped)
     assert abs(started.at_ns - int(at.timestamp() * 1e6) * 1000) < 1_000
     assert stopped.at_ns == shown_ns
     assert started.at_ns - stopped.at_ns == pytest.approx(HOUR_S * 1e9, abs=1_000)
+
+
+def test_a_process_whose_start_found_no_space_records_no_stop(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It would be taken for the stop of the process before, which may have been killed."""
+    journal = HealthyJournal(opened_at_seq=8)
+    journal.next_seq = 8
+    shutdown._close_journal(cast("Journal", journal))
+    assert journal.bodies == {}
+    assert [line.msg for line in caplog.records] == ["stop_not_journalled"]
 
 
 def test_before_there_is_a_supervisor_the_status_is_of_this_moment() -> None:

@@ -39,17 +39,69 @@ class Mutation:
 MUTATIONS = (
     Mutation(
         "fdatasync",
-        "actors/journal/appender.py",
-        "                    self._directory.disk.sync_data(segment.fd)\n",
-        "                    continue\n",
+        "actors/journal/segment.py",
+        "        disk.sync_data(self._open_fd())\n",
+        "        self._open_fd()\n",
         ("tests/journal/test_durability.py", "tests/journal/test_state_machine.py"),
     ),
     Mutation(
         "the note of a failed sync",
         "actors/journal/appender.py",
-        "            self._directory.failed_sync.set(self.durable_seq + 1)\n",
+        "            self._active.note_failed_sync(self.durable_seq + 1)\n",
         "",
         ("tests/journal/test_durability.py",),
+    ),
+    Mutation(
+        "close what filled during the sync",
+        "actors/journal/appender.py",
+        "self._active.close_synced(full, upto)\n",
+        "self._active.close_synced(self._active.full_segments(), upto)\n",
+        ("tests/journal/test_rollover.py", "tests/journal/test_state_machine.py", MACHINE),
+    ),
+    Mutation(
+        "directory fsync forgotten",
+        "actors/journal/directory.py",
+        "        self.disk.sync(self.fd)\n"
+        "        self.names_in_doubt = False\n        segment.fd = fd\n",
+        "        self.names_in_doubt = False\n        segment.fd = fd\n",
+        ("tests/journal/test_rollover.py", "tests/journal/test_state_machine.py", MACHINE),
+    ),
+    Mutation(
+        "directory fsync forgotten at the start",
+        "actors/journal/directory.py",
+        "        self.disk.sync(self.fd)\n"
+        "        self.names_in_doubt = False\n        self.journal_id",
+        "        self.names_in_doubt = False\n        self.journal_id",
+        ("tests/journal/test_rollover.py",),
+    ),
+    Mutation(
+        "a segment without a durable name is given up",
+        "actors/journal/active_segment.py",
+        "            if self._must_be_replaced(exc):\n                return None\n",
+        "            if self._must_be_replaced(exc):\n                self.suspect = None\n"
+        "                return before\n",
+        ("tests/journal/test_rollover.py", "tests/journal/test_state_machine.py", MACHINE),
+    ),
+    Mutation(
+        "cap without the journal's bytes",
+        "actors/journal/journal.py",
+        "    return free_bytes + directory.bytes + reserve.held_bytes\n",
+        "    return free_bytes + 0 * directory.bytes + 0 * reserve.held_bytes\n",
+        ("tests/journal/test_space.py",),
+    ),
+    Mutation(
+        "nothing listens before the start is recorded",
+        "actors/supervision/actor.py",
+        "            self._admission.start_waits = not written\n",
+        "            self._admission.start_waits = False\n",
+        ("tests/supervision/test_full_start.py",),
+    ),
+    Mutation(
+        "what is committed is not carried over",
+        "actors/journal/reader.py",
+        "                self._forget(self.watermark - 1)\n",
+        "",
+        ("tests/journal/test_races.py",),
     ),
     Mutation(
         "truncation of a torn tail",

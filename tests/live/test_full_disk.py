@@ -1,5 +1,6 @@
 """The journal's cap is reached while the database is away; nothing that was taken is lost."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from actors.database import migrate
 from actors.simulator.judge import judge
 from tests.live.processes import Processes, processes_in, until
+from tests.live.test_readiness import manager
 from tests.postgres import Server, ask, do, name_of
 
 pytestmark = [pytest.mark.live, pytest.mark.db]
@@ -76,3 +78,40 @@ def test_reading_stops_at_the_cap_and_resumes_by_itself_when_the_database_comes(
     )
     assert ("disk_full",) in causes
     until("the journal is small again", lambda: size(processes) < CAP // 2)
+
+
+def test_a_start_whose_cap_is_full_waits_for_the_database_and_then_stores_all_and_listens(
+    processes: Processes, server: Server, empty_database: str
+) -> None:
+    migrate.apply(empty_database)
+    simulator = processes.simulator(*LIVELY)
+    with closed(server, empty_database), manager(processes.folder) as (told, place):
+        killed = processes.tracker(TRACKER_JOURNAL_MAX_BYTES=str(4 * CAP))
+        until("it has more than the next may have", lambda: size(processes) > 2 * CAP, within_s=60)
+        received = processes.status()["accounting"]["received"]
+        assert killed.stop(signal.SIGKILL) == -signal.SIGKILL
+        taken = size(processes)
+
+        tracker = processes.tracker(
+            TRACKER_JOURNAL_MAX_BYTES=str(CAP), NOTIFY_SOCKET=place, WATCHDOG_USEC="2000000"
+        )
+        found = processes.until_status("full", lambda found: "journal_full" in found["codes"])
+        assert found["state"] == "degraded"
+        assert found["connections"]["live"] == 0
+        assert found["journal"]["bytes"] > found["journal"]["cap_bytes"]
+        for expected in (b"READY=1", b"no space for the journal", b"WATCHDOG=1", b"WATCHDOG=1"):
+            while expected not in told.recv(4096):
+                pass
+        assert size(processes) <= taken
+    processes.until_status(
+        "it listens", lambda found: found["connections"]["live"] >= 2, within_s=60
+    )
+    found = processes.until_status(
+        "all is stored, and more", lambda found: found["trades"]["total"] > received + 500
+    )
+    assert "journal_full" not in found["codes"]
+    assert tracker.stop() == 0
+    assert simulator.stop() == 0
+    assert judge(processes.ledger, processes.dsn).clean
+    assert "Traceback" not in tracker.log_text()
+    assert ask(empty_database, "select count(*) from process_life") == [(2,)]
