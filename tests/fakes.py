@@ -102,8 +102,8 @@ class FakeDialler:
 class FakeJournal:
     """A journal in memory.
 
-    `full` makes it reject records, `dig` makes holes, and no descriptor is left to read the record
-    `busy_at` with.
+    `full` makes it reject records and another identity, `dig` makes holes, and no descriptor is
+    left to read the record `busy_at` with.
     """
 
     def __init__(self, opened_at_seq: int = 1) -> None:
@@ -127,6 +127,8 @@ class FakeJournal:
         self.unacknowledged_since = None
 
     def renew(self) -> None:
+        if self.full:
+            raise JournalFull
         self.journal_id = UUID(int=self.journal_id.int + 1)
 
     def append(self, body: bytes, *, weight: int = 0) -> int:

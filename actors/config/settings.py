@@ -221,7 +221,7 @@ class Config(BaseSettings):
         None,
         "Largest journal, bytes (or 20GiB). When it is full, reading stops and a gap is recorded.",
         group="Journal",
-        shown="20GiB or half of what the disk has for it, free or taken, whichever is less",
+        shown="20GiB or half of the disk space that is free or the journal's, whichever is less",
         ge=1 << 20,
     )
     inflight_max: int = _setting(

@@ -25,7 +25,7 @@ def journalled(directory: Path, read_to: int) -> tuple[set[Key], int]:
     """Read a copy of a killed tracker's journal; return its trades and the next sequence number."""
     if not directory.exists():
         return set(), read_to
-    copy = directory.with_name("copy")
+    copy = directory.parent.with_name("copy")  # not beside it, where the disk may be full
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(directory, copy, ignore=shutil.ignore_patterns("reserve"))
     journal = Journal.open(copy, max_bytes=1 << 40, reserve_bytes=0, sync_interval_s=3600)

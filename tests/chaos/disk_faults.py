@@ -100,6 +100,32 @@ def started_full(run: FaultRun) -> None:
     run.recovered(within_s=60)
 
 
+def started_on_a_full_disk(run: FaultRun) -> None:
+    """A small disk full of backlog and of other files; killed, and started without any space.
+
+    With the database away it waits. When it comes, storing the backlog alone makes space.
+    """
+    state = run.resources.enter_context(small_disk(run.folder / "state", 64))
+    run.start(trades=500)
+    run.server.stop()
+    run.noticed_database_away()
+    time.sleep(10)
+    run.fault_begins()
+    filler = fill(state)
+    run.degraded("journal_full", within_s=30)
+    run.kill()
+    run.received.clear()  # reading had stopped; what the journal holds counts
+    started = run.tracker()
+    run.until_status("it waits", lambda found: "journal_full" in found["codes"], within_s=30)
+    time.sleep(5)
+    run.expect(started.process.poll() is None, f"it ended with {started.process.returncode}")
+    run.fault_ends()
+    run.server.start()
+    run.until_status("it reads again", receives_all, within_s=60)
+    filler.unlink()
+    run.recovered(within_s=90)
+
+
 def sync_fails(run: FaultRun) -> None:
     tracker = run.start(trades=500)
     run.fault_begins()
@@ -199,6 +225,15 @@ FAULTS = (
         how="as F19b, then kill -9 and a new start",
         expected="it starts, waits, and goes on by itself; nothing acknowledged is lost",
         run=started_full,
+        deadline_s=240,
+    ),
+    Fault(
+        number="F19d",
+        name="started on a disk without space, database down",
+        how="tmpfs, filled up; kill -9, a new start, then the database, and last the space",
+        expected="it starts, waits, and goes on by itself; nothing acknowledged is lost",
+        run=started_on_a_full_disk,
+        needs=("root",),
         deadline_s=240,
     ),
     Fault(

@@ -181,14 +181,16 @@ class RecoveryMachine(RuleBasedStateMachine):
             self.open()
         self.note_durable()
 
-    @rule(times=st.integers(1, 6))
-    def write_back_while_receiving(self, times: int) -> None:
-        """Sync, while connections go on and fill segments."""
+    @rule(before=st.integers(0, 3), meanwhile=st.integers(1, 6))
+    def write_back_while_receiving(self, before: int, meanwhile: int) -> None:
+        """Sync, while connections go on and fill segments; then sync what they brought."""
         # A fault would make the journal sync for them, for which they would wait in this thread.
-        if not any(self.disk.faults.values()):
-            self.disk.on("sync_data", 1, lambda: self.take(times, only_stored=False))
+        self.disk.faults.clear()
+        self.receive(before, only_stored=False)
+        self.disk.on("sync_data", 1, lambda: self.take(meanwhile, only_stored=False))
         self.write_back()
         self.disk.forget_plans()
+        self.write_back()
 
     # ------------------------------------------------------------ the faults
 
@@ -294,6 +296,15 @@ class RecoveryMachine(RuleBasedStateMachine):
             if number not in stored and seq not in read
         }
         assert not missing, "neither in the database nor in the journal"
+
+    @invariant()
+    def what_is_called_durable_is_stored_or_on_the_disk(self) -> None:
+        if not hasattr(self, "journal"):
+            return
+        self.note_durable()
+        stored = set(self.store.stored())
+        waiting = [seq for seq in self.durable if self.numbers.get(seq, 0) not in stored]
+        assert not self.disk.lacking(self.bodies[seq] for seq in waiting if seq in self.numbers)
 
     @invariant()
     def every_trade_is_stored_once_and_none_is_made_up(self) -> None:

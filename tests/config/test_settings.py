@@ -72,6 +72,7 @@ def test_a_config_is_frozen() -> None:
 def test_the_journal_takes_half_of_a_small_disk_and_20_gib_of_a_large_one() -> None:
     assert Config().journal_cap(10 << 30) == 5 << 30
     assert Config().journal_cap(1 << 40) == 20 << 30
+    assert Config().journal_cap(0) == 0
     assert loaded(TRACKER_JOURNAL_MAX_BYTES="100MiB").config.journal_cap(1 << 40) == 100 << 20
 
 

@@ -9,7 +9,7 @@ that was not synced may outlive a loss of power or not, each for itself.
 import errno
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 from uuid import uuid4
@@ -138,6 +138,20 @@ class MemoryDisk(Disk):
         self.files = dict(self.durable_files)
         for inode in self.files.values():
             inode.after_power_loss(keep)
+
+    def lacking(self, bodies: Iterable[bytes]) -> list[bytes]:
+        """Return which of these a loss of power now would take.
+
+        Of the unsynced names it keeps either none or all.
+        """
+        all_names = dict(self.durable_files)
+        for change in self.unsynced_names:
+            change.apply(all_names)
+        media = [
+            b"".join(each.durable for each in files.values())
+            for files in (self.durable_files, all_names)
+        ]
+        return [body for body in bodies if not all(body in medium for medium in media)]
 
     # ------------------------------------------------------------------ calls
 

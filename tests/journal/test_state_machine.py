@@ -113,8 +113,8 @@ class JournalMachine(RuleBasedStateMachine):
     def sync_while_segments_fill(self, size: int, times: int) -> None:
         """Append while the files are synced, as other threads do."""
         # A fault would make the append sync, for which it would wait in its own thread.
-        if not any(self.disk.faults.values()):
-            self.disk.on("sync_data", 1, lambda: self.append_some(size, times))
+        self.disk.faults.clear()
+        self.disk.on("sync_data", 1, lambda: self.append_some(size, times))
         self.sync()
         self.disk.forget_plans()
 
@@ -225,6 +225,13 @@ class JournalMachine(RuleBasedStateMachine):
         alive = {seq for seq in self.bodies if seq >= self.watermark}
         assert not holes & alive & self.durable, "a durable record is gone"
         assert all(seq < self.journal.opened_at_seq for seq in holes & alive)
+
+    @invariant()
+    def what_is_called_durable_is_on_the_disk(self) -> None:
+        if hasattr(self, "journal"):
+            self.note_durable()
+            bodies = [self.bodies[seq] for seq in self.durable if seq >= self.watermark]
+            assert not self.disk.lacking(bodies)
 
     @invariant()
     def there_is_always_a_segment(self) -> None:

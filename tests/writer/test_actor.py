@@ -757,6 +757,25 @@ def test_a_journal_older_than_the_database_takes_another_identity_and_loses_noth
     assert len(harness.stored()) == 4
 
 
+def test_a_journal_without_space_for_another_identity_waits_for_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    harness = restored(FakeJournal(), FakeStore())
+    harness.journal_trade(1)
+    harness.journal.full = True
+    harness.open()
+    (line,) = lines(caplog, "database_away")
+    assert "no space" in vars(line)["reason"]
+    harness.tick(0.1)
+    assert harness.supervisor.last(WriterReport).state == "away"
+    assert harness.stored() == []
+
+    harness.journal.full = False
+    harness.tick(70)
+    drain(harness.actor)
+    assert len(harness.stored()) == 1
+
+
 def test_a_journal_that_passed_the_watermark_before_the_acknowledgement_is_sent_again() -> None:
     harness = restored(FakeJournal(), FakeStore())
     for number in range(30):

@@ -1,0 +1,72 @@
+"""The state directory on a disk without space: a start goes on, since it is what makes space."""
+
+import errno
+import os
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from actors.app.factory import open_journal, prepare_state_dir
+from actors.config.load import Config
+from actors.errors import ConfigError, JournalFailed
+from actors.journal.filesystem import Disk
+
+MIB = 1 << 20
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """Let no file and no directory be made."""
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    monkeypatch.setattr(os, "mkdir", fail)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_state_directory_without_space_is_used(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, code)
+    assert prepare_state_dir(tmp_path) == tmp_path
+
+
+def test_without_space_for_the_state_directory_the_service_manager_tries_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, errno.ENOSPC)
+    with pytest.raises(JournalFailed, match="No space left"):
+        prepare_state_dir(tmp_path / "state")
+
+
+def test_one_that_must_not_be_written_needs_a_person(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, errno.EROFS)
+    with pytest.raises(ConfigError, match="give the tracker's user write access"):
+        prepare_state_dir(tmp_path)
+
+
+@pytest.mark.parametrize("backlog", [0, 1, 3])
+def test_the_cap_of_the_journal_is_the_same_after_a_restart_with_a_backlog(
+    backlog: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault: half of what is free, without what the journal itself takes."""
+    journal = tmp_path / "journal"
+
+    def free_bytes(*_: object) -> int:
+        return 900 * MIB - sum(each.stat().st_size for each in journal.iterdir())
+
+    monkeypatch.setattr(Disk, "free_bytes", free_bytes)
+    caps = []
+    for _ in range(2):
+        opened = open_journal(Config(), tmp_path)
+        caps.append(opened.stats().cap_bytes)
+        assert opened.has_space()
+        for _ in range(backlog):
+            opened.append(bytes(8 * MIB))
+        opened.close()
+    assert abs(caps[0] - caps[1]) < 1_000
+    assert 449 * MIB < caps[0] <= 450 * MIB
