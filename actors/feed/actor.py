@@ -72,11 +72,8 @@ class ConnectionActor(BaseActor):
         settings: ConnectionSettings,
     ) -> None:
         super().__init__(incarnation, to.supervisor)
-        self._spec = spec
-        self._settings = settings
-        self._dialler = dialler
-        self._recorder = recorder
-        self._to = to
+        self._spec, self._settings = spec, settings
+        self._dialler, self._recorder, self._to = dialler, recorder, to
         self._socket: FeedSocket | None = None
         self._ended = False
         self._time = incarnation.at
@@ -122,7 +119,7 @@ class ConnectionActor(BaseActor):
     def _reset(self, epoch: int) -> None:
         """Start an epoch in which nothing was received yet."""
         spec, settings = self._spec, self._settings
-        self._ingest = Ingest(spec, epoch, self._stats.lateness)
+        self._ingest = Ingest(spec, epoch, self._stats.lateness, settings.samples)
         self._coverage = self._ingest.coverage
         self._epoch = Epoch(self._recorder, self._coverage, proof_s=settings.proof_s)
         self._subscription = Subscription(spec, self._coverage)

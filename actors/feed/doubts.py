@@ -29,17 +29,25 @@ class Withdrawn(NamedTuple):
 class Doubts:
     """The doubts of one epoch, kept in its coverage book.
 
-    To doubt all tokens costs two facts of each of them. So if that comes often, they stay in
-    doubt longer than to the next proof: from the second time within `rest_s` on for 2 s, 4 s, and
-    so on, at most `most_s`.
+    Each doubt costs two facts of each token. So if it comes often, of one token or of all, it
+    lasts longer than to the next proof: from the second time within `rest_s` on for 2 s, 4 s, and
+    so on, at most `most_s`. Of `most_tokens` it is remembered how often.
     """
 
-    def __init__(self, coverage: CoverageBook, *, rest_s: int = 3600, most_s: int = 300) -> None:
+    def __init__(
+        self,
+        coverage: CoverageBook,
+        *,
+        rest_s: int = 3600,
+        most_s: int = 300,
+        most_tokens: int = 1_000,
+    ) -> None:
         self._coverage = coverage
         self._rest_ns = rest_s * _S
         self._most_ns = most_s * _S
-        self._last_ns = 0
-        self._pause_ns = 0
+        self._most_tokens = most_tokens
+        # (when it was doubted last, how long that lasts); of all tokens under None.
+        self._pauses: dict[TokenId | None, tuple[int, int]] = {}
 
     def take(
         self, decoded: Decoded, canary: Container[TokenId], at_ns: int
@@ -67,13 +75,16 @@ class Doubts:
     def _doubt(self, token: TokenId, at_ns: int) -> Iterable[Withdrawn]:
         coverage = self._coverage
         until_ns = coverage.withdraw(token)
-        if until_ns is not None or token in coverage.doubted:
-            self._extend(token, self._event_ns(at_ns))
-        return () if until_ns is None else (Withdrawn((token,), until_ns),)
+        if until_ns is None:
+            if token in coverage.doubted:
+                self._extend(token, self._event_ns(at_ns))
+            return ()
+        self._extend(token, self._event_ns(at_ns) + self._pause(token, at_ns))
+        return (Withdrawn((token,), until_ns),)
 
     def _doubt_all(self, at_ns: int) -> Iterable[Withdrawn]:
         tokens, until_ns = self._coverage.withdraw_all()
-        again_ns = self._event_ns(at_ns) + self._pause(at_ns)
+        again_ns = self._event_ns(at_ns) + self._pause(None, at_ns)
         for token in (*self._coverage.doubted, *tokens):
             self._extend(token, again_ns)
         return (Withdrawn(tokens, until_ns),) if tokens else ()
@@ -86,14 +97,18 @@ class Doubts:
         # By the exchange's clock, as the proof is.
         return at_ns + self._coverage.clock.offset_ms * 1_000_000
 
-    def _pause(self, at_ns: int) -> int:
-        since_ns = at_ns - self._last_ns
-        self._last_ns = at_ns
+    def _pause(self, token: TokenId | None, at_ns: int) -> int:
+        """Return for how long it is doubted beyond this event."""
+        last_ns, pause_ns = self._pauses.pop(token, (0, 0))
+        since_ns = at_ns - last_ns
         if not 0 <= since_ns < self._rest_ns:
-            self._pause_ns = 0
+            pause_ns = 0
         elif since_ns:  # otherwise it came together with the one before
-            self._pause_ns = min(2 * self._pause_ns or 2 * _S, self._most_ns)
-        return self._pause_ns
+            pause_ns = min(2 * pause_ns or 2 * _S, self._most_ns)
+        if len(self._pauses) >= self._most_tokens:
+            del self._pauses[next(iter(self._pauses))]
+        self._pauses[token] = (at_ns, pause_ns)
+        return pause_ns
 
     def take_recovered(self) -> tuple[TokenId, ...]:
         """Return the tokens that are covered again, from the proof on."""

@@ -12,6 +12,7 @@ import msgspec
 
 from actors.feed.coverage import CoverageBook, Lateness, Slip
 from actors.feed.doubts import Doubts, Withdrawn
+from actors.feed.samples import Samples, without
 from actors.model.connection import ConnectionSpec
 from actors.model.facts import FramesSeen, RejectedEvent, rejected_numbers
 from actors.model.trade import TokenId, Trade, trade_hashes
@@ -49,7 +50,7 @@ class Ingested(msgspec.Struct, frozen=True, gc=False):
         since_ns: From then on those are covered.
         slipped: Tokens that were confirmed earlier, and are covered from later on than assumed.
         withdrawn: Tokens that are in doubt: a message that may be their trade was not read.
-        left_out: How many messages that are no trades were not kept, as too many were.
+        left_out: How many events that cannot be trades were not kept, as enough of their kind were.
     """
 
     decoded: channel.Decoded
@@ -73,14 +74,22 @@ class Ingest:
         first_books: The last change before the first snapshot of tokens.
     """
 
-    def __init__(self, spec: ConnectionSpec, epoch: int, lateness: Lateness | None = None) -> None:
+    def __init__(
+        self,
+        spec: ConnectionSpec,
+        epoch: int,
+        lateness: Lateness | None = None,
+        samples: Samples | None = None,
+    ) -> None:
         self.coverage = CoverageBook(epoch, lateness)
         self._spec = spec
         self._canary = frozenset(spec.canary)
         self._occurrences = OccurrenceCounter()
         self.doubts = Doubts(self.coverage)
-        self._rejected = PayloadCounter()
-        self._strange = Allowance()
+        # Two, so that a flood of what is no trade does not make the counts of the others forgotten.
+        self._doubtful = PayloadCounter()
+        self._strange = PayloadCounter(most_keys=100)
+        self._samples = samples or Samples()
         self.canary_confirmed: frozenset[TokenId] = frozenset()
         self.dumped_ms = 0
         self.first_books: dict[TokenId, int] = {}
@@ -92,10 +101,11 @@ class Ingest:
         latest_ms = self.latest_ms(received_at_ns)
         decoded = channel.decode(frames, received_at_ns, latest_ms)
         left_out = 0
-        if len(decoded.rejections) > len(decoded.doubts):
-            decoded, left_out = self._bounded(decoded, received_at_ns, latest_ms)
         if decoded.rejections:
+            # Before any are left out: what is not kept counts among those that are alike, too.
             decoded = self._numbered(decoded, received_at_ns)
+            if len(decoded.rejections) > len(decoded.doubts):
+                decoded, left_out = self._sampled(decoded, received_at_ns, latest_ms)
         trades, hashes = self._occurrences.number(self._own(decoded.trades))
         # Before the books: a trade in front of the first `book` of its token does not count.
         withdrawn: tuple[Withdrawn, ...] = ()
@@ -125,29 +135,26 @@ class Ingest:
             withdrawn=withdrawn,
         )
 
-    def _bounded(
+    def _sampled(
         self, decoded: channel.Decoded, received_at_ns: int, latest_ms: int
     ) -> tuple[channel.Decoded, int]:
-        """Leave out frames that hold no trade, not even perhaps, when too many are kept already.
-
-        Otherwise a new kind of event, as frequent as the changes of books, would fill the disk.
-        """
-        if self._strange.allows(len(decoded.rejections) - len(decoded.doubts), received_at_ns):
+        """Leave out what cannot be a trade when enough of its kind is kept; return how much."""
+        taken = [
+            not kind or self._samples.takes(kind, len(rejection.payload), received_at_ns)
+            for kind, rejection in zip(decoded.kinds, decoded.rejections, strict=True)
+        ]
+        if all(taken):
             return decoded, 0
-        parts = [channel.decode((raw,), received_at_ns, latest_ms) for raw in decoded.kept]
-        kept = sum([part for part in parts if part.trades or part.doubts], channel.Decoded())
-        fewer = msgspec.structs.replace(
-            decoded,
-            rejections=kept.rejections,
-            rejected_after=kept.rejected_after,
-            doubts=kept.doubts,
-            kept=kept.kept,
+        fewer = without(
+            decoded, taken, lambda raw: channel.decode((raw,), received_at_ns, latest_ms)
         )
-        return fewer, len(decoded.rejections) - len(kept.rejections)
+        return fewer, len(decoded.rejections) - len(fewer.rejections)
 
     def _numbered(self, decoded: channel.Decoded, received_at_ns: int) -> channel.Decoded:
-        payloads = [rejection.payload for rejection in decoded.rejections]
-        numbers = self._rejected.number(payloads, received_at_ns)
+        numbers = [
+            (self._strange if kind else self._doubtful).number(rejection.payload, received_at_ns)
+            for kind, rejection in zip(decoded.kinds, decoded.rejections, strict=True)
+        ]
         pairs = zip(decoded.rejections, numbers, strict=True)
         numbered = tuple([msgspec.structs.replace(each, occurrence=k) for each, k in pairs])
         return msgspec.structs.replace(decoded, rejections=numbered)
@@ -333,42 +340,19 @@ class OccurrenceCounter:
             self._keys = len(later)
 
 
-class Allowance:
-    """Says whether more of something may be kept.
-
-    Args:
-        most: So many may be kept in each window.
-        window_s: In seconds of the receipt.
-    """
-
-    def __init__(self, *, most: int = 100, window_s: int = 600) -> None:
-        self._most = most
-        self._window_ns = window_s * 1_000_000_000
-        self._since_ns = 0
-        self._kept = 0
-
-    def allows(self, count: int, received_at_ns: int) -> bool:
-        """Return whether so many more may be kept; they count as kept then."""
-        if not 0 <= received_at_ns - self._since_ns < self._window_ns:
-            self._since_ns, self._kept = received_at_ns, 0
-        if self._kept >= self._most:
-            return False
-        self._kept += count
-        return True
-
-
 class PayloadCounter:
     """Numbers rejected events with the same bytes, as `OccurrenceCounter` numbers trades.
 
     A count is forgotten once its event did not come again for one to two times `window_s`, or
-    when more than `most_keys` others came since.
+    when more than `most_keys` others came since. Events that are alike have the same exchange time,
+    so they come close together; a flood of others fills no more memory than that of two windows.
 
     Args:
         window_s: In seconds of the receipt.
         most_keys: How many distinct events are remembered, twice, about 100 bytes each.
     """
 
-    def __init__(self, *, window_s: int = 600, most_keys: int = 10_000) -> None:
+    def __init__(self, *, window_s: int = 10, most_keys: int = 10_000) -> None:
         self._window_ns = window_s * 1_000_000_000
         self._most_keys = most_keys
         self._since_ns = 0
@@ -379,19 +363,16 @@ class PayloadCounter:
         """Return how many distinct events are remembered."""
         return len(self._now) + len(self._before)
 
-    def number(self, payloads: Iterable[bytes], received_at_ns: int) -> list[int]:
-        """Return k for each that is the k-th of its kind."""
-        found = []
-        for payload in payloads:
-            late = received_at_ns - self._since_ns >= self._window_ns
-            if late or len(self._now) >= self._most_keys:
-                self._since_ns = received_at_ns
-                self._now, self._before = {}, self._now
-            key = hash(payload)
-            count = self._now.get(key) or self._before.get(key, 0)
-            self._now[key] = count + 1
-            found.append(count + 1)
-        return found
+    def number(self, payload: bytes, received_at_ns: int) -> int:
+        """Return k for the k-th event with these bytes."""
+        late = received_at_ns - self._since_ns >= self._window_ns
+        if late or len(self._now) >= self._most_keys:
+            self._since_ns = received_at_ns
+            self._now, self._before = {}, self._now
+        key = hash(payload)
+        count = self._now.get(key) or self._before.get(key, 0)
+        self._now[key] = count + 1
+        return count + 1
 
 
 def _keys(firsts: Sequence[Trade], digests: Sequence[int]) -> list[int]:

@@ -1,6 +1,6 @@
 """What a connection needs of the network, as protocols; `transport` and `app` implement them.
 
-`ConnectionSettings` are its times.
+`ConnectionSettings` is what is the same for all of them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -8,22 +8,25 @@ from typing import Protocol
 
 import msgspec
 
+from actors.feed.samples import Samples
 from actors.model.trade import TokenId
 
 
 class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The times of a connection, in seconds.
+    """The times of a connection, in seconds, and what all connections share.
 
     Attributes:
         silence_s: How long data may stay away.
         proof_s: Between two proofs of coverage that are written.
         release_s: How long an unwanted token may wait for the proof that it was listened to
             until it became unwanted.
+        samples: Says what is kept of what cannot be a trade.
     """
 
     silence_s: float = 60.0
     proof_s: float = 5.0
     release_s: float = 10.0
+    samples: Samples = msgspec.field(default_factory=Samples)
 
 
 class FeedSocket(Protocol):

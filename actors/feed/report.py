@@ -17,7 +17,7 @@ from actors.model.trade import Busiest, TokenId, Trade
 from actors.polymarket import channel
 
 log = logging.getLogger(__name__)
-NOT_KEPT = "no trade, and too many to be kept"
+NOT_KEPT = "no trade, and enough of its kind are kept"
 """The reason, in the log, of rejected messages that are not in `rejected_messages`."""
 LOG_S = 60.0
 """Least time between two log lines of one connection about the same, in seconds."""
@@ -58,13 +58,14 @@ class ConnectionStats:
         self.violations = ViolationCounter()
         self.lateness = Lateness()
         self._trades_total = self._rejected_total = self._unknown_total = 0
-        self._doubtful_total = 0
+        self._doubtful_total = self._left_out_total = 0
 
     def add_unused(self, ingested: Ingested) -> None:
         """Count the events of unknown kinds, and the control texts, in some frames."""
         decoded = ingested.decoded
         if ingested.left_out:
             self._rejected_total += ingested.left_out
+            self._left_out_total += ingested.left_out
             self._rejected.count([NOT_KEPT] * ingested.left_out)
         self.violations.add(Assumption.EVENT_NAMES, len(decoded.unknown))
         self._unknown_total += len(decoded.unknown)
@@ -157,6 +158,7 @@ class ConnectionStats:
             rejected_total=self._rejected_total,
             unknown_total=self._unknown_total,
             doubtful_total=self._doubtful_total,
+            left_out_total=self._left_out_total,
             frames_total=socket.frames_total if socket else 0,
             bytes_total=socket.bytes_total if socket else 0,
             last_data_at=socket.last_data_at if socket else 0.0,

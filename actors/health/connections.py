@@ -51,6 +51,7 @@ class _Entry:
     bytes: int = 0
     unknown: int = 0
     doubtful: int = 0
+    left_out: int = 0
     lateness: tuple[int, ...] = ()
     allowance_ms: int = 0
     rejected_before: int = 0
@@ -65,7 +66,7 @@ class _Entry:
         self.bytes_before += self.bytes
         self.incarnation = incarnation
         self.trades = self.rejected = self.bytes = self.unknown = 0
-        self.doubtful = 0
+        self.doubtful = self.left_out = 0
         self.lateness = ()
 
 
@@ -76,6 +77,7 @@ class ConnectionsHealth:
         received: Trades of all connections: a trade that arrives on two feeds counts twice.
         unknown: Events of unknown type on all connections.
         doubtful: Rejected events on all connections that may be trades.
+        left_out: Rejected events on all connections of which nothing was kept.
         ever_live: Some connection has listened since the start of the process.
         last_reconnect: (when, connection, why it had ended) of the latest reconnect.
     """
@@ -86,7 +88,7 @@ class ConnectionsHealth:
         self._wanted_tokens = 0
         self._reconnects = 0
         self.received, self.unknown = Windows(fine=True), Windows()
-        self.doubtful = Windows()
+        self.doubtful, self.left_out = Windows(), Windows()
         self.ever_live = False
         self._no_trade_since: float | None = None
         # Why connections could not be opened, of those that do not listen since; the last is last.
@@ -125,7 +127,8 @@ class ConnectionsHealth:
             self._no_trade_since = at
         self.unknown.add(at, report.unknown_total - entry.unknown)
         self.doubtful.add(at, report.doubtful_total - entry.doubtful)
-        entry.doubtful = report.doubtful_total
+        self.left_out.add(at, report.left_out_total - entry.left_out)
+        entry.doubtful, entry.left_out = report.doubtful_total, report.left_out_total
         self._arrived(entry, report)
         entry.trades, entry.rejected = report.trades_total, report.rejected_total
         entry.bytes, entry.unknown = report.bytes_total, report.unknown_total

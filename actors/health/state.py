@@ -349,11 +349,14 @@ class HealthState:
 
     def _drift(self, now: float) -> Drift:
         unknown, doubtful = self._connections.unknown, self._connections.doubtful
+        left_out = self._connections.left_out
         return Drift(
             unknown_last_hour=unknown.hour(now),
             unknown_total=unknown.all,
             doubtful_last_hour=doubtful.hour(now),
             doubtful_total=doubtful.all,
+            left_out_last_hour=left_out.hour(now),
+            left_out_total=left_out.all,
         )
 
     def _reconnect(self, now: float, wall_ns: int) -> Reconnect | None:

@@ -18,7 +18,7 @@ from actors.model import facts
 from actors.model.connection import GapCause
 from actors.model.conversion import chunks
 from actors.model.facts import Entry, Hole
-from actors.model.trade import Rejection, TokenId, Trade
+from actors.model.trade import Rejection, TokenId, Trade, size_in_trades
 
 FACT_TOKENS = 1_000
 """The most tokens in one fact."""
@@ -90,7 +90,7 @@ class Recorder:
 
     Args:
         inflight_max: The most trades, rejections and facts that are sent to the writer in full
-            before they are committed.
+            before they are committed; a rejection counts by its bytes.
     """
 
     def __init__(self, journal: Journal, writer: Mailbox, *, inflight_max: int) -> None:
@@ -139,7 +139,8 @@ class Recorder:
             hashes=hashes,
             epoch=record.epoch,
         )
-        self._send(seen, weight)
+        # By their bytes, as a rejected frame may be long. In the accounting each is one.
+        self._send(seen, len(trades) + size_in_trades(rejections) if rejections else weight)
 
     def _send(self, message: TradesSeen | FactSeen, weight: int) -> None:
         with self._lock:
@@ -153,7 +154,8 @@ class InFlight:
     """What was sent to the writer and is not committed, and whether that is too much.
 
     Counted in trades, rejections and facts and not in records, since one record may hold
-    hundreds. Records are remembered up to the bound; of those beyond it only the last sequence.
+    hundreds (`size_in_trades`). Records are remembered up to the bound; of those beyond it only
+    the last sequence.
 
     Args:
         most: The bound.

@@ -6,7 +6,7 @@ connection is the k-th on every other. So identical trades that both happened ar
 and a trade that was received on two connections, or replayed, is stored once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
@@ -65,6 +65,15 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     payload: bytes
     received_at_ns: int
     occurrence: int = 1
+
+
+TRADE_BYTES = 1_024
+"""About what a trade takes in memory."""
+
+
+def size_in_trades(rejections: Iterable[Rejection]) -> int:
+    """Return as how many trades these count where memory or a transaction is bounded."""
+    return sum([1 + len(each.payload) // TRADE_BYTES for each in rejections])
 
 
 def canonical_decimal(value: Decimal) -> str:

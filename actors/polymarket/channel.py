@@ -72,6 +72,9 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         trades: In the order of the frames. `occurrence` is 1: `OccurrenceCounter` numbers them.
         rejections: What could not be used, verbatim; events of unknown kinds among them.
         rejected_after: For each rejection, how many of the trades stand in front of it.
+        rejected_in: For each rejection, the place of its frame in `kept`.
+        kinds: For each rejection that cannot be a trade, its unknown kind or else the reason;
+            empty for one that may be a trade.
         doubts: The rejections that may be trades, in order.
         kept: The frames that hold trades or rejections, verbatim, in their order.
         books: Tokens of which a snapshot of the order book arrived.
@@ -90,6 +93,8 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     trades: tuple[Trade, ...] = ()
     rejections: tuple[Rejection, ...] = ()
     rejected_after: tuple[int, ...] = ()
+    rejected_in: tuple[int, ...] = ()
+    kinds: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     kept: tuple[bytes, ...] = ()
     books: tuple[TokenId, ...] = ()
@@ -109,6 +114,9 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             rejections=self.rejections + later.rejections,
             rejected_after=self.rejected_after
             + tuple([len(self.trades) + place for place in later.rejected_after]),
+            rejected_in=self.rejected_in
+            + tuple([len(self.kept) + place for place in later.rejected_in]),
+            kinds=self.kinds + later.kinds,
             doubts=self.doubts
             + tuple([Doubt(len(self.trades) + place, token) for place, token in later.doubts]),
             kept=self.kept + later.kept,
@@ -265,7 +273,14 @@ def _read_text(body: bytes, raw: bytes, received_at_ns: int) -> Decoded:
 def _rejected(reason: str, raw: bytes, received_at_ns: int) -> Decoded:
     rejection = Rejection(reason=reason, payload=bytes(raw), received_at_ns=received_at_ns)
     doubts = tuple([Doubt(0, token) for token in trade_hidden_in(raw)])
-    return Decoded(rejections=(rejection,), rejected_after=(0,), doubts=doubts, kept=(raw,))
+    return Decoded(
+        rejections=(rejection,),
+        rejected_after=(0,),
+        rejected_in=(0,),
+        kinds=("" if doubts else reason,),
+        doubts=doubts,
+        kept=(raw,),
+    )
 
 
 class _Collector:
@@ -275,6 +290,7 @@ class _Collector:
         self.trades: list[Trade] = []
         self.rejections: list[Rejection] = []
         self._rejected_after: list[int] = []
+        self._kinds: list[str] = []
         self._doubts: list[Doubt] = []
         self._received_at_ns = received_at_ns
         self._latest_ms = latest_ms
@@ -296,7 +312,7 @@ class _Collector:
         else:
             self._respelled += respelled
             if isinstance(event, UnknownEvent):
-                self._reject(UNKNOWN_KIND, raw)
+                self._reject(UNKNOWN_KIND, raw, event.kind)
 
     def add_trades(self, trades: Sequence[Trade]) -> None:
         """Add trades."""
@@ -328,11 +344,16 @@ class _Collector:
             self._unknown.append(event.kind)
 
     def decoded(self, kept: Iterable[bytes]) -> Decoded:
-        """Return what was collected, and the frames that are worth keeping."""
+        """Return what was collected, and the frames that are worth keeping.
+
+        Of more than one frame nothing was rejected.
+        """
         return Decoded(
             trades=tuple(self.trades),
             rejections=tuple(self.rejections),
             rejected_after=tuple(self._rejected_after),
+            rejected_in=(0,) * len(self.rejections),
+            kinds=tuple(self._kinds),
             doubts=tuple(self._doubts),
             kept=tuple(kept),
             books=tuple(self._books),
@@ -348,9 +369,11 @@ class _Collector:
         if exchange_ms is not None:
             self._exchange_ms = max(exchange_ms, self._exchange_ms or 0)
 
-    def _reject(self, reason: str, raw: bytes) -> None:
+    def _reject(self, reason: str, raw: bytes, kind: str = "") -> None:
         self._rejected_after.append(len(self.trades))
-        self._doubts += [Doubt(len(self.trades), token) for token in trade_hidden_in(raw)]
+        hidden = trade_hidden_in(raw)
+        self._kinds.append("" if hidden else kind or reason)
+        self._doubts += [Doubt(len(self.trades), token) for token in hidden]
         self.rejections.append(
             Rejection(reason=reason, payload=bytes(raw), received_at_ns=self._received_at_ns)
         )

@@ -337,7 +337,7 @@ class WriterActor(BaseActor):
         rejections, epoch = message.rejections, message.epoch
         self._gathered.add_frames(seq, connection, trades, message.hashes, rejections, epoch)
         self._comparison.add(connection, trades, self._now)
-        if len(self._gathered.trades) >= self._batch_size.trades:
+        if len(self._gathered.trades) + self._gathered.rejected_size >= self._batch_size.trades:
             self._commit()
 
     def _fact_seen(self, message: FactSeen) -> None:

@@ -22,7 +22,13 @@ from actors.model.market import (
     Transition,
 )
 from actors.model.storage import Batch, ConnectionEvent, RejectedRow
-from actors.model.trade import Rejection, Trade, canonical_decimal, trade_hashes
+from actors.model.trade import (
+    Rejection,
+    Trade,
+    canonical_decimal,
+    size_in_trades,
+    trade_hashes,
+)
 from actors.polymarket import channel
 from actors.polymarket.events import trade_hidden_in
 from actors.writer.feed_comparison import Disputed
@@ -42,6 +48,7 @@ class TradeBatch:
         ranges: First and last sequence of records that follow each other.
         records: How many records there are in all.
         recovered: Trades and rejections that an earlier process journalled.
+        rejected_size: As how many trades the rejections count, see `size_in_trades`.
     """
 
     def __init__(self) -> None:
@@ -53,7 +60,7 @@ class TradeBatch:
         self.ranges: list[tuple[int, int]] = []
         self.records = 0
         self.recovered = 0
-        self._tokens = 0
+        self.rejected_size = self._tokens = 0
 
     def add_frames(
         self,
@@ -73,6 +80,7 @@ class TradeBatch:
             first = (seq - epoch) << PLACE_BITS
             self.origins.extend([(epoch, first + place) for place in range(len(trades))])
         if rejections:
+            self.rejected_size += size_in_trades(rejections)
             self.rejections.extend(
                 RejectedRow(
                     seq=seq,
@@ -140,8 +148,12 @@ class TradeBatch:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Return (trades, records); each token that a record names counts as one more record."""
-        return len(self.trades), self.records + self._tokens
+        """Return (trades, records).
+
+        Each token that a record names counts as one more record, and rejections as trades, long
+        ones as several: so memory and the transaction are bounded by both.
+        """
+        return len(self.trades) + self.rejected_size, self.records + self._tokens
 
 
 class FindingsBatch:

@@ -81,7 +81,7 @@ class BatchSize:
         most_records: Journal records of a full batch.
 
     Attributes:
-        trades: How many trades the next batch may have; at least one.
+        trades: How many trades and rejections the next batch may have; at least one.
         records: How many journal records it may have; at least one.
     """
 

@@ -155,3 +155,41 @@ def test_when_all_tokens_are_in_doubt_often_they_stay_so_for_longer() -> None:
         *(0, 2, 4, 8, 10),
     ]
     assert all_doubted(doubts, coverage, 1_300) == 0
+
+
+def test_a_token_that_is_in_doubt_again_and_again_stays_so_for_longer() -> None:
+    """A new kind of event that may be a trade may come without end, every few seconds a token."""
+    taking = listening()
+    withdrawn, recovered = list[Withdrawn](), list[TokenId]()
+    for second in range(20, 3_620):
+        if second % 3 == 0:
+            withdrawn += hear(taking, second, trade(second, event_type="trade_v2"))
+        hear(taking, second + 0.5, now(second + 0.5))
+        recovered += taking.doubts.take_recovered()
+
+    assert len(recovered) in (len(withdrawn), len(withdrawn) - 1)
+    assert 8 <= len(withdrawn) <= 20
+    assert all(each.tokens == (TOKEN,) for each in withdrawn)
+    assert taking.coverage.claims(OTHER, START_MS + 3_000_000)
+
+
+def test_a_token_that_is_seldom_in_doubt_stays_so_to_the_next_proof() -> None:
+    taking = listening()
+    for second in (20, 3_621, 7_222):
+        assert len(hear(taking, second, trade(second, price="7"))) == 1
+        hear(taking, second + 2, now(second + 2))
+        assert taking.doubts.take_recovered() == (TOKEN,)
+
+
+def test_of_tokens_that_were_in_doubt_only_the_last_are_remembered() -> None:
+    coverage = CoverageBook(5)
+    coverage.add_requested(TOKENS, 0.0)
+    for token in TOKENS:
+        coverage.add_book(token, at(0))
+    doubts = Doubts(coverage, most_tokens=2)
+    for token in TOKENS:
+        doubts.take(Decoded(doubts=(Doubt(0, token),)), (), at(20))
+    coverage.proven_until_ns = at(21)
+    assert doubts.take_recovered() == TOKENS
+    doubts.take(Decoded(doubts=(Doubt(0, TOKEN), Doubt(0, THIRD))), (), at(30))
+    assert coverage.doubted == {TOKEN: at(30), THIRD: at(32)}

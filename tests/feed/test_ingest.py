@@ -148,45 +148,31 @@ def test_rejected_events_are_numbered_like_trades_with_their_place_among_them() 
     assert sent == [[1, 2, 1], [3, 1]]
 
 
-def test_a_flood_of_strange_messages_is_counted_and_not_kept_but_what_may_be_a_trade_is() -> None:
-    strange = encoded({"event_type": "book_delta", "asset_id": TOKEN})
-    bad, mixed = framed(price="7"), together(framed(), strange)
-    taking = ingest()
-    first = taking.take((strange,) * 100, RECEIVED_NS)
-    second = taking.take((strange, bad, b"<html>", mixed), RECEIVED_NS + 1)
-    third = taking.take((strange,), RECEIVED_NS + 2)
-    later = taking.take((strange,), RECEIVED_NS + 601 * 10**9)
-
-    assert (len(first.decoded.rejections), first.left_out) == (100, 0)
-    assert kept(second).raws == (bad, mixed)
-    assert [one.payload for one in second.decoded.rejections] == [bad, strange]
-    assert (second.left_out, len(second.decoded.unknown), second.decoded.controls) == (
-        *(2, 2),
-        ("<html>",),
-    )
-    assert replay(kept(second)) == (second.trades, second.decoded.rejections)
-    assert (third.record, third.left_out) == (None, 1)
-    assert (len(kept(later).raws), later.left_out) == (1, 0)
-
-
 def test_of_rejected_events_only_some_are_remembered() -> None:
     counter = PayloadCounter(window_s=10, most_keys=2)
 
-    assert counter.number([b"a", b"b", b"a", b"c", b"a", b"d", b"e", b"b"], 0) == [
-        *(1, 1, 2, 1, 3, 1, 1, 1),
-    ]
+    payloads = [b"a", b"b", b"a", b"c", b"a", b"d", b"e", b"b"]
+    assert [counter.number(each, 0) for each in payloads] == [1, 1, 2, 1, 3, 1, 1, 1]
     assert len(counter) <= 4
 
 
 def test_a_rejected_event_is_counted_on_within_the_window() -> None:
     counter = PayloadCounter(window_s=10)
     seconds = [0, 9, 15, 24, 60, 71]
-    found = [counter.number([b"a"], at_s * 10**9 + 10**18) for at_s in seconds]
+    found = [counter.number(b"a", at_s * 10**9 + 10**18) for at_s in seconds]
 
-    assert found == [[1], [2], [3], [4], [5], [6]]
-    assert counter.number([b"b"], 71 * 10**9 + 10**18) == [1]
-    assert counter.number([b"b"], 82 * 10**9 + 10**18) == [2]
-    assert counter.number([b"a"], 93 * 10**9 + 10**18) == [1]
+    assert found == [1, 2, 3, 4, 5, 6]
+    assert counter.number(b"b", 71 * 10**9 + 10**18) == 1
+    assert counter.number(b"b", 82 * 10**9 + 10**18) == 2
+    assert counter.number(b"a", 93 * 10**9 + 10**18) == 1
+
+
+def test_a_flood_of_rejected_events_is_remembered_for_seconds_and_not_for_minutes() -> None:
+    counter = PayloadCounter()
+    for number in range(50_000):
+        counter.number(b"%d" % number, RECEIVED_NS + number * 2_000_000)
+
+    assert len(counter) <= 20 * 500
 
 
 def test_a_book_is_not_kept_but_confirms_its_token_once() -> None:

@@ -117,3 +117,14 @@ def test_how_late_trades_arrive_is_summed_over_connections_and_their_restarts() 
     said = document(health, START + 4).lateness
     assert said.trades == {"1": 8, "2": 1, "4": 1, "6": 0, "more": 2}
     assert said.allowance_s == 4.0
+
+
+def test_events_that_were_left_out_are_counted_over_all_restarts_and_connections() -> None:
+    health = well()
+    for incarnation, total in ((1, 5), (1, 7), (2, 4)):
+        report = connection(incarnation=incarnation, left_out_total=total)
+        health.connection_reported(report, at=START + 3)
+    drift = document(health, START + 5).drift
+    assert (drift.left_out_total, drift.left_out_last_hour) == (11, 11)
+    drift = document(health, START + 3_700).drift
+    assert (drift.left_out_total, drift.left_out_last_hour) == (11, 0)

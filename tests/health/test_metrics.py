@@ -43,6 +43,7 @@ ELSEWHERE = {
     "accounting.stored": "tracker_trades_stored_total",
     "assumptions.last_hour": "increase(tracker_assumption_violations_total[1h])",
     "drift.doubtful_last_hour": "increase(tracker_doubtful_events_total[1h])",
+    "drift.left_out_last_hour": "increase(tracker_left_out_events_total[1h])",
     "drift.unknown_last_hour": "increase(tracker_unknown_events_total[1h])",
     "connections.list.id": "the label connection",
     "connections.list.state": "tracker_connection_state",

@@ -99,3 +99,13 @@ def test_trades_count_for_the_bound_not_their_records() -> None:
     record(recorder, frames(framed(), framed(), framed(price="7")))
     record(recorder, frames(framed(), framed(), framed(), framed()))
     assert [type(message) for message in writer.received] == [TradesSeen, ReadJournal]
+
+
+def test_rejected_events_count_for_the_bound_by_their_bytes() -> None:
+    journal, writer = FakeJournal(), Box()
+    recorder = Recorder(journal, writer, inflight_max=100)
+    for number in range(3):
+        record(recorder, frames(framed(price="7", pad="x" * 50_000, number=number)))
+
+    assert journal.weights == {1: 1, 2: 1, 3: 1}, "in the accounting each is one"
+    assert [type(message) for message in writer.received] == [TradesSeen, TradesSeen, ReadJournal]

@@ -32,9 +32,15 @@ FOREIGN = {"gamma", "clob", "http_legacy_2024", "py-sdk", "subscribe"}
 UNKNOWN_EVENT = {"event_type": "auction_opened", "asset_id": TOKEN}
 
 
-def rejected(reason: str, payload: bytes) -> Decoded:
+def rejected(reason: str, payload: bytes, kind: str | None = None) -> Decoded:
     rejection = Rejection(reason=reason, payload=payload, received_at_ns=RECEIVED_NS)
-    return Decoded(rejections=(rejection,), rejected_after=(0,), kept=(payload,))
+    return Decoded(
+        rejections=(rejection,),
+        rejected_after=(0,),
+        rejected_in=(0,),
+        kinds=(reason if kind is None else kind,),
+        kept=(payload,),
+    )
 
 
 # -------------------------------------------------------------------- saying
@@ -106,7 +112,8 @@ def test_a_control_word_is_no_rejection(text: str) -> None:
 )
 def test_what_is_not_json_is_kept(raw: bytes) -> None:
     decoded = decode(raw, RECEIVED_NS)
-    assert msgspec.structs.replace(decoded, doubts=()) == rejected("not JSON", raw)
+    kind = "" if decoded.doubts else None
+    assert msgspec.structs.replace(decoded, doubts=()) == rejected("not JSON", raw, kind)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +177,10 @@ def test_doubts_and_rejections_know_their_place_among_the_trades() -> None:
     mixed = b",".join((framed(), bad, encoded(UNKNOWN_EVENT)))
     frames = (framed(), b"[" + mixed + b"]", b"{", bad)
     decoded = channel.decode(frames, RECEIVED_NS)
+    assert decoded.kept == frames
     assert decoded.rejected_after == (2, 2, 2, 2)
+    assert decoded.rejected_in == (1, 1, 2, 3)
+    assert decoded.kinds == ("", "auction_opened", "not JSON", "")
     assert decoded.doubts == ((2, TOKEN), (2, TOKEN))
 
 
@@ -193,7 +203,7 @@ def test_json_that_is_no_event_is_kept(raw: bytes) -> None:
 
 
 def test_an_unknown_kind_is_kept_and_named() -> None:
-    rejection = rejected("unknown event_type", encoded(UNKNOWN_EVENT))
+    rejection = rejected("unknown event_type", encoded(UNKNOWN_EVENT), "auction_opened")
     expected = msgspec.structs.replace(rejection, unknown=("auction_opened",))
     assert decode(encoded(UNKNOWN_EVENT), RECEIVED_NS) == expected
 

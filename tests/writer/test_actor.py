@@ -672,6 +672,56 @@ def test_a_batch_that_was_cut_off_is_followed_by_a_smaller_one() -> None:
     assert [len(batch.trades) for batch in harness.store.batches] == [4, 8, 8]
 
 
+def journal_rejected(harness: WriterHarness, *payloads: bytes) -> TradesSeen:
+    """Append rejected events as one record; give what a connection would tell."""
+    frames = FramesSeen(epoch=1, connection="a", received_at_ns=NS, occurrences=(), raws=payloads)
+    seq = harness.journal.append(encode(frames), weight=len(payloads))
+    rejections = channel.decode(payloads, NS).rejections
+    return TradesSeen(seq=seq, connection="a", trades=(), rejections=rejections, hashes=(), epoch=1)
+
+
+MAYBE = [a_trade(event_type="trade_v2", size=str(number)) for number in range(1, 41)]
+"""Events that may be trades."""
+
+
+def test_rejected_events_fill_a_batch_as_trades_do() -> None:
+    harness = WriterHarness(settings=WriterSettings(batch_trades=8)).open()
+    for at in range(0, 40, 5):
+        harness.tell(journal_rejected(harness, *MAYBE[at : at + 5]))
+
+    sizes = [len(batch.rejections) for batch in harness.store.batches]
+    assert sizes == [10, 10, 10, 10]
+    assert harness.actor._gathered.records == 0
+
+
+def test_rejected_events_that_are_read_back_fill_a_batch_as_trades_do() -> None:
+    journal = FakeJournal()
+    before = WriterHarness(journal)
+    for at in range(0, 40, 5):
+        journal_rejected(before, *MAYBE[at : at + 5])
+    harness = WriterHarness(journal, settings=WriterSettings(batch_trades=8)).open()
+
+    assert [len(batch.rejections) for batch in harness.store.batches] == [10, 10, 10, 10]
+    assert harness.store.watermark == journal.next_seq
+
+
+@pytest.mark.parametrize("is_read", [False, True])
+def test_a_batch_is_bounded_in_bytes_of_rejected_events(*, is_read: bool) -> None:
+    journal = FakeJournal()
+    before = WriterHarness(journal)
+    long = [a_trade(event_type="trade_v2", pad="x" * 100_000, size=str(n)) for n in range(1, 9)]
+    told = [journal_rejected(before, raw) for raw in long]
+    settings = WriterSettings(batch_trades=200)
+    if is_read:
+        harness = WriterHarness(journal, settings=settings).open()
+    else:
+        harness = WriterHarness(settings=settings).open()
+        harness.tell(*told)
+
+    harness.flush()
+    assert [len(batch.rejections) for batch in harness.store.batches] == [3, 3, 2]
+
+
 def restored(journal: FakeJournal, store: FakeStore) -> WriterHarness:
     """Return a harness whose state directory is older than its database."""
     harness = WriterHarness(journal, store)
