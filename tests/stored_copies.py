@@ -64,7 +64,9 @@ def read_since() -> Any:
     """Return what later versions find in the copies that version 0.1.0 had to reject.
 
     `trades`: [place among all trades, trade]; `rejected`: their [sequence, index] then; `rows`:
-    of some tables the rows that went and that came.
+    of some tables the rows that went and that came. Of the records that no version understands:
+    `facts`, what they cost in coverage, `written_at_ns`, when they were written, and
+    `rows_of_both`, the rows that went and came in either database.
     """
     return read_json((STORED.parent / "read_since.json").read_text())
 
@@ -74,7 +76,12 @@ def transactions_now(then: Plain) -> Plain:
     trades = list(then["trades"])
     for place, each in read_since()["trades"]:
         trades.insert(place, each)
-    return {**then, "trades": trades, "rejected": rejected_now(then["rejected"])}
+    facts = sorted([*then["facts"], *read_since()["facts"]], key=lambda each: int(each[0]))
+    kept = rejected_now(then["rejected"])
+    for row in kept:
+        written_at_ns = read_since()["written_at_ns"].get(str(row["seq"]))
+        row["received_at_ns"] = written_at_ns or row["received_at_ns"]
+    return {**then, "trades": trades, "rejected": kept, "facts": facts}
 
 
 def written_now(then: Mapping[str, int]) -> dict[str, int]:
@@ -102,6 +109,15 @@ def tables_now(then: Mapping[str, list[Plain]]) -> dict[str, list[Plain]]:
         now[name] = [*(row for row in now[name] if row not in rows["went"]), *rows["came"]]
     for row in now["trades"]:
         row["outcome"] = outcomes.get(row["token_id"])
+    return ended_now(now)
+
+
+def ended_now(then: Mapping[str, list[Plain]]) -> dict[str, list[Plain]]:
+    """Return tables with what records that nobody understands cost in coverage today."""
+    now = dict(then)
+    for name, rows in read_since()["rows_of_both"].items():
+        left = [row for row in now[name] if row not in (*rows["went"], *rows["came"])]
+        now[name] = [*left, *rows["came"]]
     return {name: sorted(rows, key=json.dumps) for name, rows in now.items()}
 
 

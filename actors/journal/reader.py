@@ -74,7 +74,7 @@ class Replay:
 
     def _read(self, segment: Segment, end: int) -> Iterator[Entry | Hole]:
         at = indexed = segment.offset_before(self.expected)
-        for seq, _, body, begin, behind in self._records(segment, at, end):
+        for seq, at_ns, body, begin, behind in self._records(segment, at, end):
             if begin > at:
                 self._lose(segment, begin - at)
             at = behind
@@ -88,7 +88,7 @@ class Replay:
             # Lower ones come first where the index pointed to an earlier record.
             if seq == self.expected:
                 self.expected = seq + 1
-                yield Entry(seq, body)
+                yield Entry(seq, body, at_ns)
             self._lost = 0
         self._lose(segment, end - max(at, min(end, HEADER_BYTES)))
 

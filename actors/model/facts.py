@@ -183,7 +183,7 @@ class ListeningClosed(msgspec.Struct, frozen=True, tag="close", array_like=True)
 
 
 class RangeLost(msgspec.Struct, frozen=True, tag="lost", array_like=True):
-    """Records `first` to `last` cannot be read any more; what they held is not known.
+    """Records `first` to `last` cannot be read, or not by this version; what they hold is unknown.
 
     Epochs that were open there prove nothing from there on. This record is never appended: the
     reader of the journal creates it, under the sequence `first`.
@@ -243,11 +243,29 @@ def decode(body: bytes) -> Record:
         raise msgspec.DecodeError(str(exc)) from exc
 
 
+def kind_of(body: bytes) -> str:
+    """Return the kind that a record names, known or not; empty when it names none."""
+    try:
+        kind = msgspec.msgpack.decode(_parts.decode(body)[0])
+    except (ValueError, RecursionError, IndexError):
+        return ""
+    return kind[:_LONGEST_KIND] if isinstance(kind, str) and kind.isprintable() else ""
+
+
+_parts: msgspec.msgpack.Decoder[list[msgspec.Raw]] = msgspec.msgpack.Decoder(list[msgspec.Raw])
+_LONGEST_KIND: Final = 32
+
+
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One journal record as read back."""
+    """One journal record as read back.
+
+    Attributes:
+        at_ns: When it was written, wall clock; 0 when that is not known.
+    """
 
     seq: int
     body: bytes
+    at_ns: int = 0
 
 
 class Hole(msgspec.Struct, frozen=True):

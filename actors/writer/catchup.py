@@ -158,6 +158,7 @@ def read_range(
     were recorded there are lost, and must not count as received.
     """
     gathered = TradeBatch()
+    first_unknown = 0
     for entry in journal.read(watermark.seq):
         if isinstance(entry, Hole):
             # What was committed before it was damaged is not lost.
@@ -175,7 +176,16 @@ def read_range(
                 gathered.add_fact(entry.first, RangeLost(entry.first, entry.last))
             continue
         gathered.add_entry(entry, opened_at_seq=journal.opened_at_seq)
+        if gathered.unknown and not first_unknown:
+            first_unknown = entry.seq
         trades, records = gathered.size
         if trades >= most_trades or records >= most_records:
             break
+    if gathered.unknown:
+        found = {
+            "records": gathered.unknown.total(),
+            "first": first_unknown,
+            "kinds": dict(gathered.unknown),
+        }
+        log.error("journal_records_unknown", extra=found)
     return gathered

@@ -35,6 +35,8 @@ from actors.writer.feed_comparison import Disputed
 
 PLACE_BITS: Final = 20
 """A record holds less than a million trades: the place in it is so many bits of a sequence."""
+_MOST_KINDS = 10
+"""So many kinds of records that are not understood are told apart."""
 
 Finding = Observation | Transition | Resolution | Confirmation | Contradiction | Clearance
 
@@ -48,6 +50,7 @@ class TradeBatch:
         ranges: First and last sequence of records that follow each other.
         records: How many records there are in all.
         recovered: Trades and rejections that an earlier process journalled.
+        unknown: How many records of each kind this version does not understand.
         rejected_size: As how many trades the rejections count, see `size_in_trades`.
     """
 
@@ -60,6 +63,7 @@ class TradeBatch:
         self.ranges: list[tuple[int, int]] = []
         self.records = 0
         self.recovered = 0
+        self.unknown: Counter[str] = Counter()
         self.rejected_size = self._tokens = 0
 
     def add_frames(
@@ -104,6 +108,9 @@ class TradeBatch:
     def add_entry(self, entry: facts.Entry, *, opened_at_seq: int) -> None:
         """Add a record as read from the journal; one that cannot be decoded becomes a rejection.
 
+        From that one on nothing counts as covered until the connections of its time have ended: it
+        may hold trades, or a fact that ends coverage.
+
         Args:
             entry: Where it stands in the journal, and its bytes.
             opened_at_seq: The first sequence that this process journalled.
@@ -115,9 +122,13 @@ class TradeBatch:
             # Stored and stepped over: a record that stopped the reader
             # would stop it at every start.
             undecoded = Rejection(
-                reason="journal record of an unknown kind", payload=entry.body, received_at_ns=0
+                reason="journal record of an unknown kind",
+                payload=entry.body,
+                received_at_ns=entry.at_ns,
             )
             self.add_frames(entry.seq, "journal", (), (), (undecoded,))
+            self.facts.append((entry.seq, facts.RangeLost(entry.seq, entry.seq)))
+            self._add_unknown(facts.kind_of(entry.body))
         else:
             self._add_decoded(entry.seq, record, ours=ours)
         if not ours:
@@ -134,6 +145,10 @@ class TradeBatch:
         known = ours and not rejections and len(record.hashes) == len(trades)
         hashes = record.hashes if known else trade_hashes(trades)
         self.add_frames(seq, record.connection, trades, hashes, rejections, record.epoch)
+
+    def _add_unknown(self, kind: str) -> None:
+        named = kind in self.unknown or len(self.unknown) < _MOST_KINDS
+        self.unknown[kind if named else ""] += 1
 
     def _add_record(self, seq: int) -> None:
         self.records += 1

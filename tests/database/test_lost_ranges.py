@@ -12,6 +12,7 @@ from actors.journal.journal import MIB, Journal
 from actors.journal.watermark import Watermark
 from actors.model.facts import (
     Fact,
+    FramesSeen,
     ListeningClosed,
     ListeningOpened,
     ListeningProven,
@@ -129,6 +130,31 @@ def test_a_lost_range_ends_the_coverage_of_all_open_epochs(
     }
 
 
+def test_a_record_of_another_version_ends_the_coverage_before_it_and_is_kept(
+    store: Store, database: str, tmp_path: Path
+) -> None:
+    """It may have held trades, or have said that a token was lost."""
+    journal = Journal.open(tmp_path, max_bytes=64 * MIB, wall_ns=lambda: ns(33))
+    try:
+        for each in (*START, proof(20)):
+            journal.append(encode(each))
+        unknown = journal.append(b"\x93\xa3new\x01\x02")
+        journal.append(encode(proof(40)))
+        epoch = journal.append(encode(ListeningOpened(ns(50), "a-0001", 0)))
+        for each in (TokensConfirmed(epoch, ns(51), (YES,)), proof(60, epoch)):
+            journal.append(encode(each))
+        gathered = read_range(journal, Watermark(1), most_trades=100, most_records=100)
+    finally:
+        journal.close()
+    store.commit(to_batch(gathered, FindingsBatch(), (), epoch + 3))
+
+    assert covered(database) == [(2, 20), (51, 60)]
+    query = "select seq, connection, payload, received_at from rejected_messages"
+    ((seq, connection, payload, at),) = ask(database, query)
+    assert (seq, connection, bytes(payload)) == (unknown, "journal", b"\x93\xa3new\x01\x02")
+    assert at == ZERO + timedelta(seconds=33)
+
+
 def test_an_epoch_that_begins_after_the_lost_range_counts(
     store: Store, database: str, at_once: bool
 ) -> None:
@@ -177,7 +203,8 @@ def journal(folder: Path) -> Iterator[Journal]:
     for fact in START:
         made.append(encode(fact))
     for second in range(11, 71):
-        made.append(bytes(500))  # frames; only the number of files matters
+        # Only the number of files matters.
+        made.append(encode(FramesSeen(EPOCH, "a-0001", ns(second), (), (b" " * 480,))))
         made.append(encode(proof(second)))
     yield made
     made.close()

@@ -9,7 +9,7 @@ that was not synced may outlive a loss of power or not, each for itself.
 import errno
 import os
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 from uuid import uuid4
@@ -327,7 +327,14 @@ def body_of(seq: int) -> bytes:
 
 
 def content(journal: Journal, from_seq: int = 1) -> list[Entry | Hole]:
-    return list(journal.read(from_seq))
+    """Return what is read, without the times at which it was written."""
+    return list(untimed(journal.read(from_seq)))
+
+
+def untimed(items: Iterable[Entry | Hole]) -> Iterator[Entry | Hole]:
+    """Yield what is read, without the times at which it was written."""
+    for item in items:
+        yield Entry(item.seq, item.body) if isinstance(item, Entry) else item
 
 
 def entries(first: int, last: int) -> list[Entry]:

@@ -8,7 +8,16 @@ import pytest
 from actors.journal.journal import MIB
 from actors.journal.segment import HEADER_BYTES, RECORD_BYTES
 from actors.model.facts import Entry, Hole
-from tests.journal.journal_model import BODY, RECORD, MemoryDisk, Open, content, entries, fill
+from tests.journal.journal_model import (
+    BODY,
+    RECORD,
+    MemoryDisk,
+    Open,
+    content,
+    entries,
+    fill,
+    untimed,
+)
 
 # ---------------------------------------------------------------------- damage
 
@@ -185,7 +194,7 @@ def test_a_journal_without_any_segment_is_a_new_one(opened: Open, disk: MemoryDi
 def test_reading_ends_where_the_journal_ended_when_it_began(opened: Open) -> None:
     journal = opened(segment_bytes=100)
     fill(journal, 5)
-    reading = journal.read(1)
+    reading = untimed(journal.read(1))
     got: list[Entry | Hole] = [next(reading)]
     fill(journal, 5)
     assert [*got, *reading] == entries(1, 5)
@@ -194,7 +203,7 @@ def test_reading_ends_where_the_journal_ended_when_it_began(opened: Open) -> Non
 def test_reading_goes_on_through_a_failed_sync(opened: Open, disk: MemoryDisk) -> None:
     journal = opened(segment_bytes=100)
     fill(journal, 10)
-    reading = journal.read(1)
+    reading = untimed(journal.read(1))
     got: list[Entry | Hole] = [next(reading)]
     disk.fail("sync_data", errno.EIO)
     journal.sync()
@@ -205,7 +214,7 @@ def test_reading_goes_on_through_a_failed_sync(opened: Open, disk: MemoryDisk) -
 def test_reading_goes_on_through_a_release(opened: Open) -> None:
     journal = opened(segment_bytes=1)
     fill(journal, 10)
-    reading = journal.read(1)
+    reading = untimed(journal.read(1))
     got: list[Entry | Hole] = [next(reading)]
     journal.release(7)
     assert [*got, *reading] == [*entries(1, 1), *entries(7, 10)]
@@ -219,12 +228,12 @@ def test_reading_from_the_middle_of_a_large_segment_begins_near(
     for _ in range(100):
         journal.append(body)
     disk.calls.clear()
-    assert next(journal.read(95)) == Entry(95, body)
+    assert next(untimed(journal.read(95))) == Entry(95, body)
     assert disk.calls.count("pread") < 12
     journal.close()
     journal = opened()
     disk.calls.clear()
-    assert next(journal.read(95)) == Entry(95, body)
+    assert next(untimed(journal.read(95))) == Entry(95, body)
     assert disk.calls.count("pread") < 12
 
 
@@ -237,5 +246,5 @@ def test_an_offset_seen_in_reading_is_found_again_quickly(opened: Open, disk: Me
     journal = opened(segment_bytes=8 * MIB)
     content(journal)
     disk.calls.clear()
-    assert next(journal.read(110)) == Entry(110, body)
+    assert next(untimed(journal.read(110))) == Entry(110, body)
     assert disk.calls.count("pread") < 12

@@ -313,3 +313,14 @@ def test_what_waits_may_be_from_the_future_after_a_step_back(opened: Open) -> No
         oldest_ns = journal.stats().oldest_ns
         assert oldest_ns is not None
         assert oldest_ns - time.time_ns() == DAY_S * 1e9
+
+
+def test_a_record_is_read_with_the_time_at_which_it_was_written(opened: Open) -> None:
+    clock = iter([1, 77, 78])
+    journal = opened(wall_ns=lambda: next(clock))
+    journal.append(b"body")
+    journal.append(b"body")
+    found = list(journal.read(1))
+    journal.close()
+
+    assert found == [Entry(1, b"body", at_ns=77), Entry(2, b"body", at_ns=78)]

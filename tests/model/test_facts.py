@@ -105,3 +105,18 @@ def test_no_damage_raises_anything_else(record: facts.Record, data: st.DataObjec
         assert isinstance(facts.decode(bytes(body)), facts.Record)
     except msgspec.DecodeError:
         return
+
+
+@given(st.binary(max_size=60))
+def test_of_any_bytes_it_is_told_which_kind_they_name(body: bytes) -> None:
+    assert facts.kind_of(body).isprintable()
+
+
+def test_a_kind_is_named_by_every_record_and_by_those_of_other_versions() -> None:
+    assert [facts.kind_of(facts.encode(record)) for record in RECORDS] == [
+        msgspec.msgpack.decode(facts.encode(record))[0] for record in RECORDS
+    ]
+    assert facts.kind_of(b"\x92\xa7unknown\xff") == "unknown"
+    assert facts.kind_of(msgspec.msgpack.encode(["x" * 1000])) == "x" * 32
+    nameless = (b"", b"\xc1", b"\x90", b"\x91\x07", b"\x01")
+    assert {facts.kind_of(body) for body in nameless} == {""}

@@ -872,6 +872,24 @@ def test_a_range_that_cannot_be_read_is_written_into_coverage(
     assert (hole["first"], hole["last"], hole["bytes_lost"]) == (2, 3, 1)
 
 
+def test_a_record_of_another_version_is_kept_and_named_and_its_time_is_not_claimed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    harness = WriterHarness()
+    harness.journal_trade(1)
+    for _ in range(3):
+        harness.journal.append(b"\x93\xa3new\x01\x02")
+    harness.journal_trade(2)
+    harness.open()
+
+    (batch,) = harness.store.batches
+    assert batch.facts == tuple((seq, RangeLost(seq, seq)) for seq in (2, 3, 4))
+    assert [row.rejection.payload for row in batch.rejections] == [b"\x93\xa3new\x01\x02"] * 3
+    assert len(batch.trades) == 2
+    line = vars(lines(caplog, "journal_records_unknown")[0])
+    assert (line["records"], line["first"], line["kinds"]) == (3, 2, {"new": 3})
+
+
 def test_a_hole_at_the_end_of_the_journal_is_written_too() -> None:
     harness = WriterHarness()
     for number in range(3):

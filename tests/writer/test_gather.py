@@ -110,11 +110,31 @@ def test_a_rejected_event_is_kept_with_its_connection_its_number_and_what_it_may
     assert found == [(1, 1, (token,)), (1, 4, (token,)), (1, 2, ()), (1, 1, ())]
 
 
-def test_a_record_that_cannot_be_decoded_puts_no_token_in_doubt() -> None:
+@pytest.mark.parametrize(
+    "body", [b'\xff"a": 1', b"\xc1", b"\x93\xa3new\x01\x02", b"\x92\xa5close\x05"]
+)
+@pytest.mark.parametrize("opened_at_seq", [1, 9])
+def test_from_a_record_that_is_not_understood_on_nothing_is_claimed(
+    body: bytes, opened_at_seq: int
+) -> None:
+    """Whether it held trades or said that a token was lost is not known; it is kept verbatim."""
     gathered = TradeBatch()
-    gathered.add_entry(facts.Entry(4, b'\xff"a": 1'), opened_at_seq=1)
+    gathered.add_entry(facts.Entry(4, body, at_ns=77), opened_at_seq=opened_at_seq)
 
-    assert [(row.epoch, row.doubts) for row in gathered.rejections] == [(0, ())]
+    assert gathered.facts == [(4, facts.RangeLost(4, 4))]
+    (row,) = gathered.rejections
+    assert (row.seq, row.connection, row.epoch, row.doubts) == (4, "journal", 0, ())
+    assert (row.rejection.payload, row.rejection.received_at_ns) == (body, 77)
+    assert (gathered.ranges, gathered.records) == ([(4, 4)], 1)
+
+
+def test_the_kinds_of_records_that_are_not_understood_are_counted_by_their_names() -> None:
+    gathered = TradeBatch()
+    bodies = [b"\x93\xa3new\x01\x02", b"\x91\xa3new", b"\xc1", b"\x91\x07", b"\x91\xa2\x01\x02"]
+    for seq, body in enumerate(bodies, 4):
+        gathered.add_entry(facts.Entry(seq, body), opened_at_seq=1)
+
+    assert gathered.unknown == {"new": 2, "": 3}
 
 
 def test_a_fact_is_gathered_from_the_journal_too() -> None:
