@@ -411,6 +411,7 @@ class BatchWritten(Message, frozen=True, kw_only=True):
         recovered: How many of all these an earlier process had journalled.
         watermark: Lowest journal sequence not yet committed.
         oldest_received_ns: When the oldest of its trades was received; 0 without trades.
+        rejected_rows: Rows of any kind that the database could not hold.
     """
 
     stored: int
@@ -419,6 +420,7 @@ class BatchWritten(Message, frozen=True, kw_only=True):
     recovered: int
     watermark: int
     oldest_received_ns: int
+    rejected_rows: int = 0
 
 
 class TradesMissed(Message, frozen=True, kw_only=True):

@@ -185,7 +185,7 @@ class FakeStore:
         ended: The markets of one range that ended; `ranges`: behind what they were asked for.
         conflicts: The open contradictions.
         windows: The time windows for which rechecks were requested.
-        unproven, mapping_changed: What the next commits return.
+        unproven, mapping_changed, rejected_rows: What the next commits return.
         taken: Another process stores the journal that was opened last.
         moved_at_ms: When the watermark of the journals was stored.
         unsettled: So many steps of settling are left; `settled`: so many were done.
@@ -214,6 +214,7 @@ class FakeStore:
         self.unsettled = self.settled = 0
         self.taken = False
         self.moved_at_ms = 0
+        self.rejected_rows: tuple[tuple[str, int], ...] = ()
         self.reviewed = Review()
         self.reviews: list[ConditionId] = []
         self.closed = True
@@ -288,6 +289,8 @@ class FakeStore:
             watermark=self.watermark,
             unproven=self.unproven,
             mapping_changed=self.mapping_changed,
+            rejected_rows=self.rejected_rows,
+            rejected_because="value out of range" if self.rejected_rows else "",
         )
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:

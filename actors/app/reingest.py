@@ -15,6 +15,7 @@ import msgspec
 
 from actors.app.database_of import database_of
 from actors.config.settings import Config
+from actors.database.columns import rejected_row
 from actors.database.kept import BEGINNING, KeptMessage, KeptMessages, Step, Understood
 from actors.model import facts
 from actors.model.trade import Trade, trade_hashes
@@ -25,7 +26,6 @@ from actors.writer.gather import replay
 PROGRESS_S = 10.0
 """Seconds between two lines that say how far it is."""
 _MOST_REASONS = 20
-_stored_trade = msgspec.json.Decoder(Trade)
 
 
 # ------------------------------------------------------------------- understand
@@ -33,10 +33,10 @@ _stored_trade = msgspec.json.Decoder(Trade)
 
 def understand(message: KeptMessage) -> Understood:
     """Return what a kept message holds. Pure, and the same at each call."""
-    if not message.in_journal:
+    if message.seq is None:
         return _rejected_row(message)
     if message.connection == "journal":
-        return _record(message)
+        return _record(message, message.seq)
     decoded = channel.decode(
         (message.payload,), message.received_at_ns, message.exchange_ms + DAY_MS
     )
@@ -65,14 +65,20 @@ def numbered(trades: tuple[Trade, ...], occurrence: int) -> tuple[Trade, ...]:
 
 
 def _rejected_row(message: KeptMessage) -> Understood:
-    """Return the trade that the database rejected; it may take it now."""
-    try:
-        return Understood((_stored_trade.decode(message.payload),))
-    except (msgspec.DecodeError, ValueError):  # it was no trade
-        return Understood(reason=message.reason)
+    """Return the row that the database rejected; it may take it now."""
+    row = rejected_row(message.payload)
+    match row:
+        case None:
+            return Understood(reason=message.reason)
+        case Trade():
+            return Understood((row,))
+        case (seq, fact):
+            return Understood(fact=(seq, fact))
+        case _:
+            return Understood(row=row)
 
 
-def _record(message: KeptMessage) -> Understood:
+def _record(message: KeptMessage, seq: int) -> Understood:
     """Return what a record of the journal holds that the version before could not read."""
     try:
         record = facts.decode(message.payload)
@@ -81,7 +87,7 @@ def _record(message: KeptMessage) -> Understood:
     if isinstance(record, facts.FrameSeen):
         record = record.as_frames
     if not isinstance(record, facts.FramesSeen):
-        return Understood(fact=record)
+        return Understood(fact=(seq, record))
     trades, rejections = replay(record)
     return Understood(trades, rejections[0].reason if rejections else "")
 
@@ -99,6 +105,7 @@ class Summary:
     def __init__(self) -> None:
         self.read = self._taken_in = self._trades = self._stored = self._covered = 0
         self._left: Counter[str] = Counter()
+        self._rows: Counter[str] = Counter()
 
     def add(self, step: Step) -> None:
         """Add a step."""
@@ -107,6 +114,7 @@ class Summary:
         self._trades += step.trades
         self._stored += step.stored
         self._covered += step.covered
+        self._rows += step.rows
         for reason, count in step.left.items():
             # Behind a colon the database speaks, each time of something else.
             self._left[reason.partition(": ")[0]] += count
@@ -123,6 +131,9 @@ class Summary:
         yield f"taken in: {self._taken_in}"
         again = self._trades - self._stored
         yield f"trades in them: {self._trades}, {self._stored} new, {again} stored already"
+        if self._rows:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in self._rows.most_common())
+            yield f"other rows in them: {self._rows.total()} ({kinds})"
         yield f"gaps closed: {self._covered} (one of each token and connection)"
         yield f"still not understood: {left}"
         for reason, count in self._left.most_common(_MOST_REASONS):

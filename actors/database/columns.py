@@ -1,7 +1,7 @@
 """Query parameters: turns the values of a batch into columns that PostgreSQL can hold."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -9,6 +9,7 @@ import msgspec
 from psycopg.types.numeric import Int4, Int8
 
 from actors.model.conversion import EPOCH, instant, storable_text
+from actors.model.facts import Fact
 from actors.model.market import (
     TRACKER,
     Clearance,
@@ -20,7 +21,7 @@ from actors.model.market import (
     Resolution,
     Transition,
 )
-from actors.model.storage import ConnectionEvent, RejectedRow
+from actors.model.storage import ConnectionEvent, OtherRow, RejectedRow
 from actors.model.trade import Trade, trade_hashes
 
 # The escape and not the text `\\u0000`: an even number of backslashes stands before it. jsonb
@@ -113,6 +114,50 @@ def rejected_payload(row: Any) -> bytes:
         return msgspec.json.encode(row)
     except (ValueError, TypeError):
         return repr(row).encode("utf-8", "backslashreplace")
+
+
+_KINDS: Mapping[type[msgspec.Struct], str] = {
+    Trade: "trade",
+    Market: "market",
+    Observation: "observation",
+    Transition: "transition",
+    Resolution: "resolution",
+    Confirmation: "confirmation",
+    Contradiction: "contradiction",
+    Clearance: "clearance",
+    ConnectionEvent: "connection event",
+}
+_FACT = "fact"
+# Each kind has a field that no other one needs, so a row is known by the names of its fields.
+_decoders: list[tuple[frozenset[str], Callable[[bytes], Any]]] = [
+    (
+        frozenset(each.encode_name for each in msgspec.structs.fields(kind) if each.required),
+        msgspec.json.Decoder(kind).decode,
+    )
+    for kind in _KINDS
+]
+_names = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_numbered_fact = msgspec.json.Decoder(tuple[int, Fact])
+
+
+def row_kind(row: Any) -> str:
+    """Return what kind of row this is; a fact is a tuple of its sequence and itself."""
+    return _FACT if isinstance(row, tuple) else _KINDS[type(row)]
+
+
+def rejected_row(payload: bytes) -> Trade | OtherRow | tuple[int, Fact] | None:
+    """Return the row of a rejection's payload; None if it is none that this version knows."""
+    try:
+        if payload.startswith(b"["):
+            return _numbered_fact.decode(payload)
+        names = _names.decode(payload).keys()
+        for required, decode in _decoders:
+            if required <= names:
+                row: Trade | OtherRow = decode(payload)
+                return row
+    except (ValueError, RecursionError):  # all errors of msgspec are ValueErrors
+        return None
+    return None
 
 
 def connection_events(rows: Sequence[ConnectionEvent]) -> Columns:

@@ -12,7 +12,7 @@ from psycopg.types.numeric import Int8
 from actors.database import queries
 from actors.database.cache import TokenKeys
 from actors.database.session import Connection
-from actors.model.conversion import chunks, instant, storable_text
+from actors.model.conversion import EPOCH, chunks, instant, storable_text
 from actors.model.facts import (
     Fact,
     ListeningClosed,
@@ -30,6 +30,9 @@ from actors.model.facts import (
 
 NumberedFact = tuple[int, Fact]
 """A fact with its journal sequence."""
+
+FACT_REJECTED = "fact_rejected"
+"""The cause of an end of which only that is known; the fact itself is in `rejected_messages`."""
 
 _TOKENS_AT_ONCE = 10_000
 _PROOFS_AT_ONCE = 10_000
@@ -71,6 +74,26 @@ class CoverageWriter:
                 self._apply_one(seq, fact)
         # A proof only moves forward and carries its sequence, so all of a batch may come last.
         self._prove(proofs)
+
+    def take_back(self, seq: int, fact: Fact) -> None:
+        """End what a fact that cannot be stored would have ended, so that no more is claimed.
+
+        All other facts only add to what is claimed or wanted.
+
+        Raises:
+            psycopg.Error: That cannot be stored either.
+        """
+        match fact:
+            case TokensReleased(epoch, until_ns, tokens):
+                try:
+                    at = instant(until_ns)
+                except OverflowError:
+                    at = EPOCH  # before the listening began, so nothing of it is claimed
+                given = {"epoch": epoch, "seq": seq, "at": at, "cause": FACT_REJECTED}
+                self._run_by_tokens(queries.RELEASE_TOKENS, tokens, self._checked(given))
+            case ListeningClosed(epoch):
+                given = {"seq": seq, "reason": FACT_REJECTED}
+                self._run(queries.LOSE_EPOCH, epoch=epoch, **self._checked(given))
 
     def _prove(self, proofs: Sequence[tuple[int, int, int]]) -> None:
         for some in chunks(sorted(proofs), _PROOFS_AT_ONCE):

@@ -1,13 +1,13 @@
 """Rejected messages that are kept until a version understands them, read and stored in steps.
 
-Each step is one transaction: it locks some messages, stores the trades that are understood now,
-marks the messages as taken in, and covers the time that was not covered because of them. So a step
-that is repeated or cut off changes nothing, and a tracker may run beside it: what both store has
-the same key. Nothing is deleted.
+Each step is one transaction: it locks some messages, stores what is understood now (trades, facts
+about coverage, other rows), marks the messages as taken in, and covers the time that was not
+covered because of them. So a step that is repeated or cut off changes nothing, and a tracker may
+run beside it: what both store has the same key. Nothing is deleted.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -16,13 +16,13 @@ from psycopg.types.numeric import Int4, Int8
 
 from actors.database import columns, migrate, queries
 from actors.database.cache import TokenKeys, TradeDays
-from actors.database.coverage import CoverageWriter
+from actors.database.coverage import NumberedFact
+from actors.database.kept_rows import KeptRows
 from actors.database.session import DATA_FAULTS, Connection, Session, one_line, translate_errors
-from actors.database.transaction import StoredJournal, move_watermark
 from actors.errors import ConfigError, SchemaMismatch, SchemaNewer
 from actors.model.connection import GapCause
 from actors.model.conversion import EPOCH, milliseconds
-from actors.model.facts import Fact
+from actors.model.storage import OtherRow
 from actors.model.trade import Trade
 
 BEGINNING = datetime.min.replace(tzinfo=EPOCH.tzinfo)
@@ -40,7 +40,7 @@ class KeptMessage(NamedTuple):
         occurrence: k for the k-th message with the same bytes on its connection.
         received_at_ns: When its bytes arrived, wall clock.
         exchange_ms: A time that was not in the future when it was received.
-        in_journal: It came from the journal; otherwise the database had rejected a row.
+        seq: Where it stands in the journal; None: the database had rejected a row.
     """
 
     key: int
@@ -50,7 +50,7 @@ class KeptMessage(NamedTuple):
     occurrence: int
     received_at_ns: int
     exchange_ms: int
-    in_journal: bool
+    seq: int | None
 
 
 class Understood(NamedTuple):
@@ -59,12 +59,14 @@ class Understood(NamedTuple):
     Attributes:
         trades: With their occurrences.
         reason: Why it, or a part of it, is still not understood; empty when all is.
-        fact: What it says about coverage.
+        fact: What it says about coverage, with its journal sequence.
+        row: Another row that the database had rejected.
     """
 
     trades: tuple[Trade, ...] = ()
     reason: str = ""
-    fact: Fact | None = None
+    fact: NumberedFact | None = None
+    row: OtherRow | None = None
 
 
 class Step(NamedTuple):
@@ -77,6 +79,7 @@ class Step(NamedTuple):
         trades: How many trades were in them.
         stored: How many of those were new.
         covered: How many spans of time are covered now, each of one token on one connection.
+        rows: How many rows other than trades were taken in, of each kind.
         left: Why the others were not understood, with how many each.
     """
 
@@ -87,6 +90,7 @@ class Step(NamedTuple):
     stored: int
     covered: int
     left: Counter[str]
+    rows: Counter[str]
 
 
 class _Row(NamedTuple):
@@ -114,7 +118,7 @@ class _Row(NamedTuple):
             occurrence=self.occurrence,
             received_at_ns=_ns(self.received_at),
             exchange_ms=milliseconds(self.known_until),
-            in_journal=self.seq is not None,
+            seq=self.seq,
         )
 
 
@@ -141,6 +145,8 @@ class KeptMessages:
         self._session = Session(dsn)
         self._tokens = TokenKeys()
         self._days = TradeDays()
+        names = [each.name for each in migrate.migrations(folder)]
+        self._rows = KeptRows(self._session.connection, self._tokens, names)
         try:
             with translate_errors():
                 self._verify()
@@ -212,15 +218,15 @@ class KeptMessages:
         # transaction, or is seen here.
         self._verify()
         read = [(row, understand(row.message)) for row in (_Row(*columns) for columns in found)]
+        locked = self._rows.lock(row.journal_key for row, _ in read)
         if careful:
             read, stored = self._store_one_by_one(read)
         else:
             stored = self._store([trade for _, each in read for trade in each.trades])
+        read = [(row, self._take_other(row, each)) for row, each in read]
         taken = [(row, each) for row, each in read if not each.reason]
-        watermarks = self._lock_journals(row for row, _ in taken)
-        self._apply_facts(taken, watermarks)
         covered = self._take_in([row for row, _ in taken])
-        journals = [Int4(journal) for journal in watermarks]
+        journals = [Int4(journal) for journal in locked]
         self._connection.execute(queries.RELEASE_HELD_EPOCHS, {"journals": journals})
         return Step(
             until=read[-1][0].key,
@@ -230,6 +236,13 @@ class KeptMessages:
             stored=stored,
             covered=covered,
             left=Counter([each.reason for _, each in read if each.reason]),
+            rows=Counter(
+                [
+                    columns.row_kind(each.fact or each.row)
+                    for _, each in taken
+                    if each.fact is not None or each.row is not None
+                ]
+            ),
         )
 
     def _verify(self) -> None:
@@ -279,29 +292,20 @@ class KeptMessages:
                 judged.append((row, understood))
         return judged, stored
 
-    def _lock_journals(self, rows: Iterable[_Row]) -> dict[int, int]:
-        """Keep their trackers from writing until the end of the step; return their watermarks.
-
-        Otherwise one could decide that an epoch is in doubt while its last message is taken in.
-        """
-        known = [each.name for each in migrate.migrations(self._folder)]
-        return {
-            journal: move_watermark(self._connection, StoredJournal(journal), None, known)[1]
-            for journal in sorted({row.journal_key for row in rows})
-        }
-
-    def _apply_facts(self, taken: Iterable[Taken], watermarks: Mapping[int, int]) -> None:
-        """Write facts about coverage; they may come in any order."""
-        for row, understood in taken:
-            if understood.fact is not None and row.seq is not None:
-                coverage = CoverageWriter(
-                    self._connection,
-                    row.journal_key,
-                    self._tokens,
-                    watermark=None,
-                    complete_below=watermarks[row.journal_key],
-                )
-                coverage.apply([(row.seq, understood.fact)])
+    def _take_other(self, kept: _Row, understood: Understood) -> Understood:
+        """Store the fact or other row of a message; return it with the reason if that failed."""
+        fact, row = understood.fact, understood.row
+        if fact is None and row is None:
+            return understood
+        try:
+            with self._connection.transaction():  # a savepoint
+                if fact is not None:
+                    self._rows.store_fact(fact, kept.journal_key)
+                reason = "" if row is None else self._rows.store(row, kept.journal_key)
+        except DATA_FAULTS as exc:
+            self._tokens.rollback()
+            reason = f"database rejected: {one_line(exc)}"
+        return understood._replace(reason=reason) if reason else understood
 
     def _take_in(self, rows: Sequence[_Row]) -> int:
         """Mark messages, and cover the time that they put in doubt; return how many spans."""

@@ -11,6 +11,7 @@ everything waits in the journal for a corrected version. `RejectionLimit` decide
 """
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
@@ -187,6 +188,8 @@ class Transaction:
         self._rejected: list[RejectedRow] = []
         self._unproven: list[ConditionId] = []
         self._mapping_changed: list[ConditionId] = []
+        self._kinds: Counter[str] = Counter()
+        self._because = ""
 
     def _run_once(self, batch: Batch) -> Committed:
         rows = batch.rows
@@ -222,6 +225,8 @@ class Transaction:
             watermark=watermark,
             unproven=tuple(self._unproven),
             mapping_changed=tuple(self._mapping_changed),
+            rejected_rows=tuple(self._kinds.items()),
+            rejected_because=self._because,
         )
 
     def _store_trades(self, batch: Batch) -> int:
@@ -278,7 +283,18 @@ class Transaction:
             coverage.apply(some)
             return len(some)
 
-        self._bisect(sorted(facts, key=lambda numbered: numbered[0]), apply, self._reject)
+        def reject(numbered: NumberedFact, exc: Exception) -> None:
+            self._reject(numbered, exc)
+            # What ends a claim must not be missing: then no more is claimed than without it.
+            try:
+                with self._connection.transaction():
+                    coverage.take_back(*numbered)
+            except DATA_FAULTS as again:
+                raise StorePoisoned(
+                    f"the database rejected the end of coverage, twice: {one_line(again)}"
+                ) from again
+
+        self._bisect(sorted(facts, key=lambda numbered: numbered[0]), apply, reject)
 
     def _bisect(
         self,
@@ -324,6 +340,8 @@ class Transaction:
         too_many = self._limit.rejected()
         if too_many:
             raise StorePoisoned(f"the database rejected {too_many}: {one_line(exc)}") from exc
+        self._kinds[columns.row_kind(row)] += 1
+        self._because = self._because or one_line(exc)
         self._keep(row, f"database rejected: {one_line(exc)}")
 
     def _keep(self, row: Any, reason: str) -> None:

@@ -201,6 +201,8 @@ class Database(Part, frozen=True, kw_only=True):
         waiting: Journal records that the writer has gathered and not committed.
         away_s: Since it went away or storing ended; else 0.
         reason: Why it is away or nothing is stored.
+        rejected_rows: Rows of any kind that it could not hold since the start; they are in
+            `rejected_messages`.
     """
 
     state: str
@@ -211,6 +213,7 @@ class Database(Part, frozen=True, kw_only=True):
     waiting: int
     away_s: float
     reason: str
+    rejected_rows: int
 
 
 class SourceState(Part, frozen=True, kw_only=True):

@@ -232,6 +232,7 @@ COUNTERS = (
     Number("accounting.recovered", "recovered", "Found in the journal and committed."),
     Number("accounting.duplicates", "duplicates", "Trades that were stored before."),
     Number("accounting.rejected", "rejected", "Rejected events."),
+    Number("database.rejected_rows", "database_rejected_rows", "Rows that it could not hold."),
     Number("connections.reconnects_total", "reconnects", "Reconnects of all connections."),
     Number("restarts.total", "restarts",
            "Unexpected deaths of actors, each followed by a restart."),

@@ -62,12 +62,14 @@ class DatabaseHealth:
             or `stopped`.
         waiting: Journal records that are gathered and not committed.
         ever_reached: It has answered once, or its error is known.
+        rejected_rows: Rows that it could not hold.
     """
 
     away_since: float | None
     state: str = AWAY
     waiting: int = 0
     ever_reached: bool = False
+    rejected_rows: int = 0
     _server: str = ""
     _identity: str = ""
     _reason: str = ""
@@ -106,6 +108,7 @@ class DatabaseHealth:
             waiting=self.waiting,
             away_s=span(now, self.away_since),
             reason=self._reason,
+            rejected_rows=self.rejected_rows,
         )
 
 
@@ -199,6 +202,7 @@ class HealthState:
         self._stored.add(at, batch.stored)
         self._accounting.committed(batch)
         self._database.committed(batch.oldest_received_ns, wall_ns)
+        self._database.rejected_rows += batch.rejected_rows
 
     def journal_sampled(self, stats: JournalStats, *, full: bool, oldest_s: float) -> None:
         """Take the figures of the journal.

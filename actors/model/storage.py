@@ -50,6 +50,19 @@ class ConnectionEvent(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.convert(note, cls, from_attributes=True)
 
 
+OtherRow = (
+    Market
+    | Observation
+    | Transition
+    | Resolution
+    | Confirmation
+    | Contradiction
+    | Clearance
+    | ConnectionEvent
+)
+"""A row that is neither a trade nor a fact about coverage."""
+
+
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is committed together; any of it may be empty.
 
@@ -109,16 +122,19 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
 class Committed(msgspec.Struct, frozen=True, kw_only=True):
     """A committed batch. stored + duplicates + rejected = its trades + its rejections.
 
+    All that is rejected is in `rejected_messages`.
+
     Attributes:
         stored: Trades that are new in the table.
         duplicates: Trades that were there already.
-        rejected: Rejections, and trades that the database could not hold; all of them are in
-            `rejected_messages`.
+        rejected: Rejections, and trades that the database could not hold.
         watermark: The watermark of the database now.
         unproven: Markets whose resolution was not recorded, because the database lacks the
             evidence on it; it is in `rejected_messages`.
         mapping_changed: Markets whose listing tells other names of tokens than before, so that
             a contradiction was opened.
+        rejected_rows: (kind, how many) of all rows that the database could not hold.
+        rejected_because: Why, of the first of them.
     """
 
     stored: int
@@ -127,6 +143,8 @@ class Committed(msgspec.Struct, frozen=True, kw_only=True):
     watermark: int
     unproven: tuple[ConditionId, ...] = ()
     mapping_changed: tuple[ConditionId, ...] = ()
+    rejected_rows: tuple[tuple[str, int], ...] = ()
+    rejected_because: str = ""
 
 
 class Unresolved(msgspec.Struct, frozen=True, kw_only=True):

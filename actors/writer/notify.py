@@ -19,6 +19,7 @@ from actors.messages import (
     WriterReport,
 )
 from actors.model.assumptions import Violations
+from actors.model.log_digest import LogDigest
 from actors.model.market import TimeWindow
 from actors.model.storage import Committed, Opened
 from actors.model.trade import ConditionId
@@ -44,6 +45,8 @@ class WriterNotifier:
         self._incarnation = incarnation
         self._to = to
         self._written = CommitSummary(every_s=LOG_S)
+        self._rejected_rows = LogDigest(every_s=LOG_S)
+        self._rejected_because = ""
 
     def opened(self, opened: Opened, watermark: int) -> None:
         """Report that the database answers; the journal is read from the watermark on."""
@@ -90,6 +93,9 @@ class WriterNotifier:
             log.error("resolution_unproven", extra={"condition_id": condition_id, "more": more})
         for condition_id, more in _first(committed.mapping_changed):
             log.warning("mapping_changed", extra={"condition_id": condition_id, "more": more})
+        for kind, count in committed.rejected_rows:
+            self._rejected_rows.count([kind] * count)
+            self._rejected_because = committed.rejected_because
         oldest_ns = min((trade.received_at_ns for trade in gathered.trades), default=0)
         self._written.add(committed, oldest_received_ns=oldest_ns, wall_ns=wall_ns)
         self._to.supervisor.tell(
@@ -100,6 +106,7 @@ class WriterNotifier:
                 recovered=gathered.recovered,
                 watermark=committed.watermark,
                 oldest_received_ns=oldest_ns,
+                rejected_rows=sum(count for _, count in committed.rejected_rows),
             )
         )
 
@@ -108,6 +115,9 @@ class WriterNotifier:
         fields = self._written.take(now, at_once=at_once)
         if fields:
             log.info("batches_written", extra=fields)
+        rows = self._rejected_rows.take(now, at_once=at_once)
+        if rows:
+            log.error("rows_rejected", extra={"rows": rows, "reason": self._rejected_because})
 
     def report(self, now: float, *, state: str, waiting: int, violations: Violations) -> None:
         """Report the state of the database, and how many records wait for it."""

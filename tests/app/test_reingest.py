@@ -14,7 +14,15 @@ from actors.config.load import Config
 from actors.database.kept import KeptMessage, Step, Understood
 from actors.errors import ConfigError
 from actors.model import facts
-from tests.polymarket.feed_samples import RECEIVED_MS, RECEIVED_NS, framed, sample_trade
+from actors.model.market import Market
+from tests.polymarket.feed_samples import (
+    CONDITION,
+    RECEIVED_MS,
+    RECEIVED_NS,
+    TOKEN,
+    framed,
+    sample_trade,
+)
 
 DAY_MS = 86_400_000
 
@@ -28,7 +36,7 @@ def kept(payload: bytes, **changes: Any) -> KeptMessage:
         occurrence=1,
         received_at_ns=RECEIVED_NS,
         exchange_ms=RECEIVED_MS,
-        in_journal=True,
+        seq=9,
     )
     return message._replace(**changes)
 
@@ -82,14 +90,22 @@ def test_a_time_is_judged_by_what_the_exchange_had_shown(days: int, *, is_taken:
 
 def test_a_trade_that_the_database_rejected_is_offered_again_as_it_was() -> None:
     trade = sample_trade(occurrence=4, extra='{"a":1}', size=Decimal("1.50"))
-    message = kept(msgspec.json.encode(trade), connection="database", in_journal=False)
+    message = kept(msgspec.json.encode(trade), connection="database", seq=None)
 
     assert understand(message) == Understood((trade,))
 
 
+def test_another_row_that_the_database_rejected_is_offered_again_too() -> None:
+    market = Market(condition_id=CONDITION, question="?", slug="s", assets=())
+    fact = (7, facts.TokensReleased(3, 8, (TOKEN,), "frozen"))
+    rows = [kept(msgspec.json.encode(row), seq=None) for row in (market, fact)]
+
+    assert [understand(each) for each in rows] == [Understood(row=market), Understood(fact=fact)]
+
+
 @pytest.mark.parametrize("payload", [b'{"question":"?"}', b"Market()", b"\xff"])
 def test_another_row_that_the_database_rejected_stays(payload: bytes) -> None:
-    message = kept(payload, connection="database", in_journal=False, occurrence=1)
+    message = kept(payload, connection="database", seq=None, occurrence=1)
 
     assert understand(message) == Understood(reason="as it was then")
 
@@ -103,7 +119,7 @@ def test_a_record_that_a_version_could_not_read_gives_its_trades_and_facts() -> 
     alive = facts.ProcessAlive(5)
 
     assert understand(record(frames)) == Understood((sample_trade(occurrence=2),))
-    assert understand(record(alive)) == Understood(fact=alive)
+    assert understand(record(alive)) == Understood(fact=(9, alive))
     assert understand(kept(b"\x93\xa3new\x01\x02", connection="journal")) == Understood(
         reason="as it was then"
     )
@@ -123,13 +139,15 @@ def test_a_record_with_frames_that_are_not_understood_stays() -> None:
 def test_the_result_says_how_many_and_why_not() -> None:
     summary = Summary()
     left = Counter({"price out of range": 2, "database rejected: one": 1})
-    summary.add(Step(9, 10, 7, 8, 5, 3, left))
-    summary.add(Step(12, 2, 1, 1, 1, 0, Counter({"database rejected: two": 1})))
+    summary.add(Step(9, 10, 7, 8, 5, 3, left, Counter({"market": 2})))
+    again = Counter({"database rejected: two": 1})
+    summary.add(Step(12, 2, 1, 1, 1, 0, again, Counter({"market": 1, "fact": 1})))
 
     assert list(summary.lines(4, stopped=False)) == [
         "kept messages read: 12",
         "taken in: 8",
         "trades in them: 9, 6 new, 3 stored already",
+        "other rows in them: 4 (3 market, 1 fact)",
         "gaps closed: 3 (one of each token and connection)",
         "still not understood: 4",
         "  2  price out of range",

@@ -394,7 +394,7 @@ def test_a_fact_that_was_kept_is_written(feed: Feed, database: str) -> None:
     feed.release(20, "released")
     feed.close(30)
     fact = TokensReleased(feed.epoch, ns(10), (YES,), "frozen")
-    take_in(database, lambda _: Understood(fact=fact))
+    take_in(database, lambda _: Understood(fact=(number, fact)))
     assert number < feed.seq
     assert feed.covered() == [(0, 10)]
     assert feed.covered(NO) == [(0, 30)]

@@ -222,3 +222,10 @@ def test_a_source_that_was_not_asked_is_unknown_and_not_failing() -> None:
         "clob": ("ok", 0.0),
         "data": ("503", 9.0),
     }
+
+
+def test_rows_that_the_database_rejected_are_summed_up() -> None:
+    health = well()
+    for rows in (2, 0, 3):
+        commit(health, rejected_rows=rows)
+    assert document(health, START + 6).database.rejected_rows == 5

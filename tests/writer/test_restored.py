@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from actors.messages import (
+    BatchWritten,
     ConflictCleared,
     ConflictsRestored,
     EvidenceRestored,
@@ -289,3 +290,21 @@ def test_of_many_listings_with_other_names_a_few_are_logged(
     lines = [each for each in caplog.records if each.message == "mapping_changed"]
     assert len(lines) == 10
     assert [each.__dict__["more"] for each in lines] == [0] * 9 + [490]
+
+
+def test_rows_that_the_database_rejected_are_counted_and_named_in_one_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    harness = WriterHarness().open()
+    harness.store.rejected_rows = (("market", 2), ("fact", 1))
+    with caplog.at_level(logging.ERROR):
+        for ticket in (1, 2, 3):
+            harness.tell(MarketsSeen(ticket=ticket, markets=(MARKET,)))
+            harness.flush()
+        harness.tick()
+        harness.tick()
+
+    (line,) = [each for each in caplog.records if each.message == "rows_rejected"]
+    said = line.__dict__
+    assert (said["rows"], said["reason"]) == ({"market": 6, "fact": 3}, "value out of range")
+    assert [each.rejected_rows for each in harness.supervisor.of(BatchWritten)] == [3, 3, 3]
