@@ -1,8 +1,8 @@
 -- Roles of least privilege for the tracker's database.
 --   tracker_owner   owns the schema; `tracker --migrate` runs as it, and nothing else.
 --   tracker_writer  the running tracker (TRACKER_MIGRATE=false): reads, inserts, and updates rows
---                   that may change; it deletes only what follows from other tables or has moved on into them,
---                   creates no table, and cannot change records.
+--                   that may change; it deletes only what follows from other tables or has moved on into them, and
+--                   old samples and events, creates no table, and cannot change records.
 --   tracker_reader  a group without login, to be granted to readers: the public relations.
 -- Run it as a superuser in the tracker's database, once before the first migration and again after
 -- each one; it may be repeated. It sets no passwords: use `\password tracker_writer` in psql.
@@ -64,7 +64,7 @@ begin
       execute format('grant update on %I.%I to tracker_writer', place, it);
     end if;
     if it = 'rejected_messages' then    -- what was kept stays as it was received
-      execute format('grant update (taken_in_at) on %I.%I to tracker_writer', place, it);
+      execute format('grant delete, update (taken_in_at) on %I.%I to tracker_writer', place, it);
     end if;
     if it = 'resolution_conflicts' then    -- it ends, and stays what it was
       execute format('grant update (cleared_at, cleared_by) on %I.%I to tracker_writer', place, it);

@@ -18,6 +18,7 @@ from actors.model.market import Market, Recheck, StoredEvidence, TimeWindow
 from actors.model.storage import (
     Batch,
     Committed,
+    Housekept,
     JournalStats,
     OpenConflicts,
     Opened,
@@ -184,6 +185,7 @@ class FakeStore:
         reviewed: What to return of a range; `reviews`: behind what it was asked for.
         ended: The markets of one range that ended; `ranges`: behind what they were asked for.
         conflicts: The open contradictions.
+        chores: What the next steps of housekeeping return.
         windows: The time windows for which rechecks were requested.
         unproven, mapping_changed, rejected_rows: What the next commits return.
         taken: Another process stores the journal that was opened last.
@@ -214,6 +216,7 @@ class FakeStore:
         self.unsettled = self.settled = 0
         self.taken = False
         self.moved_at_ms = 0
+        self.chores: list[Housekept] = []
         self.rejected_rows: tuple[tuple[str, int], ...] = ()
         self.reviewed = Review()
         self.reviews: list[ConditionId] = []
@@ -292,6 +295,11 @@ class FakeStore:
             rejected_rows=self.rejected_rows,
             rejected_because="value out of range" if self.rejected_rows else "",
         )
+
+    def housekeep(self) -> Housekept:
+        if self.away:
+            raise StoreUnavailable("server closed the connection")
+        return self.chores.pop(0) if self.chores else Housekept(what="samples", is_last=True)
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
         if self.unresolved:

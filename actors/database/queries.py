@@ -53,6 +53,7 @@ SELECT_KEPT_MESSAGES = read("select_kept_messages")
 COUNT_KEPT_MESSAGES = read("count_kept_messages")
 MARK_TAKEN_IN = read("mark_taken_in")
 RESTORE_LISTENING = read("restore_listening")
+DELETE_OLD_SAMPLES = read("delete_old_samples")
 SELECT_MARKET_PROGRESS = read("select_market_progress")
 
 UPSERT_MARKETS = read("upsert_markets")

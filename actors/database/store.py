@@ -18,14 +18,21 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
+import psycopg
 
 from actors.database import migrate, queries
 from actors.database.cache import DAY_MS, RecentTrades, TokenKeys, TradeDays
+from actors.database.housekeeping import Housekeeping
 from actors.database.session import Connection, Session, translate_errors
 from actors.database.settlement import Settlement
-from actors.database.transaction import RejectionLimit, StoredJournal, Transaction
+from actors.database.transaction import (
+    RejectionLimit,
+    StoredJournal,
+    Transaction,
+    move_watermark,
+)
 from actors.errors import SchemaMismatch, StoreUnavailable
-from actors.model.conversion import instant_of_ms, milliseconds
+from actors.model.conversion import instant, instant_of_ms, milliseconds
 from actors.model.market import (
     RECHECKS_MS,
     TRACKER,
@@ -40,7 +47,15 @@ from actors.model.market import (
     StoredEvidence,
     TimeWindow,
 )
-from actors.model.storage import Batch, Committed, OpenConflicts, Opened, Review, Unresolved
+from actors.model.storage import (
+    Batch,
+    Committed,
+    Housekept,
+    OpenConflicts,
+    Opened,
+    Review,
+    Unresolved,
+)
 from actors.model.trade import ConditionId, TokenId
 
 log = logging.getLogger(__name__)
@@ -96,6 +111,7 @@ class Store:
         self._days = TradeDays()
         self._rejection_limit = RejectionLimit()
         self._settlement: Settlement | None = None
+        self._housekeeping = Housekeeping()
         self.busy_since: float | None = None
         """Monotonic time since which a call waits for the database, or None."""
 
@@ -188,6 +204,25 @@ class Store:
             if self._settlement is None:
                 self._settlement = Settlement(connection, self._journal, self._migrations)
             return self._settlement.step().is_done
+
+    def housekeep(self) -> Housekept:
+        """Delete some of what is kept for a time only, in a short transaction.
+
+        Raises:
+            StoreUnavailable: The database went away.
+            SchemaNewer: This version must not write any more.
+        """
+        what = self._housekeeping.name
+        now = instant(self._wall_ns())
+        with self._waiting():
+            connection = self._connection()
+            try:
+                with connection.transaction():
+                    move_watermark(connection, self._journal, None, self._migrations)
+                    deleted = self._housekeeping.step(connection, now)
+            except psycopg.errors.InsufficientPrivilege:
+                return Housekept(what=what, is_last=self._housekeeping.skip(), permitted=False)
+        return Housekept(what=what, deleted=deleted.rows, is_last=deleted.is_last)
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
         """Yield the markets without a resolution that are open, then the others that we want.

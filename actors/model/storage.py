@@ -147,6 +147,22 @@ class Committed(msgspec.Struct, frozen=True, kw_only=True):
     rejected_because: str = ""
 
 
+class Housekept(msgspec.Struct, frozen=True, kw_only=True):
+    """What one step of housekeeping did.
+
+    Attributes:
+        what: Which old rows it looked for.
+        deleted: How many it deleted.
+        is_last: There is nothing more to do for now.
+        permitted: Whether the role may delete them.
+    """
+
+    what: str
+    deleted: int = 0
+    is_last: bool = False
+    permitted: bool = True
+
+
 class Unresolved(msgspec.Struct, frozen=True, kw_only=True):
     """The markets of one range of condition ids that ended and have no resolution.
 

@@ -70,7 +70,7 @@ from actors.writer.catchup import Store, has_forgotten, open_store, read_range, 
 from actors.writer.feed_comparison import FeedComparison
 from actors.writer.gather import Finding, FindingsBatch, TradeBatch, mark, to_batch
 from actors.writer.notify import WriterNotifier
-from actors.writer.pacing import BatchSize, DatabaseState
+from actors.writer.pacing import BatchSize, DatabaseState, HousekeepingPace
 
 GATHERED: frozenset[type[Message]] = frozenset(
     {
@@ -143,6 +143,7 @@ class WriterActor(BaseActor):
         self._now, self._wall_ns = incarnation.at.now, incarnation.at.wall_ns
         self._settle_at = self._now
         self._stall = StallDetector(settings.hole_s)
+        self._housekeeping = HousekeepingPace(self._now)
         self._gathered = TradeBatch()
         self._findings = FindingsBatch()
         self._comparison = FeedComparison(settings.feeds)
@@ -306,6 +307,9 @@ class WriterActor(BaseActor):
         # watermark, and with it the deletion of segments, until it is read from the journal.
         if stalled and self._database.is_live:
             self._fall_behind()
+        # Not while it catches up: what is received comes first.
+        if self._database.is_live and self._housekeeping.due(tick.now):
+            self._guarded(self._housekeep)
         if self._database.is_open and tick.now >= self._settle_at:
             self._guarded(self._settle)
         self._report()
@@ -316,6 +320,12 @@ class WriterActor(BaseActor):
             if self._store.settle():
                 self._settle_at = self._now + SETTLE_EVERY_S
                 return
+
+    def _housekeep(self) -> None:
+        done = self._store.housekeep()
+        if done.is_last:
+            self._housekeeping.ended(self._now)
+        self._notifier.housekept(done)
 
     def _report(self) -> None:
         disputed = self._comparison.disputed_total

@@ -19,7 +19,15 @@ from actors.journal.recorder import Journal
 from actors.journal.watermark import Watermark
 from actors.model.facts import Hole, RangeLost
 from actors.model.market import Market, Recheck, StoredEvidence, TimeWindow
-from actors.model.storage import Batch, Committed, OpenConflicts, Opened, Review, Unresolved
+from actors.model.storage import (
+    Batch,
+    Committed,
+    Housekept,
+    OpenConflicts,
+    Opened,
+    Review,
+    Unresolved,
+)
 from actors.model.trade import ConditionId
 from actors.writer.gather import TradeBatch
 
@@ -61,6 +69,8 @@ class Store(Protocol):
             StoreUnavailable: What was not moved is moved later.
             SchemaNewer: It was migrated meanwhile; nothing was moved.
         """
+    def housekeep(self) -> Housekept:
+        """Delete some of what is kept for a time only; raises `SchemaNewer` as `commit` does."""
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
         """Yield the markets that have no resolution yet, in chunks."""

@@ -1,6 +1,7 @@
 """What the writer reports: to the other actors and, in few lines, to the log."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from actors.actor import Addresses, Incarnation
@@ -21,7 +22,7 @@ from actors.messages import (
 from actors.model.assumptions import Violations
 from actors.model.log_digest import LogDigest
 from actors.model.market import TimeWindow
-from actors.model.storage import Committed, Opened
+from actors.model.storage import Committed, Housekept, Opened
 from actors.model.trade import ConditionId
 from actors.writer.catchup import Store
 from actors.writer.gather import FindingsBatch, TradeBatch
@@ -47,6 +48,7 @@ class WriterNotifier:
         self._written = CommitSummary(every_s=LOG_S)
         self._rejected_rows = LogDigest(every_s=LOG_S)
         self._rejected_because = ""
+        self._deleted: Counter[str] = Counter()
 
     def opened(self, opened: Opened, watermark: int) -> None:
         """Report that the database answers; the journal is read from the watermark on."""
@@ -118,6 +120,16 @@ class WriterNotifier:
         rows = self._rejected_rows.take(now, at_once=at_once)
         if rows:
             log.error("rows_rejected", extra={"rows": rows, "reason": self._rejected_because})
+
+    def housekept(self, done: Housekept) -> None:
+        """Log what was deleted because it is old, once for all steps, or that it may not be."""
+        self._deleted[done.what] += done.deleted
+        if not done.permitted:
+            log.warning("housekeeping_forbidden", extra={"what": done.what})
+        if done.is_last and self._deleted.total():
+            log.info("old_rows_deleted", extra={"rows": dict(+self._deleted)})
+        if done.is_last:
+            self._deleted.clear()
 
     def report(self, now: float, *, state: str, waiting: int, violations: Violations) -> None:
         """Report the state of the database, and how many records wait for it."""

@@ -70,6 +70,27 @@ class DatabaseState:
         return now >= self._try_at
 
 
+class HousekeepingPace:
+    """Says when a step of housekeeping is due: one with each Tick, and then none for a while.
+
+    Args:
+        first_s: Until the first step, so that it delays no start.
+        rest_s: From the last step to the next first one.
+    """
+
+    def __init__(self, now: float, *, first_s: float = 600.0, rest_s: float = 21_600.0) -> None:
+        self._due_at = now + first_s
+        self._rest_s = rest_s
+
+    def due(self, now: float) -> bool:
+        """Return whether to do the next step now."""
+        return now >= self._due_at
+
+    def ended(self, now: float) -> None:
+        """Rest; the last step is done."""
+        self._due_at = now + self._rest_s
+
+
 class BatchSize:
     """Bounds one transaction: less after one that was cut off, more with each that succeeded.
 

@@ -12,6 +12,7 @@ from actors.database.kept import Understood
 from actors.database.queries import SQL
 from actors.database.store import Store
 from actors.errors import StoreUnavailable
+from actors.model.storage import Batch, Housekept
 from tests.database.everything import everything
 from tests.database.samples import YES
 from tests.database.test_kept import Feed, all_of, take_in
@@ -112,6 +113,23 @@ def test_the_role_of_the_tracker_may_and_may_not_change_what_was_kept(secured: s
     for forbidden in ("payload = ''", "reason = ''", "seq = 1"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             do(dsn, f"update rejected_messages set {forbidden}")  # noqa: S608
+
+
+def test_the_role_of_the_tracker_deletes_old_samples_or_says_that_it_may_not(secured: str) -> None:
+    store = Store(as_role(secured, "tracker_writer"))
+    try:
+        store.open(UUID(int=78))
+        Feed(store, secured).reject(13)
+        do(secured, "update rejected_messages set received_at = now() - interval '40 days'")
+        assert store.housekeep() == Housekept(what="samples", deleted=1, is_last=True)
+        samples = "select from rejected_messages where doubt is null and epoch is not null"
+        assert ask(secured, samples) == []
+        do(secured, "revoke delete on rejected_messages from tracker_writer")
+        assert store.housekeep() == Housekept(what="samples", is_last=True, permitted=False)
+        assert store.commit(Batch()).rejected == 0, "the session goes on"
+    finally:
+        store.close()
+        do(secured, (SQL / "roles.sql").read_text())
 
 
 def test_a_role_that_may_not_says_so(secured: str) -> None:

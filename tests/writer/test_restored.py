@@ -16,6 +16,7 @@ from actors.messages import (
     MarketsSeen,
     MarketStateChanged,
     Open,
+    ReadJournal,
     RechecksRestored,
     RequestConflicts,
     RequestMarkets,
@@ -25,6 +26,7 @@ from actors.messages import (
     ResolutionConfirmed,
     TicketsStored,
     UnresolvedRestored,
+    WriterReport,
 )
 from actors.model.market import (
     Clearance,
@@ -40,7 +42,7 @@ from actors.model.market import (
     TimeWindow,
     Transition,
 )
-from actors.model.storage import OpenConflicts, Unresolved
+from actors.model.storage import Housekept, OpenConflicts, Unresolved
 from actors.model.trade import ConditionId
 from tests.fakes import FakeStore
 from tests.fakes_box import drain
@@ -308,3 +310,47 @@ def test_rows_that_the_database_rejected_are_counted_and_named_in_one_line(
     said = line.__dict__
     assert (said["rows"], said["reason"]) == ({"market": 6, "fact": 3}, "value out of range")
     assert [each.rejected_rows for each in harness.supervisor.of(BatchWritten)] == [3, 3, 3]
+
+
+def test_old_rows_are_deleted_step_by_step_some_time_after_the_start_and_then_at_intervals(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    harness = WriterHarness().open()
+    steps = [
+        Housekept(what="samples", deleted=7),
+        Housekept(what="others", permitted=False),
+        Housekept(what="samples", deleted=2, is_last=True),
+    ]
+    harness.store.chores = [*steps, *steps]
+    harness.tick(599)
+    assert len(harness.store.chores) == 6
+    with caplog.at_level(logging.INFO):
+        for _ in range(5):
+            harness.tick()
+    assert len(harness.store.chores) == 3
+    said = {each.message: each.__dict__ for each in caplog.records}
+    assert said["old_rows_deleted"]["rows"] == {"samples": 9}
+    assert said["housekeeping_forbidden"]["what"] == "others"
+
+    harness.tick(21_590)
+    assert len(harness.store.chores) == 3
+    harness.tick(10)
+    assert len(harness.store.chores) == 2
+
+
+def test_nothing_is_deleted_while_the_writer_catches_up_or_the_database_is_away() -> None:
+    harness = WriterHarness().open()
+    harness.store.chores = [Housekept(what="samples", is_last=True)]
+    harness.tell(ReadJournal(seq=1))
+    harness.tick(700)
+    assert len(harness.store.chores) == 1
+
+    drain(harness.actor)
+    harness.store.away = True
+    harness.tick()
+    assert harness.supervisor.last(WriterReport).state == "away"
+    harness.store.away = False
+    for _ in range(4):
+        harness.tick(5)
+        drain(harness.actor)
+    assert not harness.store.chores

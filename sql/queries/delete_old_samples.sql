@@ -1,0 +1,16 @@
+-- Deletes old samples of what cannot be a trade: looks at the next messages in the order of their keys. What may be
+-- a trade stays, and so do rows that the database rejected and records of the journal.
+-- Parameters: after (message_key), rows (how many are looked at), now (timestamptz; the server's clock counts if it is
+-- behind: one that is ahead makes nothing old), kept (interval).
+-- Rows: one: the key of the last one that was looked at (NULL: there was none), how many were looked at, whether any
+-- of them is old, how many were deleted.
+with page as (
+  select message_key, received_at < least(%(now)s::timestamptz, now()) - %(kept)s::interval as is_old,
+         doubt is null and epoch is not null and seq is not null as is_sample
+  from public.rejected_messages where message_key > %(after)s order by message_key limit %(rows)s
+), gone as (
+  delete from public.rejected_messages m using page p
+  where m.message_key = p.message_key and p.is_sample and p.is_old
+  returning 1
+)
+select max(message_key), count(*), coalesce(bool_or(is_old), false), (select count(*) from gone) from page
