@@ -130,30 +130,6 @@ class RejectionLimit:
         return ""
 
 
-def move_watermark(
-    connection: Connection, journal_key: int, watermark: int | None, migrations: Sequence[str]
-) -> int:
-    """Lock a journal's row until the end of the transaction; move its watermark and return it.
-
-    Args:
-        connection: In a transaction.
-        journal_key: The key of the journal.
-        watermark: None leaves it where it is.
-        migrations: Names of those that this version has.
-
-    Raises:
-        SchemaNewer: The database was migrated, and this version must not write any more.
-    """
-    given = {"journal": journal_key, "watermark": watermark, "known": list(migrations)}
-    row = connection.execute(queries.MOVE_WATERMARK, given).fetchone()
-    if row is None:
-        raise LookupError("the journal has no row in journal_progress")
-    moved, forbidding = row
-    if forbidding is not None:
-        raise migrate.forbidden(forbidding)
-    return int(moved)
-
-
 class _NotAllNew(Exception):
     """COPY failed: a trade is stored already or cannot be stored. Nothing of it is stored."""
 

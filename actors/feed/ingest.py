@@ -344,16 +344,28 @@ class PayloadCounter:
     """Numbers rejected events with the same bytes, as `OccurrenceCounter` numbers trades.
 
     A count is forgotten once its event did not come again for one to two times `window_s`, or
-    when more than `most_keys` others came since. Events that are alike have the same exchange time,
-    so they come close together; a flood of others fills no more memory than that of two windows.
+    when more than `most_keys` others came since. In a flood, which may come on every connection at
+    once, it is kept for `flood_s` only: events that are alike have the same exchange time, so they
+    come close together.
 
     Args:
         window_s: In seconds of the receipt.
+        flood_s: The same where `few_keys` or more came within that time.
+        few_keys: So many distinct events in `flood_s` are a flood.
         most_keys: How many distinct events are remembered, twice, about 100 bytes each.
     """
 
-    def __init__(self, *, window_s: int = 10, most_keys: int = 10_000) -> None:
+    def __init__(
+        self,
+        *,
+        window_s: int = 600,
+        flood_s: int = 10,
+        few_keys: int = 200,
+        most_keys: int = 10_000,
+    ) -> None:
         self._window_ns = window_s * 1_000_000_000
+        self._flood_ns = flood_s * 1_000_000_000
+        self._few_keys = few_keys
         self._most_keys = most_keys
         self._since_ns = 0
         self._now: dict[int, int] = {}
@@ -365,8 +377,9 @@ class PayloadCounter:
 
     def number(self, payload: bytes, received_at_ns: int) -> int:
         """Return k for the k-th event with these bytes."""
-        late = received_at_ns - self._since_ns >= self._window_ns
-        if late or len(self._now) >= self._most_keys:
+        keys = len(self._now)
+        window_ns = self._flood_ns if keys >= self._few_keys else self._window_ns
+        if received_at_ns - self._since_ns >= window_ns or keys >= self._most_keys:
             self._since_ns = received_at_ns
             self._now, self._before = {}, self._now
         key = hash(payload)

@@ -69,6 +69,7 @@ class Store(Protocol):
             StoreUnavailable: What was not moved is moved later.
             SchemaNewer: It was migrated meanwhile; nothing was moved.
         """
+
     def housekeep(self) -> Housekept:
         """Delete some of what is kept for a time only; raises `SchemaNewer` as `commit` does."""
 

@@ -20,7 +20,6 @@ from tests.postgres import do
 from tests.stored_copies import (
     catch_up,
     copied,
-    ended_now,
     opened,
     padded,
     read_since,

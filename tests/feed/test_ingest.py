@@ -175,6 +175,14 @@ def test_a_flood_of_rejected_events_is_remembered_for_seconds_and_not_for_minute
     assert len(counter) <= 20 * 500
 
 
+def test_a_few_rejected_events_are_counted_on_for_as_long_as_trades() -> None:
+    counter = PayloadCounter()
+    for number in range(190):
+        counter.number(b"%d" % number, RECEIVED_NS + number * 3_000_000_000)
+
+    assert counter.number(b"0", RECEIVED_NS + 590 * 10**9) == 2
+
+
 def test_a_book_is_not_kept_but_confirms_its_token_once() -> None:
     taking = ingest()
     first = taking.take((book(TOKEN, CANARY),), RECEIVED_NS)
