@@ -12,17 +12,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import msgspec
 import psycopg
 
 from actors.database import migrate, queries
 from actors.database.cache import DAY_MS, RecentTrades, TokenKeys, TradeDays
 from actors.database.housekeeping import Housekeeping
+from actors.database.reading import Row, decode_market, evidence, recheck
 from actors.database.session import Connection, Session, translate_errors
 from actors.database.settlement import Settlement
 from actors.database.transaction import (
@@ -35,15 +34,9 @@ from actors.errors import SchemaMismatch, StoreUnavailable
 from actors.model.conversion import instant, instant_of_ms, milliseconds
 from actors.model.market import (
     RECHECKS_MS,
-    TRACKER,
     ContradictionKind,
     Market,
-    MarketState,
-    Naming,
-    Observation,
     Recheck,
-    Resolution,
-    Source,
     StoredEvidence,
     TimeWindow,
 )
@@ -56,11 +49,9 @@ from actors.model.storage import (
     Review,
     Unresolved,
 )
-from actors.model.trade import ConditionId, TokenId
+from actors.model.trade import ConditionId
 
 log = logging.getLogger(__name__)
-
-Row = tuple[Any, ...]
 
 _PAGE_ROWS = 5000
 _REVIEW_TOKENS = 2_000
@@ -68,15 +59,6 @@ _UNRESOLVED_MARKETS = 1_000
 _OPEN_CONFLICTS = 1_000
 _RECHECK_WINDOW_MS = 900_000
 _RECHECK_AGES = [timedelta(milliseconds=each) for each in RECHECKS_MS]
-_SOURCES = frozenset(Source)
-_MARKET_STATES = frozenset(MarketState)
-_NAMINGS = frozenset(Naming)
-
-_decode_market = msgspec.json.Decoder(Market).decode
-_decode_payouts = msgspec.json.Decoder(tuple[tuple[TokenId, Decimal], ...]).decode
-_decode_names = msgspec.json.Decoder(dict[TokenId, str]).decode
-_decode_resolution = msgspec.json.Decoder(Resolution).decode
-_decode_contradictions = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
 
 
 class Store:
@@ -233,12 +215,12 @@ class Store:
             StoreUnavailable: The database went away.
         """
         for rows in self._pages(queries.SELECT_OPEN_MARKETS, {}):
-            yield tuple(_decode_market(text) for _, text in rows if text is not None)
+            yield tuple(decode_market(text) for _, text in rows if text is not None)
         given = {"journal": self._journal.key}
         for rows in self._pages(queries.SELECT_WANTED_MARKETS, given, after=0):
             # Two tokens of one market have the same text.
             texts = dict.fromkeys(text for _, text in rows if text is not None)
-            yield tuple(map(_decode_market, texts))
+            yield tuple(map(decode_market, texts))
 
     def review(self, after: ConditionId) -> Review:
         """Return what is not known of the next 2,000 tokens, by condition id.
@@ -264,7 +246,7 @@ class Store:
             given = {"after": after, "limit": _UNRESOLVED_MARKETS}
             rows = self._connection().execute(queries.SELECT_UNRESOLVED, given).fetchall()
         return Unresolved(
-            markets=tuple(_decode_market(text) for _, text in rows if text is not None),
+            markets=tuple(decode_market(text) for _, text in rows if text is not None),
             until=rows[-1][0] if len(rows) == _UNRESOLVED_MARKETS else None,
         )
 
@@ -282,7 +264,7 @@ class Store:
         return OpenConflicts(
             total=total[0] if total else 0,
             open=tuple((row[0], ContradictionKind(row[1])) for row in rows),
-            rechecks=tuple(map(_recheck, found.values())),
+            rechecks=tuple(map(recheck, found.values())),
         )
 
     def stored_evidence(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
@@ -294,7 +276,7 @@ class Store:
         with self._waiting():
             given = {"conditions": list(conditions)}
             rows = self._connection().execute(queries.SELECT_STORED_EVIDENCE, given).fetchall()
-            return _evidence(rows)
+            return evidence(rows)
 
     def recheck_window(self, window: TimeWindow) -> TimeWindow:
         """Return the first 15 minutes of the window, with the start that it has when it names none.
@@ -325,7 +307,7 @@ class Store:
             "stages": _RECHECK_AGES,
         }
         for rows in self._pages(queries.SELECT_RESOLUTIONS_TO_CHECK, given):
-            yield tuple(_recheck(row) for row in rows)
+            yield tuple(recheck(row) for row in rows)
 
     def abort(self) -> None:
         """Cut the connection, from any thread: a waiting call raises StoreUnavailable at once."""
@@ -380,62 +362,6 @@ class Store:
                 raise
         finally:
             self.busy_since = None
-
-
-def _evidence(rows: Sequence[Row]) -> StoredEvidence:
-    """Return rows of `select_stored_evidence`; unknown sources and states are left out."""
-    observations: list[Observation] = []
-    states: list[tuple[ConditionId, MarketState, int]] = []
-    contradicted: list[ConditionId] = []
-    for (
-        condition_id,
-        source,
-        at_ms,
-        reason,
-        payouts,
-        text,
-        mapped_by,
-        made_ms,
-        naming,
-        names,
-    ) in rows:
-        if source == "conflict":
-            contradicted.append(condition_id)
-        elif source == TRACKER and text in _MARKET_STATES:
-            states.append((condition_id, MarketState(text), at_ms))
-        elif source in _SOURCES:
-            observations.append(
-                Observation(
-                    condition_id=condition_id,
-                    source=Source(source),
-                    observed_at_ms=at_ms,
-                    payouts=_decode_payouts(payouts) if payouts else None,
-                    reason=reason,
-                    payload="",
-                    naming=Naming(naming) if naming in _NAMINGS else Naming.BY_ID,
-                    names=tuple(sorted(_decode_names(names).items())) if names else (),
-                    mapped_by=tuple(Source(each) for each in mapped_by if each in _SOURCES),
-                    generated_at_ms=made_ms,
-                )
-            )
-    return StoredEvidence(
-        observations=tuple(observations),
-        states=tuple(states),
-        contradicted=tuple(contradicted),
-    )
-
-
-def _recheck(row: Row) -> Recheck:
-    """Return a row of `select_resolutions_to_check`."""
-    _, recorded_ms, due_ms, resolution, market, contradictions = row
-    known = (pair for pair in _decode_contradictions(contradictions) if pair[0] in _SOURCES)
-    return Recheck(
-        resolution=_decode_resolution(resolution),
-        market=_decode_market(market),
-        recorded_at_ms=recorded_ms,
-        due_at_ms=due_ms,
-        contradicted_by=tuple((Source(source), observed) for source, observed in known),
-    )
 
 
 class MigratingStore(Store):
