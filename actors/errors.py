@@ -4,13 +4,15 @@ TrackerError
 ├── Retryable            the caller tries again later
 │   ├── FeedLost             a WebSocket ended; the supervisor starts a connection again
 │   ├── StoreUnavailable     the database does not answer or rejects us for now
+│   │   └── StoreMiscounts       what it reports does not add up: some rows may be lost
 │   ├── StorePoisoned        it rejects so many rows that the fault must be ours
 │   ├── SchemaNewer          a newer version migrated it, and this one must not write to it
 │   ├── SourceUnavailable    an HTTP source failed, was too slow or too large
 │   ├── JournalFull          the disk or the cap leaves no space for one more record
 │   └── JournalBusy          no file descriptor is left to read it with
 ├── Rejected              one thing from outside is rejected and counted; nothing stops
-│   └── PayloadRejected       an answer that does not have the documented form
+│   ├── PayloadRejected       an answer that does not have the documented form
+│   └── RecordTooLarge        what was received together is more than the journal takes at once
 └── Fatal                the process ends with `exit_code`
     ├── ConfigError          78: a person must change a setting
     ├── StateDirBusy         78: another tracker works on this state directory
@@ -76,6 +78,10 @@ class JournalTaken(StoreUnavailable):
     """Another process stores under the identity of this journal; nothing was stored."""
 
 
+class StoreMiscounts(StoreUnavailable):
+    """What the database reports does not add up."""
+
+
 class StorePoisoned(Retryable):
     """The database rejects too many rows."""
 
@@ -119,6 +125,10 @@ class Rejected(TrackerError):
 
 class PayloadRejected(Rejected):
     """The answer does not have the documented form."""
+
+
+class RecordTooLarge(Rejected):
+    """The record is larger than the journal takes."""
 
 
 class Fatal(TrackerError):

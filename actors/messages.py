@@ -379,10 +379,22 @@ class StoreOpened(Message, frozen=True, kw_only=True):
     Attributes:
         server: Its version and address for people, without secrets.
         identity: Which database this is, whatever its address.
+        unsafe: Settings by which a loss of power may damage it, `name=off`.
     """
 
     server: str
     identity: str = ""
+    unsafe: tuple[str, ...] = ()
+
+
+class DatabaseServerEnded(Message, frozen=True, kw_only=True):
+    """Main thread → supervisor: the embedded database has ended, or cannot be started again.
+
+    Attributes:
+        reason: How, as one sentence.
+    """
+
+    reason: str
 
 
 class CoverageForgotten(Message, frozen=True, kw_only=True):
@@ -580,10 +592,13 @@ class WriterReport(Report, frozen=True, kw_only=True):
     Attributes:
         state: One of those in `model/storage.py`.
         waiting: Journal records that are gathered and not committed.
+        miscounts_total: Batches of which the database reported what does not add up, since the
+            writer started.
     """
 
     state: str
     waiting: int
+    miscounts_total: int = 0
 
 
 class CatalogReport(Report, frozen=True, kw_only=True):

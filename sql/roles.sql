@@ -2,7 +2,7 @@
 --   tracker_owner   owns the schema; `tracker --migrate` runs as it, and nothing else.
 --   tracker_writer  the running tracker (TRACKER_MIGRATE=false): reads, inserts, and updates rows
 --                   that may change; it deletes only what follows from other tables or has moved on into them, and
---                   old samples and events, creates no table, and cannot change records.
+--                   old samples and events, creates no table, and cannot change records. It may move sequences.
 --   tracker_reader  a group without login, to be granted to readers: the public relations.
 -- Run it as a superuser in the tracker's database, once before the first migration and again after
 -- each one; it may be repeated. It sets no passwords: use `\password tracker_writer` in psql.
@@ -79,6 +79,11 @@ begin
       execute format('grant update (retired_at) on %I.%I to tracker_writer', place, it);
       execute format('grant select (journal_key, retired_at) on %I.%I to tracker_reader', place, it);
     end if;
+  end loop;
+  -- A sequence that is behind its table, as after some restores, is put right when the tracker opens the database.
+  for it in select c.relname from pg_class c
+            where c.relnamespace = 'public'::regnamespace and c.relkind = 'S' loop
+    execute format('grant select, update on sequence public.%I to tracker_writer', it);
   end loop;
   for it in select p.oid::regprocedure from pg_proc p
             where p.pronamespace in ('public'::regnamespace, 'tracker'::regnamespace) and p.prokind = 'f'

@@ -18,7 +18,7 @@ import hypothesis
 import pytest
 
 from actors.database import migrate
-from actors.database.embedded import Embedded
+from actors.database.server.embedded import Embedded
 from actors.database.store import Store
 from tests.postgres import Server, name_of
 

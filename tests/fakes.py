@@ -5,15 +5,18 @@ from typing import Any
 from uuid import UUID
 
 from actors.errors import (
+    ConfigError,
     FeedLost,
     JournalBusy,
     JournalFull,
     JournalTaken,
+    RecordTooLarge,
     SchemaNewer,
+    StoreMiscounts,
     StorePoisoned,
     StoreUnavailable,
 )
-from actors.model.facts import Entry, Hole
+from actors.model.facts import LARGEST_RECORD_BYTES, Entry, Hole
 from actors.model.market import Market, Recheck, StoredEvidence, TimeWindow
 from actors.model.storage import (
     Batch,
@@ -103,7 +106,8 @@ class FakeDialler:
 class FakeJournal:
     """A journal in memory.
 
-    `full` makes it reject records and another identity, `dig` makes holes, and no descriptor is
+    `full` makes it reject records and another identity, `largest` long ones, `dig` makes holes, and
+    no descriptor is
     left to read the record `busy_at` with.
     """
 
@@ -117,6 +121,7 @@ class FakeJournal:
         self.unacknowledged_since: int | None = opened_at_seq
         self.watermark = 1
         self.full = False
+        self.largest = LARGEST_RECORD_BYTES
         self.busy_at: int | None = None
         self.holes: list[Hole] = []
 
@@ -133,6 +138,8 @@ class FakeJournal:
         self.journal_id = UUID(int=self.journal_id.int + 1)
 
     def append(self, body: bytes, *, weight: int = 0) -> int:
+        if len(body) > self.largest:
+            raise RecordTooLarge(f"a record of {len(body):,} bytes is too large")
         if self.full:
             raise JournalFull
         seq = self.next_seq
@@ -191,6 +198,9 @@ class FakeStore:
         taken: Another process stores the journal that was opened last.
         moved_at_ms: When the watermark of the journals was stored.
         unsettled: So many steps of settling are left; `settled`: so many were done.
+        unsafe: What the next opening returns of the server's settings.
+        unusable: Why a person must act before it can be used.
+        full, miscounts: Every commit fails for this reason.
     """
 
     def __init__(self) -> None:
@@ -220,6 +230,9 @@ class FakeStore:
         self.rejected_rows: tuple[tuple[str, int], ...] = ()
         self.reviewed = Review()
         self.reviews: list[ConditionId] = []
+        self.unsafe: tuple[str, ...] = ()
+        self.unusable = ""
+        self.full = self.miscounts = False
         self.closed = True
 
     @property
@@ -234,8 +247,7 @@ class FakeStore:
         self.opens += 1
         if self.away:
             raise StoreUnavailable("connection refused")
-        if self.newer:
-            raise SchemaNewer(self.newer)
+        self._check_usable()
         self.closed = False
         self.journal_id = journal_id
         is_new = journal_id not in self.watermarks
@@ -247,11 +259,18 @@ class FakeStore:
             watermark=self.watermark,
             is_new=is_new,
             moved_at_ms=self.moved_at_ms,
+            unsafe=self.unsafe,
         )
+
+    def _check_usable(self) -> None:
+        if self.unusable:
+            raise ConfigError(self.unusable)
+        if self.newer:
+            raise SchemaNewer(self.newer)
 
     def settle(self) -> bool:
         if self.away:
-            raise StoreUnavailable("connection refused")
+            raise StoreUnavailable("server closed the connection")
         if self.unsettled:
             self.unsettled -= 1
             self.settled += 1
@@ -260,11 +279,14 @@ class FakeStore:
     def commit(self, batch: Batch) -> Committed:
         if self.away:
             raise StoreUnavailable("server closed the connection")
-        if self.newer:
-            raise SchemaNewer(self.newer)
+        self._check_usable()
         if self.taken:
             self.taken = False
             raise JournalTaken("another process stores a copy")
+        if self.full:
+            raise StoreUnavailable("could not extend file: No space left", sqlstate="53100")
+        if self.miscounts:
+            raise StoreMiscounts("the database has lost 8 of 10 trades")
         if self.poisoned:
             raise StorePoisoned("the database rejected 101 rows in a row: check violated")
         before = len(self.trades)

@@ -1,5 +1,6 @@
 """The real store on a fake of the database driver, which keeps the bytes that COPY is given."""
 
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from types import SimpleNamespace
@@ -13,17 +14,35 @@ from actors.database.store import Store
 from actors.model.market import Market
 from actors.model.storage import Opened
 
+_HEADER_BYTES = 19
+
 
 class Driver:
     """A session, its connection, its cursors and its results in one: there is no server."""
 
-    rowcount = 0
+    tag = "driver"
 
     def __init__(self) -> None:
         self.connection = self
         self.info = SimpleNamespace(transaction_status=TransactionStatus.IDLE)
         self.copied = bytearray()
         self._rows: list[tuple[Any, ...]] = []
+
+    @property
+    def rowcount(self) -> int:
+        """Return how many rows COPY was given: in its format each begins with their fields."""
+        rows, at = 0, _HEADER_BYTES
+        while at < len(self.copied):
+            (fields,) = struct.unpack_from(">h", self.copied, at)
+            at += 2
+            if fields < 0:
+                at = _HEADER_BYTES + len(self.copied)  # the trailer
+                continue
+            rows += 1
+            for _ in range(fields):
+                (size,) = struct.unpack_from(">i", self.copied, at)
+                at += 4 + max(0, size)
+        return rows
 
     def transaction(self) -> AbstractContextManager[None]:
         return nullcontext()
@@ -33,7 +52,7 @@ class Driver:
         tokens: Sequence[str] = given.get("tokens", ())
         self._rows = [(token, number, True) for number, token in enumerate(tokens, 1)]
         if "known" in given:  # no migration forbids to write
-            self._rows = [(1, given["watermark"], None)]
+            self._rows = [(1, given["watermark"], None, self.tag)]
         self._rows = self._rows or [(1,)]
         return self
 

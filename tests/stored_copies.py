@@ -115,7 +115,8 @@ def tables_now(then: Mapping[str, list[Plain]]) -> dict[str, list[Plain]]:
 def ended_now(then: Mapping[str, list[Plain]]) -> dict[str, list[Plain]]:
     """Return tables with what records that nobody understands cost in coverage today."""
     now = dict(then)
-    for name, rows in read_since()["rows_of_both"].items():
+    both = read_since()["rows_of_both"]
+    for name, rows in ((name, rows) for name, rows in both.items() if name in now):
         left = [row for row in now[name] if row not in (*rows["went"], *rows["came"])]
         now[name] = [*left, *rows["came"]]
     return {name: sorted(rows, key=json.dumps) for name, rows in now.items()}

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from actors.app.database_of import database_of
 from actors.config.settings import Config
-from actors.database.acknowledge import acknowledge as end_contradictions
+from actors.database.commands.acknowledge import acknowledge as end_contradictions
 
 
 def acknowledge(config: Config, condition_id: str, reason: str, say: Callable[[str], None]) -> None:

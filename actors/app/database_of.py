@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from actors.app.factory import prepare_state_dir
 from actors.config.settings import Config
-from actors.database.embedded import Embedded
+from actors.database.server.embedded import Embedded
 from actors.database.session import check_dsn
 from actors.errors import ConfigError, StateDirBusy, StoreUnavailable
 

@@ -17,7 +17,7 @@ from actors.actor import Address, Addresses, Incarnation
 from actors.catalog.actor import CatalogActor, CatalogSettings
 from actors.catalog.universe import Filters
 from actors.config.load import Config
-from actors.database.embedded import Embedded
+from actors.database.server.embedded import Embedded
 from actors.database.session import QueryWatchdog, SafeDsn, check_dsn
 from actors.database.store import MigratingStore
 from actors.errors import (
@@ -98,13 +98,13 @@ def open_journal(config: Config, state_dir: Path) -> Journal:
 
 def database(
     config: Config, state_dir: Path, at_end: Callable[[Callable[[], None]], None]
-) -> SafeDsn:
-    """Return the database to use; start the embedded one when none is configured.
+) -> tuple[SafeDsn, Embedded | None]:
+    """Return the database to use; start the embedded one, and return it, when none is configured.
 
     `at_end` adds the stop of the embedded one to the steps of the orderly stop.
     """
     if config.dsn:
-        return check_dsn(config.dsn)
+        return check_dsn(config.dsn), None
     embedded = Embedded(state_dir / "postgres")
     embedded.start()
     at_end(embedded.stop)
@@ -115,7 +115,7 @@ def database(
             "connect": embedded.psql_command(),
         },
     )
-    return check_dsn(embedded.dsn())
+    return check_dsn(embedded.dsn()), embedded
 
 
 def check_schema(

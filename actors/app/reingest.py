@@ -16,7 +16,7 @@ import msgspec
 from actors.app.database_of import database_of
 from actors.config.settings import Config
 from actors.database.columns import rejected_row
-from actors.database.kept import BEGINNING, KeptMessage, KeptMessages, Step, Understood
+from actors.database.commands.kept import BEGINNING, KeptMessage, KeptMessages, Step, Understood
 from actors.model import facts
 from actors.model.trade import Trade, trade_hashes
 from actors.polymarket import channel

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from actors.app.database_of import database_of
 from actors.config.settings import Config
-from actors.database.retire import retire as end_wishes
+from actors.database.commands.retire import retire as end_wishes
 
 
 def retire(config: Config, name: str, say: Callable[[str], None]) -> None:

@@ -26,6 +26,7 @@ import pykka
 
 from actors import __version__
 from actors.actor import Addresses, Incarnation, ask_all
+from actors.app.embedded_keeper import EmbeddedKeeper
 from actors.app.factory import ActorFactory, check_schema, database, open_journal, prepare_state_dir
 from actors.app.shutdown import FORCED_EXIT_S, STOP_S, Shutdown, force_exit_after
 from actors.config.load import Config
@@ -80,6 +81,7 @@ class Tracker:
         self._heartbeats = Heartbeats(self._notifier, lambda: headline(self._current_health()))
         self._threads = RequiredThreads()
         self._supervisor: pykka.ActorRef[Any] | None = None
+        self._keeper: EmbeddedKeeper | None = None
         self._health_at_start = self._new_health()
         # Those of one host have one address at the sources, which count by address.
         self._host_trackers = HostTrackers(config.gamma_url)
@@ -139,7 +141,9 @@ class Tracker:
         self._host_trackers.enter()
         self._shutdown.at_end(self._host_trackers.leave)
         self._check_host()
-        dsn = database(self._config, state_dir, self._shutdown.at_end)
+        dsn, embedded = database(self._config, state_dir, self._shutdown.at_end)
+        if embedded is not None:
+            self._keeper = EmbeddedKeeper(embedded, self._to.supervisor)
         self._query_watchdog.start()
         self._shutdown.at_end(self._query_watchdog.stop)
         self._threads.add("query-watchdog", lambda: self._query_watchdog.is_alive)
@@ -256,6 +260,8 @@ class Tracker:
                 gc_schedule.collect_if_due()
                 if now - self._host_checked_at >= CHECK_HOST_S:
                     self._check_host()
+                    if self._keeper is not None:
+                        self._keeper.check(now)
                 tick = Tick(now=now, wall_ns=time.time_ns(), trackers=self._trackers)
                 self._to.supervisor.tell(tick)
                 # A failed sync is not tried again: the kernel may have dropped the pages and would

@@ -20,9 +20,10 @@ from actors.app.tracker import Tracker
 from actors.cli import demo
 from actors.config.load import Invocation, Mode, describe, help_text, load
 from actors.database import migrate
-from actors.database.embedded import Embedded
+from actors.database.server.embedded import Embedded
 from actors.database.session import check_dsn
 from actors.errors import EXIT_CONFIG, EXIT_INTERRUPTED, EXIT_OK, Fatal, StoreUnavailable
+from actors.model.storage import unsafe_sentence
 from actors.process import logs
 from actors.process.runtime import limit_automatic_gc, stop_signals, use_one_malloc_arena
 
@@ -88,13 +89,16 @@ def _check(invocation: Invocation) -> int:
     """
     config = invocation.config
     prepare_state_dir(config.state_dir)
+    unsafe = ""
     if config.dsn:
-        waiting = migrate.pending(check_dsn(config.dsn).dsn)
-        schema = f"{len(waiting)} migrations to apply" if waiting else "up to date"
+        found = migrate.check(check_dsn(config.dsn).dsn)
+        schema = f"{len(found.pending)} migrations to apply" if found.pending else "up to date"
+        unsafe = unsafe_sentence(found.unsafe)
     else:
         schema = "embedded PostgreSQL, made at the first start"
     _print(describe(config))
-    _print(f"database: {schema}\nall is well")
+    _print(f"database: {schema}")
+    _print(f"attention: {unsafe}\nall else is well" if unsafe else "all is well")
     if invocation.online:
         for line in look.as_text(look.look(config, invocation.record)):
             _print(line)

@@ -43,6 +43,7 @@ from actors.config.types import (
     shown_rpc,
     shown_url,
 )
+from actors.model.facts import LARGEST_RECORD_BYTES
 
 GIB = 1 << 30
 LONGEST_SOCKET_PATH = 100
@@ -158,7 +159,7 @@ class Config(BaseSettings):
         group="Feed",
         shown="16MiB",
         ge=64 << 10,
-        le=256 << 20,
+        le=LARGEST_RECORD_BYTES,
     )
     max_assets: int = _setting(
         0,

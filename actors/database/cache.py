@@ -11,7 +11,9 @@ from itertools import islice
 from psycopg.pq import TransactionStatus
 
 from actors.database import queries
+from actors.database.server.sequences import HINT
 from actors.database.session import Connection
+from actors.errors import StoreUnavailable
 from actors.model.trade import Trade
 
 MAX_KEYS = 65_536
@@ -55,7 +57,7 @@ class TokenKeys:
             conditions: The condition of each token of which it is known.
 
         Raises:
-            KeyError: The database did not keep a token that it was given.
+            StoreUnavailable: The database did not keep a token that it was given.
         """
         wanted = set(tokens)
         if (
@@ -74,6 +76,9 @@ class TokenKeys:
             ours = {token: token for token in asked}  # kept instead of the driver's copies
             for token, key, named in connection.execute(queries.SELECT_ASSETS, {"tokens": asked}):
                 self._fresh[ours[token]] = (key, named)
+            lost = sum(token not in self._fresh for token in asked)
+            if lost:
+                raise StoreUnavailable(f"the database did not keep {lost} new tokens; {HINT}")
         return {token: self._key(token) for token in wanted}
 
     def _is_news(self, token: str, has_condition: bool) -> bool:

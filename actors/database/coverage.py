@@ -91,6 +91,9 @@ class CoverageWriter:
                     at = EPOCH  # before the listening began, so nothing of it is claimed
                 given = {"epoch": epoch, "seq": seq, "at": at, "cause": FACT_REJECTED}
                 self._run_by_tokens(queries.RELEASE_TOKENS, tokens, self._checked(given))
+            case ListeningOpened():
+                # What is said of an epoch without a row would not count.
+                self._run(queries.ADD_EPOCH, epoch=seq)
             case ListeningClosed(epoch):
                 given = {"seq": seq, "reason": FACT_REJECTED}
                 self._run(queries.LOSE_EPOCH, epoch=epoch, **self._checked(given))

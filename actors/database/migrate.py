@@ -8,12 +8,13 @@ everything in their journals, from the moment on in which the migration begins.
 
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import psycopg
 
 from actors.database import queries
+from actors.database.server.facts import KEEP_OUT, require_timescale
 from actors.database.session import Connection, Session, one_line, translate_errors
 from actors.errors import SchemaMismatch, SchemaNewer
 
@@ -50,19 +51,33 @@ def migrations(folder: Path = MIGRATIONS) -> tuple[Migration, ...]:
     return tuple(Migration(name=file.name, text=file.read_bytes()) for file in files)
 
 
-def pending(dsn: str, folder: Path = MIGRATIONS) -> tuple[str, ...]:
-    """Return the names of the migrations that the database lacks, in order.
+class Checked(NamedTuple):
+    """What is found of a database before it is used; nothing in it is changed.
+
+    Attributes:
+        pending: Names of the migrations that it lacks, in order.
+        unsafe: Settings by which a loss of power may damage it, `name=off`.
+    """
+
+    pending: tuple[str, ...]
+    unsafe: tuple[str, ...]
+
+
+def check(dsn: str, folder: Path = MIGRATIONS) -> Checked:
+    """Return what a start would find.
 
     Raises:
         SchemaMismatch: It was migrated by files that differ from this version's.
+        ConfigError: It cannot be used as it is.
         StoreUnavailable: It does not answer.
     """
     session = Session(dsn)
     try:
         with translate_errors():
-            return tuple(each.name for each in _missing(session.connection, folder))
+            missing = _missing(session.connection, folder)
     finally:
         session.close()
+    return Checked(pending=tuple(each.name for each in missing), unsafe=session.unsafe)
 
 
 def apply(dsn: str, folder: Path = MIGRATIONS) -> tuple[str, ...]:
@@ -73,6 +88,7 @@ def apply(dsn: str, folder: Path = MIGRATIONS) -> tuple[str, ...]:
     Raises:
         SchemaMismatch: The database was migrated by files that differ from this version's, or one
             of this version's fails there; nothing of that file was applied.
+        ConfigError: It cannot be used as it is.
         StoreUnavailable: It does not answer.
     """
     session = Session(dsn, statement_s=600, lock_s=60)
@@ -162,11 +178,13 @@ class _Comparison(msgspec.Struct, frozen=True):
         missing: The database lacks them.
         allowing: This version lacks them, and may write all the same.
         forbidding: This version lacks them, and must not write.
+        is_empty: None was ever applied.
     """
 
     missing: tuple[Migration, ...]
     allowing: tuple[str, ...] = ()
     forbidding: tuple[str, ...] = ()
+    is_empty: bool = False
 
 
 def _missing(connection: Connection, folder: Path) -> tuple[Migration, ...]:
@@ -175,10 +193,15 @@ def _missing(connection: Connection, folder: Path) -> tuple[Migration, ...]:
     Raises:
         SchemaMismatch: It was migrated by files that differ from this version's, or by a newer
             version that forbids this one to write.
+        ConfigError: The first of them would create a TimescaleDB that loses rows.
     """
     found = _compare(connection, folder)
     if found.forbidding:
         raise SchemaMismatch(str(forbidden(found.forbidding[0])))
+    if found.is_empty:
+        row = connection.execute(queries.SELECT_TIMESCALE_TO_CREATE).fetchone()
+        if row is not None:
+            require_timescale(str(row[0]), KEEP_OUT)
     return found.missing
 
 
@@ -198,7 +221,7 @@ def _compare(connection: Connection, folder: Path) -> _Comparison:
             " brought up to date: name another database, and keep this one for its readers"
         )
     if not there:
-        return _Comparison(missing=migrations(folder))
+        return _Comparison(missing=migrations(folder), is_empty=True)
     applied = connection.execute(queries.SELECT_SCHEMA_MIGRATIONS).fetchall()
     ours = {each.name: each for each in migrations(folder)}
     newer: dict[bool, list[str]] = {True: [], False: []}

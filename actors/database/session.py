@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import DecimalException
 from typing import Any, Protocol
+from uuid import uuid4
 from weakref import WeakSet
 
 import msgspec
@@ -27,6 +28,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from actors.database import queries
+from actors.database.server.facts import Server
+from actors.database.server.pooling import LOST_SESSION, Place, client_beside, keeps_session
 from actors.errors import ConfigError, StoreUnavailable
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -40,6 +43,12 @@ DATA_FAULTS = (
     DecimalException,
 )
 """One row is at fault, not the database: find it, reject it, store the others."""
+
+FOREIGN_STATEMENT = (
+    psycopg.errors.DuplicatePreparedStatement,
+    psycopg.errors.InvalidSqlStatementName,
+)
+"""The driver names each prepared statement, so this cannot be within one session."""
 
 MAX_WAIT_S = 30.0
 """Longest wait for one call of the store. Less than the silence after which the supervisor takes
@@ -55,6 +64,9 @@ _CONNECT_OPTIONS: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15000,
     "application_name": "polymarket-tracker",
+    # Whatever role, address and environment (PGCLIENTENCODING) say: with another encoding every
+    # row that has a letter outside of it would be rejected.
+    "client_encoding": "UTF8",
 }
 _IDENTITY_DIGITS = 16
 UNKNOWN_DATABASE = "unknown"
@@ -75,9 +87,12 @@ def translate_errors() -> Iterator[None]:
 
     Raises:
         StoreUnavailable: With the SQLSTATE, if the server sent one.
+        ConfigError: A prepared statement is another session's.
     """
     try:
         yield
+    except FOREIGN_STATEMENT as exc:
+        raise ConfigError(LOST_SESSION) from exc
     except (psycopg.OperationalError, psycopg.InterfaceError) as exc:
         raise StoreUnavailable(one_line(exc), sqlstate=exc.sqlstate) from exc
     except psycopg.Error as exc:
@@ -104,10 +119,13 @@ class Session:
 
     Raises:
         StoreUnavailable: The database does not answer.
-        ConfigError: Its commits are not durable and cannot be made so, or its encoding cannot
-            hold every text.
+        ConfigError: Its commits are not durable and cannot be made so, it is known to lose rows,
+            its encoding cannot hold every text, or a pool takes the session away.
 
     Attributes:
+        timescale: Whether the TimescaleDB extension is installed.
+        tag: What only this session has in the setting `tracker.session`.
+        unsafe: Settings by which a loss of power may damage the database, `name=off`.
         identity: Hexadecimal; the same for all addresses and roles of one database and schema,
             as long as its server runs; or UNKNOWN_DATABASE.
     """
@@ -120,6 +138,8 @@ class Session:
         lock_s: float = 5,
         on_connected: "Callable[[Session], None] | None" = None,
     ) -> None:
+        self._dsn = dsn
+        self.tag = uuid4().hex
         with translate_errors():
             # autocommit: otherwise the first SELECT opens a transaction that stays open (psycopg
             # manual, "Transactions management"). `transaction()` still begins and commits one.
@@ -145,18 +165,47 @@ class Session:
         # idle_ms: a tracker that is frozen within a transaction would keep its row locks.
         limits = {"statement_ms": statement_s, "lock_ms": lock_s, "idle_ms": 60}
         run = self.connection.execute
-        run(queries.SET_SESSION, {name: str(round(s * 1000)) for name, s in limits.items()})
+        given = {name: str(round(s * 1000)) for name, s in limits.items()}
+        run(queries.SET_SESSION, {**given, "tag": self.tag})
+        self._require_kept()
         row = run(queries.SELECT_SERVER).fetchone()
         if row is None:
             raise StoreUnavailable("the server did not answer what it is")
-        self.version, durable, self.timescale, read_only, place = row
-        if durable == "off":
-            raise ConfigError("synchronous_commit is off for this role and cannot be set on")
-        if read_only:
-            raise StoreUnavailable("the server takes no writes (read-only)", sqlstate="25006")
+        found = Server(*row)
+        found.require_usable()
+        self._version, self.timescale = found.version, found.timescale is not None
+        self.unsafe = tuple(found.unsafe)
         if self.timescale:
             run(queries.SET_TIMESCALE_LIMIT)
-        self.identity = self._identity(place)
+        self.identity = self._identity(found.place)
+
+    def _require_kept(self) -> None:
+        """Check that no pool gives the next transaction to another session of the server.
+
+        Raises:
+            ConfigError: One does.
+        """
+        pid = self._place().pid
+        # A pool hands out numbers of its own: where the server's is the one that we were given,
+        # there is none. What hides all the same is noticed by the tag, in each transaction.
+        if pid == self.connection.info.backend_pid:
+            return
+        with client_beside(self._dsn, **_CONNECT_OPTIONS) as ask_beside:
+            if not keeps_session(Place(pid, self.tag), self._place, ask_beside):
+                raise ConfigError(LOST_SESSION)
+
+    def _place(self) -> Place:
+        row = self.connection.execute(queries.SELECT_PLACE).fetchone()
+        return Place(0, None) if row is None else Place(*row)
+
+    def require_same(self) -> None:
+        """Check, in a transaction, that it is in the session that was prepared.
+
+        Raises:
+            ConfigError: It is in another one; the transaction must be rolled back.
+        """
+        if self._place().tag != self.tag:
+            raise ConfigError(LOST_SESSION)
 
     def _identity(self, place: str) -> str:
         try:
@@ -170,7 +219,7 @@ class Session:
     def server(self) -> str:
         """Return the server's version and address, without secrets."""
         info = self.connection.info
-        return f"PostgreSQL {self.version} at {info.host}:{info.port}/{info.dbname}"
+        return f"PostgreSQL {self._version} at {info.host}:{info.port}/{info.dbname}"
 
     def abort(self) -> None:
         """Cut the connection, from any thread: a waiting call raises at once."""

@@ -22,6 +22,8 @@ from actors.database import migrate, queries
 from actors.database.cache import DAY_MS, RecentTrades, TokenKeys, TradeDays
 from actors.database.housekeeping import Housekeeping
 from actors.database.reading import Row, decode_market, evidence, recheck
+from actors.database.server import sequences
+from actors.database.server.sequences import HINT
 from actors.database.session import Connection, Session, translate_errors
 from actors.database.settlement import Settlement
 from actors.database.transaction import (
@@ -108,7 +110,7 @@ class Store:
             StoreUnavailable: The database does not answer or rejects the login.
             SchemaMismatch: Its schema is missing, older or edited.
             SchemaNewer: A newer version migrated it, and this one must not write.
-            ConfigError: Its commits cannot be made durable, or it is not in UTF-8.
+            ConfigError: It cannot be relied on as it is: a person must act.
         """
         self.close()
         self._rejection_limit = RejectionLimit()
@@ -118,18 +120,20 @@ class Store:
             newer = migrate.verify(session.connection, self._folder)
             if newer:
                 log.info("schema_newer", extra={"migrations": list(newer)})
+            sequences.put_right(session.connection)
             session_id = uuid4()
             given = {"journal_id": journal_id, "first": first_seq, "session": session_id}
             is_new = run(queries.INSERT_JOURNAL, given).rowcount > 0
             row = run(queries.TAKE_JOURNAL, given).fetchone()
             if row is None:
-                raise StoreUnavailable("the database did not keep the journal's row")
+                raise StoreUnavailable(f"the database did not keep the journal's row; {HINT}")
             key, watermark, moved_at = row
-            self._journal = StoredJournal(key, session_id)
+            self._journal = StoredJournal(key, session_id, session.tag)
             return Opened(
                 server=session.server,
                 identity=session.identity,
                 timescale=session.timescale,
+                unsafe=session.unsafe,
                 watermark=watermark,
                 is_new=is_new,
                 moved_at_ms=milliseconds(moved_at),
@@ -150,10 +154,12 @@ class Store:
                 write any more; nothing was stored.
             JournalTaken: Another process stores under the identity of this journal; nothing was
                 stored.
+            ConfigError: A pool has taken the session away; nothing was stored.
         """
         with self._waiting():
             try:
-                connection = self._connection()
+                session = self._opened()
+                connection = session.connection
                 if not {each.traded_at_ms // DAY_MS for each in batch.trades} <= self._days.known:
                     self._days.add(connection, batch.trades)
                 transaction = Transaction(
@@ -329,10 +335,13 @@ class Store:
     def _keep_session(self, session: Session) -> None:
         self._session = session
 
-    def _connection(self) -> Connection:
+    def _opened(self) -> Session:
         if self._session is None:
             raise StoreUnavailable("the database is not open")
-        return self._session.connection
+        return self._session
+
+    def _connection(self) -> Connection:
+        return self._opened().connection
 
     def _pages(
         self, query: bytes, given: Mapping[str, Any], after: str | int = ""

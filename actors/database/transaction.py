@@ -12,7 +12,7 @@ everything waits in the journal for a corrected version. `RejectionLimit` decide
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -22,20 +22,21 @@ from actors.database import binary_copy, columns, migrate, queries
 from actors.database.binary_copy import KeyedTrade, Origin, sorted_chunks
 from actors.database.cache import RecentTrades, TokenKeys
 from actors.database.coverage import CoverageWriter, NumberedFact
+from actors.database.insertion import insert_rejections, insert_trades
+from actors.database.outcomes import OutcomeWriter
+from actors.database.server.pooling import LOST_SESSION
+from actors.database.server.sequences import HINT
 from actors.database.session import DATA_FAULTS, Connection, one_line
-from actors.errors import JournalTaken, StorePoisoned
-from actors.model.conversion import chunks
-from actors.model.market import (
-    Clearance,
-    Confirmation,
-    Contradiction,
-    Market,
-    Observation,
-    Resolution,
-    Transition,
+from actors.errors import (
+    ConfigError,
+    JournalTaken,
+    StoreMiscounts,
+    StorePoisoned,
+    StoreUnavailable,
 )
+from actors.model.conversion import chunks
 from actors.model.storage import Batch, Committed, ConnectionEvent, RejectedRow
-from actors.model.trade import ConditionId, Rejection, Trade, trade_hashes
+from actors.model.trade import Rejection, Trade, trade_hashes
 
 T = TypeVar("T")
 
@@ -54,15 +55,19 @@ DEADLOCKS = 3
 
 _MARKETS_AT_ONCE = 1000
 _TRADES_AT_ONCE = 20_000  # 5,000 of each feed
-_REJECTIONS_AT_ONCE = 5000
-_BYTES_AT_ONCE = 16 * 2**20  # of rejected payloads: the size of one large frame
 
 
 class StoredJournal(NamedTuple):
-    """A journal's number in the database, and the session that may store it (None: any)."""
+    """A journal's number in the database, and who may store it (None: anyone).
+
+    Attributes:
+        session: Chosen when the journal was opened.
+        tag: That of the session of the database: a pool must not give the transaction to another.
+    """
 
     key: int
     session: UUID | None = None
+    tag: str | None = None
 
     @property
     def first_epoch(self) -> int:
@@ -94,9 +99,13 @@ def move_watermark(
     row = connection.execute(queries.MOVE_WATERMARK, {**given, "watermark": watermark}).fetchone()
     if row is None:
         raise JournalTaken("another process stores a copy of this journal under its identity")
-    before, after, forbidding = row
+    before, after, forbidding, tag = row
+    if journal.tag is not None and tag != journal.tag:
+        raise ConfigError(LOST_SESSION)
     if forbidding is not None:
         raise migrate.forbidden(forbidding)
+    if watermark is not None and after < watermark:
+        raise StoreMiscounts(f"the watermark is {after} after it was moved to {watermark}")
     return int(before), int(after)
 
 
@@ -172,6 +181,8 @@ class Transaction:
 
         Raises:
             StorePoisoned: Too many rows were rejected; nothing is stored.
+            StoreMiscounts: What the database reports does not add up; nothing is stored.
+            ConfigError: A pool has given it to another session; nothing is stored.
             SchemaNewer: This version must not write any more; nothing is stored.
         """
         # Another tracker may lock the same rows in another order: trades, markets and coverage all
@@ -186,8 +197,6 @@ class Transaction:
     def _begin(self) -> None:
         """Forget what the transaction that was rolled back had met."""
         self._rejected: list[RejectedRow] = []
-        self._unproven: list[ConditionId] = []
-        self._mapping_changed: list[ConditionId] = []
         self._kinds: Counter[str] = Counter()
         self._because = ""
 
@@ -213,21 +222,28 @@ class Transaction:
             )
             stored = self._store_trades(batch)
             unstorable = len(self._rejected)
+            outcomes: OutcomeWriter | None = None
             if rows > len(batch.trades):  # most batches hold nothing else
-                self._store_outcomes(batch)
+                outcomes = self._store_outcomes(batch)
                 self._store_coverage(batch.facts, batch.watermark, before)
                 self._bisect(batch.events, self._insert_events, self._reject)
-            self._insert_rejections((*batch.rejections, *self._rejected))
-        return Committed(
-            stored=stored,
-            duplicates=len(batch.trades) - stored - unstorable,
-            rejected=len(batch.rejections) + unstorable,
-            watermark=watermark,
-            unproven=tuple(self._unproven),
-            mapping_changed=tuple(self._mapping_changed),
-            rejected_rows=tuple(self._kinds.items()),
-            rejected_because=self._because,
-        )
+            rejections = (*batch.rejections, *self._rejected)
+            if rejections:
+                insert_rejections(self._connection, self._journal.key, rejections)
+            committed = Committed(
+                stored=stored,
+                duplicates=len(batch.trades) - stored - unstorable,
+                rejected=len(batch.rejections) + unstorable,
+                watermark=watermark,
+                unproven=tuple(row.condition_id for row in outcomes.unproven) if outcomes else (),
+                mapping_changed=tuple(outcomes.mapping_changed) if outcomes else (),
+                rejected_rows=tuple(self._kinds.items()),
+                rejected_because=self._because,
+            )
+            # Before the commit: what does not add up must not be acknowledged.
+            if not adds_up(committed, given=len(batch.trades) + len(batch.rejections)):
+                raise StoreMiscounts(f"a batch does not add up: {committed}")
+        return committed
 
     def _store_trades(self, batch: Batch) -> int:
         rows, hashes = batch.trades, batch.hashes or trade_hashes(batch.trades)
@@ -247,24 +263,34 @@ class Transaction:
             stored += self._bisect(places, store, reject)
         return stored
 
-    def _store_outcomes(self, batch: Batch) -> None:
+    def _store_outcomes(self, batch: Batch) -> OutcomeWriter:
+        outcomes = OutcomeWriter(self._connection, self._journal.key, self._tokens)
         # In their order over all chunks, as one statement does it within: two trackers that have
         # found the same markets then wait for each other instead of deadlocking.
         markets = sorted(batch.markets, key=lambda each: each.condition_id)
         for some in chunks(markets, _MARKETS_AT_ONCE):
-            self._bisect(some, self._upsert_markets, self._reject)
+            self._bisect(some, outcomes.upsert_markets, self._reject)
         # Before the resolutions: each is recorded only when all that proves it is there.
         evidence = (each for row in batch.resolutions for each in row.evidence)
         observations = tuple(dict.fromkeys((*batch.observations, *evidence)))
-        self._bisect(observations, self._insert_observations, self._retry_as_string)
-        self._bisect(batch.transitions, self._insert_transitions, self._reject)
-        self._bisect(batch.resolutions, self._insert_resolutions, self._reject)
-        self._bisect(batch.confirmations, self._insert_confirmations, self._reject)
+        self._bisect(
+            observations,
+            outcomes.insert_observations,
+            # Evidence that is no JSON is stored as a JSON string, or else rejected.
+            lambda row, _: self._retry(columns.quoted(row), outcomes.insert_observations),
+        )
+        self._bisect(batch.transitions, outcomes.insert_transitions, self._reject)
+        self._bisect(batch.resolutions, outcomes.insert_resolutions, self._reject)
+        self._bisect(batch.confirmations, outcomes.insert_confirmations, self._reject)
         # Twice: a contradiction may come back after its end, or end in the same batch. Each
         # clearance ends only what was found before it.
-        self._bisect(batch.clearances, self._clear_conflicts, self._reject)
-        self._bisect(batch.contradictions, self._insert_contradictions, self._reject)
-        self._bisect(batch.clearances, self._clear_conflicts, self._reject)
+        self._bisect(batch.clearances, outcomes.clear_conflicts, self._reject)
+        self._bisect(batch.contradictions, outcomes.insert_contradictions, self._reject)
+        self._bisect(batch.clearances, outcomes.clear_conflicts, self._reject)
+        for row in outcomes.unproven:
+            # Not counted as a row that the database rejects: nothing is wrong with its form.
+            self._keep(row, EVIDENCE_MISSING)
+        return outcomes
 
     def _store_coverage(
         self, facts: Sequence[NumberedFact], watermark: int | None, complete_below: int
@@ -336,7 +362,10 @@ class Transaction:
 
         Raises:
             StorePoisoned: It is one too many.
+            StoreUnavailable: The row is right: it was given a number that another one has.
         """
+        if isinstance(exc, psycopg.errors.UniqueViolation) and _is_number(exc):
+            raise StoreUnavailable(f"{one_line(exc)}; {HINT}") from exc
         too_many = self._limit.rejected()
         if too_many:
             raise StorePoisoned(f"the database rejected {too_many}: {one_line(exc)}") from exc
@@ -353,13 +382,8 @@ class Transaction:
             RejectedRow(seq=-1, index=0, connection="database", rejection=rejection)
         )
 
-    def _retry_as_string(self, row: Observation, _: Exception) -> None:
-        """Store evidence that is no JSON as a JSON string; if that fails too, reject it."""
-        self._bisect([columns.quoted(row)], self._insert_observations, self._reject)
-
-    def _insert_rejections(self, rows: Sequence[RejectedRow]) -> None:
-        for some in _by_bytes(rows):
-            self._run(queries.INSERT_REJECTIONS, **columns.rejections(some))
+    def _retry(self, row: T, store: Callable[[Sequence[T]], int]) -> None:
+        self._bisect([row], store, self._reject)
 
     def _insert_trades(
         self, rows: Sequence[Trade], hashes: Sequence[int], origins: Sequence[Origin]
@@ -372,8 +396,8 @@ class Transaction:
         with contextlib.suppress(*binary_copy.UNWRITABLE):  # then the database judges all of them
             fresh = [(row, origin) for some in chunks for _, row, _, _, origin in some]
             rows, origins = [row for row, _ in fresh], [origin for _, origin in fresh]
-        given = columns.trades(rows, keys, origins, self._journal.first_epoch)
-        return self._run(queries.INSERT_TRADES, **given)
+        first_epoch = self._journal.first_epoch
+        return insert_trades(self._connection, rows, origins, keys, first_epoch)
 
     def _copy(self, chunks: Iterable[list[KeyedTrade]]) -> int:
         """Store trades as if all were new and valid.
@@ -393,55 +417,6 @@ class Transaction:
         self._recent.was_new()
         return stored
 
-    def _upsert_markets(self, rows: Sequence[Market]) -> int:
-        given = columns.markets(rows)
-        self._run(queries.UPSERT_MARKETS, **given)
-        changed = self._rows(queries.UPSERT_ASSETS, **given)
-        self._run(queries.INSERT_UNRESOLVED, **given)
-        self._tokens.conditions_stored(asset.token_id for row in rows for asset in row.assets)
-        self._mapping_changed += [condition_id for (condition_id,) in changed]
-        return len(rows)
-
-    def _insert_observations(self, rows: Sequence[Observation]) -> int:
-        return self._run(queries.INSERT_RESOLUTION_OBSERVATIONS, **columns.observations(rows))
-
-    def _insert_transitions(self, rows: Sequence[Transition]) -> int:
-        return self._run(queries.INSERT_RESOLUTION_OBSERVATIONS, **columns.transitions(rows))
-
-    def _insert_resolutions(self, rows: Sequence[Resolution]) -> int:
-        """Record resolutions with what each token pays; keep those without evidence elsewhere."""
-        given = columns.resolutions(rows)
-        recorded = dict(self._rows(queries.INSERT_RESOLUTIONS, **given))
-        if recorded:
-            # Of two about one market that which was recorded.
-            new = {
-                row.condition_id: row
-                for row in reversed(rows)
-                if recorded.get(row.condition_id, "") == row.winning_token_id
-            }
-            payouts = columns.resolutions(tuple(new.values()))
-            self._run(queries.INSERT_RESOLUTION_PAYOUTS, **payouts)
-        conditions = [row.condition_id for row in rows]
-        found = self._rows(queries.SELECT_RESOLVED, conditions=conditions)
-        resolved = [condition_id for (condition_id,) in found]
-        self._run(queries.DELETE_RESOLVED, conditions=resolved)
-        self._run(queries.INSERT_DIFFERING_RESOLUTIONS, **given)
-        for row in rows:
-            # Not counted as a row that the database rejects: nothing is wrong with its form.
-            if row.condition_id not in resolved:
-                self._keep(row, EVIDENCE_MISSING)
-                self._unproven.append(row.condition_id)
-        return len(recorded)
-
-    def _insert_confirmations(self, rows: Sequence[Confirmation]) -> int:
-        return self._run(queries.INSERT_RESOLUTION_CONFIRMATIONS, **columns.confirmations(rows))
-
-    def _clear_conflicts(self, rows: Sequence[Clearance]) -> int:
-        return self._run(queries.CLEAR_RESOLUTION_CONFLICTS, **columns.clearances(rows))
-
-    def _insert_contradictions(self, rows: Sequence[Contradiction]) -> int:
-        return self._run(queries.INSERT_RESOLUTION_CONFLICTS, **columns.contradictions(rows))
-
     def _insert_events(self, rows: Sequence[ConnectionEvent]) -> int:
         return self._run(queries.INSERT_CONNECTION_EVENTS, **columns.connection_events(rows))
 
@@ -449,19 +424,13 @@ class Transaction:
         """Run a statement; return the number of rows that it changed."""
         return self._connection.execute(query, {"journal": self._journal.key, **given}).rowcount
 
-    def _rows(self, query: bytes, **given: Any) -> list[tuple[Any, ...]]:
-        return self._connection.execute(query, given).fetchall()
+
+def _is_number(exc: psycopg.errors.UniqueViolation) -> bool:
+    """Return whether what is not unique is a number that the database gave the row itself."""
+    return (exc.diag.constraint_name or "").endswith("_pkey") and exc.diag.table_name == "assets"
 
 
-def _by_bytes(rows: Iterable[RejectedRow]) -> Iterator[list[RejectedRow]]:
-    """Cut rejections so that a statement carries little more than 16 MiB of payloads."""
-    some: list[RejectedRow] = []
-    carried = 0
-    for row in rows:
-        some.append(row)
-        carried += len(row.rejection.payload)
-        if carried > _BYTES_AT_ONCE or len(some) >= _REJECTIONS_AT_ONCE:
-            yield some
-            some, carried = [], 0
-    if some:
-        yield some
+def adds_up(committed: Committed, *, given: int) -> bool:
+    """Return whether so many trades and rejections can have become this."""
+    numbers = (committed.stored, committed.duplicates, committed.rejected)
+    return min(numbers) >= 0 and sum(numbers) == given

@@ -15,7 +15,7 @@ import logging
 from collections.abc import Sequence
 
 from actors.actor import Address, Addresses, BaseActor, Incarnation
-from actors.errors import FeedLost, JournalFull
+from actors.errors import FeedLost, JournalFull, RecordTooLarge
 from actors.feed.epoch import Epoch, open_epoch
 from actors.feed.ingest import Ingest, Ingested, portions
 from actors.feed.liveness import (
@@ -24,6 +24,7 @@ from actors.feed.liveness import (
     MissedTokenCounter,
     close_reason,
     is_receiving,
+    reason_of,
 )
 from actors.feed.ports import ConnectionSettings, Dialler, FeedSocket
 from actors.feed.questions import Questions
@@ -47,7 +48,7 @@ from actors.messages import (
     Tick,
     Unsubscribe,
 )
-from actors.model.connection import ALL_RESOLVED, DISK_FULL, LISTENING, ConnectionSpec, gap_cause
+from actors.model.connection import ALL_RESOLVED, LISTENING, ConnectionSpec, gap_cause
 from actors.model.trade import TokenId
 from actors.polymarket import channel
 
@@ -59,7 +60,7 @@ class ConnectionActor(BaseActor):
 
     first = Connect()
     # A full disk is expected. Unhandled it would count as a crash and spend the restart budget.
-    handled_errors = (JournalFull,)
+    handled_errors = (JournalFull, RecordTooLarge)
 
     def __init__(
         self,
@@ -103,8 +104,8 @@ class ConnectionActor(BaseActor):
         }
 
     def on_handled_error(self, error: Exception) -> None:
-        """End this connection when the disk is full: it never drops trades silently."""
-        self._end(DISK_FULL, str(error), hard=True)
+        """End this connection when something cannot be kept: it never drops trades silently."""
+        self._end(reason_of(error), str(error), hard=True)
 
     def on_stop(self) -> None:
         """Close the socket, after a crash too, and drop what was received.
@@ -175,9 +176,8 @@ class ConnectionActor(BaseActor):
     def _unsubscribe(self, message: Unsubscribe) -> None:
         """Release tokens once they are proven to have been listened to until now."""
         # Not unsubscribed yet: the proof that completes its coverage needs data.
-        self._releases.add(
-            PendingRelease(message.tokens, message.cause, message.since_ns, self._time.now)
-        )
+        due = PendingRelease(message.tokens, message.cause, message.since_ns, self._time.now)
+        self._releases.add(due)
 
     def _retire(self, message: Retire) -> None:
         """End in good order: last proof, close record, CLOSE frame."""
@@ -430,7 +430,7 @@ class ConnectionActor(BaseActor):
             cause = gap_cause(reason, exchange_silent=self._time.exchange_silent)
             # The last Tick may be older than the proof, and an epoch cannot close before its proof.
             self._epoch.close(max(self._time.wall_ns, self._coverage.proven_until_ns), cause)
-        self._stats.log_unused(self._time.now, at_once=True)
+        self._stats.end(reason, self._time.now)
         self._report("ended")
         # Before `stop`: by this message the supervisor tells an expected end from a crash. It
         # polls, and may find the actor dead at any moment after that.

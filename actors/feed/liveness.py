@@ -14,9 +14,10 @@ from typing import Final
 
 import msgspec
 
+from actors.errors import RecordTooLarge
 from actors.feed.coverage import CoverageBook
 from actors.feed.ports import FeedSocket
-from actors.model.connection import ALL_RESOLVED, STALLED
+from actors.model.connection import ALL_RESOLVED, DISK_FULL, STALLED, TOO_BIG
 from actors.model.trade import TokenId
 
 GIVE_UP_FACTOR: Final = 60
@@ -204,6 +205,11 @@ class CloseReason(msgspec.Struct, frozen=True):
     reason: str
     retry_after_s: float | None = None
     policy_violation: bool = False
+
+
+def reason_of(error: Exception) -> str:
+    """Return the reason of an end by an error of the journal."""
+    return TOO_BIG if isinstance(error, RecordTooLarge) else DISK_FULL
 
 
 def close_reason(reason: str, detail: str) -> CloseReason:

@@ -11,7 +11,7 @@ from actors.feed.ingest import Ingested
 from actors.feed.ports import FeedSocket
 from actors.messages import ConnectionReport, NewMarketSeen, ResolutionHint
 from actors.model.assumptions import Assumption, ViolationCounter
-from actors.model.connection import ConnectionSpec
+from actors.model.connection import TOO_BIG, ConnectionSpec
 from actors.model.log_digest import LogDigest
 from actors.model.trade import Busiest, TokenId, Trade
 from actors.polymarket import channel
@@ -116,6 +116,11 @@ class ConnectionStats:
             self.violations.add(Assumption.TOKENS_PER_CONNECTION, int(overdue > 0))
         else:
             self.violations.add(Assumption.DUMP_BY_DEFAULT, overdue)
+
+    def end(self, reason: str, now: float) -> None:
+        """Log what is left to be logged, and count why the connection ends."""
+        self.violations.add(Assumption.MESSAGE_SIZE, int(reason == TOO_BIG))
+        self.log_unused(now, at_once=True)
 
     def log_unused(self, now: float, *, at_once: bool = False) -> None:
         """Log what could not be used since the last line, when a line is due."""

@@ -196,6 +196,8 @@ class Database(Part, frozen=True, kw_only=True):
         identity: Which database and schema it is, whatever its address; the same text of two
             trackers means that both write to the same, except `unknown`: the role may not ask.
             Another one after each start of the server. Empty until it has answered once.
+        unsafe: Settings by which a loss of power may damage it, `name=off`; empty when there are
+            none.
         lag_s: Age of the oldest trade of the last batch when it was committed,
             or of the oldest record that waits, whichever is more.
         waiting: Journal records that the writer has gathered and not committed.
@@ -203,6 +205,8 @@ class Database(Part, frozen=True, kw_only=True):
         reason: Why it is away or nothing is stored.
         rejected_rows: Rows of any kind that it could not hold since the start; they are in
             `rejected_messages`.
+        miscounts_total: Batches of which what it reported did not add up; nothing of them was
+            acknowledged, and all of it waits in the journal.
     """
 
     state: str
@@ -214,6 +218,8 @@ class Database(Part, frozen=True, kw_only=True):
     away_s: float
     reason: str
     rejected_rows: int
+    unsafe: tuple[str, ...] = ()
+    miscounts_total: int = 0
 
 
 class SourceState(Part, frozen=True, kw_only=True):
@@ -299,6 +305,8 @@ class Catalog(Part, frozen=True, kw_only=True):
 
 class Restarts(Part, frozen=True, kw_only=True):
     """Unexpected deaths of actors, each followed by a restart; a lost connection is none.
+
+    The embedded database counts as one, `embedded-database`.
 
     Attributes:
         looping: Actors with repeated crashes: three within five minutes.

@@ -12,8 +12,14 @@ import msgspec
 from actors.health.document import ATTENTION, DEGRADED, MUTE, Health, Level, because
 from actors.model.assumptions import Assumption
 from actors.model.conversion import terminal_safe
+from actors.model.storage import unsafe_sentence
 
-DRIFT = (Assumption.SPELLING, Assumption.EVENT_NAMES, Assumption.CLEAN_PAGES)
+DRIFT = (
+    Assumption.SPELLING,
+    Assumption.EVENT_NAMES,
+    Assumption.CLEAN_PAGES,
+    Assumption.MESSAGE_SIZE,
+)
 """Assumptions about how things are written; what has one meaning is taken all the same."""
 LATE_SHARE = 0.001
 """Share of the trades of an hour that may arrive behind the proof before a person should look."""
@@ -123,6 +129,10 @@ def _writer_late(health: Health, limits: Limits) -> str:
     reachable = health.database.state not in ("away", "stopped", "outdated")
     late = reachable and health.database.lag_s > limits.lag_s
     return f"database is {health.database.lag_s:.0f} s behind" if late else ""
+
+
+def _unsafe(health: Health, _: Limits) -> str:
+    return unsafe_sentence(health.database.unsafe)
 
 
 def _nothing_to_watch(health: Health, _: Limits) -> str:
@@ -336,6 +346,7 @@ RULES: tuple[Rule, ...] = (
     Rule("database_away", DEGRADED, _database_away),
     Rule("poison", DEGRADED, _poison),
     Rule("version_outdated", DEGRADED, _outdated),
+    Rule("database_unsafe", ATTENTION, _unsafe),
     Rule("database_behind", ATTENTION, _writer_late),
     Rule("nothing_to_watch", DEGRADED, _nothing_to_watch),
     Rule("no_connection_live", DEGRADED, _none_live),

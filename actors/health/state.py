@@ -4,13 +4,14 @@ The supervisor passes the reports on as they come; `HealthState.document` return
 of the present moment. `at` and `now` are monotonic seconds, `*_ns` are wall-clock time.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
 from actors.health import document, rules
 from actors.health.connections import ConnectionsHealth
 from actors.health.counters import (
+    CumulativeCount,
     DayCoverage,
     RestartCounts,
     TradeAccounting,
@@ -50,6 +51,8 @@ from actors.model.storage import AWAY, LIVE, JournalStats
 
 __all__ = ["Health", "HealthState", "Limits"]
 
+EMBEDDED = "embedded-database"
+"""Its name among the children that were restarted."""
 _LISTING, _KEYSET = "listing", "keyset"
 
 
@@ -63,6 +66,7 @@ class DatabaseHealth:
         waiting: Journal records that are gathered and not committed.
         ever_reached: It has answered once, or its error is known.
         rejected_rows: Rows that it could not hold.
+        miscounts: How often what it reported of a batch did not add up.
     """
 
     away_since: float | None
@@ -70,15 +74,19 @@ class DatabaseHealth:
     waiting: int = 0
     ever_reached: bool = False
     rejected_rows: int = 0
+    miscounts: CumulativeCount = field(default_factory=CumulativeCount)
     _server: str = ""
     _identity: str = ""
+    _unsafe: tuple[str, ...] = ()
     _reason: str = ""
+    _server_end: str = ""
     _lag_s: float = 0.0
     _committed_at_ns: int | None = None
 
-    def opened(self, server: str, identity: str) -> None:
+    def opened(self, server: str, identity: str, unsafe: tuple[str, ...]) -> None:
         """Record that the database answers."""
-        self._server, self._identity, self._reason = server, identity, ""
+        self._server, self._identity, self._unsafe, self._reason = server, identity, unsafe, ""
+        self._server_end = ""
         self.away_since, self.ever_reached = None, True
         # Until the next report of the writer, which says whether it is still catching up.
         if self.state == AWAY:
@@ -90,6 +98,10 @@ class DatabaseHealth:
         self.ever_reached = self.ever_reached or bool(reason)
         if self.away_since is None:
             self.away_since = at
+
+    def server_ended(self, reason: str) -> None:
+        """Record how the embedded server has ended; that no connection is possible follows."""
+        self._server_end = reason[:LONGEST_REASON]
 
     def committed(self, oldest_ns: int | None, wall_ns: int) -> None:
         """Record a commit of this moment; its oldest trade, if any, was received at `oldest_ns`."""
@@ -103,11 +115,13 @@ class DatabaseHealth:
             state=self.state,
             server=self._server,
             identity=self._identity,
+            unsafe=self._unsafe,
+            miscounts_total=self.miscounts.total,
             last_commit_at=None if committed_at_ns is None else iso(committed_at_ns),
             lag_s=round(max(self._lag_s, oldest_s), 3),
             waiting=self.waiting,
             away_s=span(now, self.away_since),
-            reason=self._reason,
+            reason=(self._server_end or self._reason) if self.state == AWAY else self._reason,
             rejected_rows=self.rejected_rows,
         )
 
@@ -186,16 +200,24 @@ class HealthState:
     def writer_reported(self, report: WriterReport, *, at: float) -> None:
         """Take the report of the writer."""
         self._database.state, self._database.waiting = report.state, report.waiting
+        self._database.miscounts.counted(report.incarnation, report.miscounts_total)
         self._violated(report, at)
 
-    def store_opened(self, *, server: str, identity: str = "") -> None:
-        """Record that the database answers."""
-        self._database.opened(server, identity)
+    def store_opened(
+        self, *, server: str, identity: str = "", unsafe: tuple[str, ...] = ()
+    ) -> None:
+        """Record that the database answers; `unsafe` are its settings that are a risk."""
+        self._database.opened(server, identity, unsafe)
 
     def store_lost(self, *, reason: str, at: float) -> None:
         """Record that the database is away; whether its last commit succeeded is uncertain."""
         self._database.lost(reason, at)
         self._accounting.lost_count()
+
+    def database_server_ended(self, *, reason: str, at: float) -> None:
+        """Count an end of the embedded database, which is started again."""
+        self._restarts.add(EMBEDDED, at)
+        self._database.server_ended(reason)
 
     def batch_written(self, batch: BatchWritten, *, at: float, wall_ns: int) -> None:
         """Count a transaction that the writer committed just now."""

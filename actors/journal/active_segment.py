@@ -15,10 +15,16 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from actors.errors import JournalFull
+from actors.errors import JournalFull, RecordTooLarge
 from actors.journal.directory import UNSYNCED_RECORDS, JournalDirectory
 from actors.journal.marker_files import NO_SPACE, Reserve
-from actors.journal.segment import HEADER_BYTES, RECORD_BYTES, Segment, pack_record
+from actors.journal.segment import (
+    HEADER_BYTES,
+    MAX_BODY_BYTES,
+    RECORD_BYTES,
+    Segment,
+    pack_record,
+)
 
 # All of it is kept in memory until it is synced, so this bounds memory as well as the loss.
 UNSYNCED_BYTES = 8 * 1024 * 1024
@@ -135,7 +141,14 @@ class ActiveSegment:
 
         Raises:
             JournalFull: The disk or the cap leaves no space; nothing has changed.
+            RecordTooLarge: Not even an empty journal has space for it; nothing has changed.
         """
+        alone = self._limits.cap - self._reserve.held_bytes - RECORD_BYTES - 2 * HEADER_BYTES
+        most = min(MAX_BODY_BYTES, alone)
+        if len(body) > most:
+            raise RecordTooLarge(
+                f"a record of {len(body):,} bytes is too large: the journal takes {most:,} at most"
+            )
         # With a header, because the record may need a new segment.
         size = self.size + self._reserve.held_bytes + RECORD_BYTES + len(body) + HEADER_BYTES
         if size > self._limits.cap:

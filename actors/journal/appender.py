@@ -17,7 +17,7 @@ from actors.errors import JournalFailed, JournalFull
 from actors.journal.active_segment import ActiveSegment
 from actors.journal.directory import JournalDirectory
 from actors.journal.marker_files import NO_SPACE
-from actors.journal.segment import MAX_BODY_BYTES, Segment
+from actors.journal.segment import Segment
 
 SYNCS_MEASURED = 512
 
@@ -68,8 +68,6 @@ class Appender:
 
     def append(self, body: bytes, weight: int) -> int:
         """Write one record and return its sequence; see `Journal.append`."""
-        if len(body) > MAX_BODY_BYTES:
-            raise ValueError(f"a record of {len(body)} bytes is too long for the journal")
         failures = 0
         while True:
             with self._lock:

@@ -162,11 +162,11 @@ class Journal:
         """Write one record at once and return its sequence.
 
         Args:
-            body: At most 32 MiB.
+            body: At most 32 MiB, and less where the cap is smaller.
             weight: Trades and rejections in it, for the accounting.
 
         Raises:
-            ValueError: The body is too long.
+            RecordTooLarge: The body is too long; nothing was written.
             JournalFull: The disk or the cap leaves no space; nothing was written.
             JournalFailed: The disk does not take it; the process must end.
         """

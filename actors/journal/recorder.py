@@ -73,6 +73,7 @@ class Journal(Protocol):
 
         Raises:
             JournalFull: The disk or the cap leaves no space; nothing was written.
+            RecordTooLarge: The body is longer than a record may be; nothing was written.
             JournalFailed: The disk does not take it; the process must end.
         """
 
@@ -127,7 +128,7 @@ class Recorder:
             rejections: What in them could not be read.
 
         Raises:
-            JournalFull, JournalFailed: See `Journal.append`; nothing was sent.
+            JournalFull, JournalFailed, RecordTooLarge: See `Journal.append`; nothing was sent.
         """
         weight = len(trades) + len(rejections)
         seq = self._journal.append(facts.encode(record), weight=weight)

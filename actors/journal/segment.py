@@ -41,9 +41,10 @@ from typing import NamedTuple
 
 from actors.errors import JournalUnreadable
 from actors.journal.filesystem import Disk
+from actors.model.facts import LARGEST_RECORD_BYTES
 
 VERSION = 1
-MAX_BODY_BYTES = 32 * 1024 * 1024
+MAX_BODY_BYTES = LARGEST_RECORD_BYTES
 CHUNK_BYTES = 256 * 1024
 PAGE_BYTES = 4096
 INDEX_STEP_BYTES = 1024 * 1024

@@ -37,6 +37,8 @@ class Assumption(StrEnum):
     """The fields of a trade are spelled as today: texts, upper case, milliseconds."""
     EVENT_NAMES = "event_names"
     """Events have the names that they have today."""
+    MESSAGE_SIZE = "message_size"
+    """A message is no larger than TRACKER_MAX_MESSAGE_BYTES, nor than a record of the journal."""
     SERVED = "served"
     """A connection that is accepted is served."""
     OLD_SOCKETS_DIE = "old_sockets_die"

@@ -74,6 +74,9 @@ class GapCause(StrEnum):
 STALLED: Final = "stalled_frame"
 """The reason of an end when a frame began to arrive and did not end."""
 
+TOO_BIG: Final = "too_big"
+"""The reason of an end when a message was larger than we take: what it held is not known."""
+
 _CAUSES: Final[Mapping[str, GapCause]] = {
     **{cause.value: cause for cause in GapCause},
     "dead_transport": GapCause.DISCONNECTED,

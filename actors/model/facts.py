@@ -116,6 +116,12 @@ class ProcessStopped(msgspec.Struct, frozen=True, tag="stop", array_like=True):
     at_ns: int
 
 
+LARGEST_RECORD_BYTES: Final = 32 << 20
+"""Most bytes of one record of the journal, and so of one message of the feed, which is kept whole.
+
+A message that is nearly as large may make a record that is larger: it is a gap, too.
+"""
+
 NO_EPOCH: Final = 0
 """The epoch of facts that belong to no connection. Sequences begin with 1.
 

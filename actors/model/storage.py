@@ -99,6 +99,11 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
         return sum(map(len, (*recorded, *resolved, *contradicted)))
 
 
+def unsafe_sentence(unsafe: tuple[str, ...]) -> str:
+    """Return the sentence about settings by which a loss of power may damage a database."""
+    return f"a loss of power may damage the database: {', '.join(unsafe)}" if unsafe else ""
+
+
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
     """An open database.
 
@@ -109,6 +114,7 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
         watermark: Lowest sequence of this journal that is not committed; 1 at first.
         is_new: The database did not know this journal.
         moved_at_ms: When the watermark was stored, by the clock of the database.
+        unsafe: Settings by which a loss of power may damage it, `name=off`.
     """
 
     server: str
@@ -117,6 +123,7 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     watermark: int
     is_new: bool = False
     moved_at_ms: int = 0
+    unsafe: tuple[str, ...] = ()
 
 
 class Committed(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,8 @@
 """The supervisor actor: children, the subscription plan, health.
 
 Owns: all other actors as data, the subscription plan, the health state.
-Receives: Tick, GetConnections, GetListening and StopListening from the main thread; GetHealth from
+Receives: Tick, DatabaseServerEnded, GetConnections, GetListening and StopListening from the main
+thread; GetHealth from
 the status, metrics and watchdog threads; UniverseChanged and CatalogReport from the catalog;
 ResolutionReport from resolution; AnnouncedConfirmed, ConnectionReport and ConnectionEnded from
 connections; WriterReport, BatchWritten, TradesMissed, StoreOpened, CoverageForgotten and StoreLost
@@ -33,6 +34,7 @@ from actors.messages import (
     ConnectionEnded,
     ConnectionReport,
     CoverageForgotten,
+    DatabaseServerEnded,
     GetConnections,
     GetHealth,
     GetListening,
@@ -177,7 +179,10 @@ class SupervisorActor(BaseActor):
             BatchWritten: self._batch_written,
             TradesMissed: self._monitor.trades_missed,
             StoreOpened: lambda opened: self._health.store_opened(
-                server=opened.server, identity=opened.identity
+                server=opened.server, identity=opened.identity, unsafe=opened.unsafe
+            ),
+            DatabaseServerEnded: lambda ended: self._health.database_server_ended(
+                reason=ended.reason, at=self._time.now
             ),
             CoverageForgotten: self._coverage_forgotten,
             StoreLost: lambda lost: self._health.store_lost(reason=lost.reason, at=self._time.now),

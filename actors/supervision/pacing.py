@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from math import ceil, inf
 from typing import Final
 
-from actors.model.connection import STALLED, TOKENS_AT_ONCE, slot_of
+from actors.model.connection import STALLED, TOKENS_AT_ONCE, TOO_BIG, slot_of
 
 _TICK_S: Final = 0.25
 FIRST_STARTS: Final = 1.0
@@ -292,8 +292,9 @@ TOKENS_WHEN_ENDED: Final = 25
 class MessageSizes:
     """How many tokens the connections of each slot ask for in one message when they start.
 
-    After a frame that did not arrive half as many; few after an end before any data, since the
-    subscription may have had too many. A connection that got all its books doubles it again.
+    After a frame that did not arrive, or was too big, half as many; few after an end before any
+    data, since the subscription may have had too many. A connection that got all its books doubles
+    it again.
     """
 
     def __init__(self) -> None:
@@ -312,7 +313,7 @@ class MessageSizes:
         """Take the end of a connection; `failed`: it was never served."""
         slot = slot_of(connection)
         before = self._limits.get(slot, TOKENS_AT_ONCE)
-        if reason == STALLED:
+        if reason in (STALLED, TOO_BIG):
             self._limits[slot] = max(before // 2, MIN_TOKENS_AT_ONCE)
         elif failed and (reason == "reset" or reason.startswith("closed_")):
             self._limits[slot] = min(before, TOKENS_WHEN_ENDED)

@@ -8,6 +8,8 @@ A long frame (more than `TAIL_BYTES`) is collected as it arrives. Its header alo
 memory.
 """
 
+from actors.model.connection import TOO_BIG
+
 TAIL_BYTES = 4 + 0xFFFF
 """Bytes of the longest frame whose beginning the skimmer keeps until the rest arrives.
 
@@ -143,7 +145,7 @@ class FrameParser:
         if size >> 63:
             return "length_overflow"
         message_bytes = size + len(self._fragments or b"")
-        return "too_big" if message_bytes > self._max_message_bytes else ""
+        return TOO_BIG if message_bytes > self._max_message_bytes else ""
 
     def _take(self, first: int, payload: bytes) -> None:
         self.frames += 1

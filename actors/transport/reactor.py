@@ -28,6 +28,7 @@ import time
 from collections.abc import Callable
 
 from actors.errors import FeedLost
+from actors.model.connection import TOO_BIG
 from actors.transport.feed_socket import (
     UNSENT_BYTES,
     Command,
@@ -151,7 +152,7 @@ class Reactor:
             on_frames: Called with the time of receipt (wall clock, ns) and the messages that may
                 matter, oldest first.
             on_end: Called once, after the last `on_frames`, with a reason and a detail:
-                `disconnected`, `reset`, `tls`, `closed_<code>` (theirs), `protocol`,
+                `disconnected`, `reset`, `tls`, `closed_<code>` (theirs), `protocol`, `too_big`,
                 `write_failed`, `closed` (ours), `internal`, or the reason given to `abort`.
 
         Raises:
@@ -304,7 +305,10 @@ class Reactor:
         self._update_interest(connection)
 
     def _answer(self, connection: ReactorSocket, skim: Skim) -> None:
-        if skim.violation:
+        if skim.violation == TOO_BIG:
+            self._send_close(connection, 1009)  # RFC 6455 7.4.1
+            self._lose(connection, TOO_BIG, "a message of the exchange exceeds the limit")
+        elif skim.violation:
             self._send_close(connection, 1002)
             self._lose(connection, "protocol", skim.violation)
         elif skim.close:

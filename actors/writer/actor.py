@@ -29,10 +29,12 @@ import msgspec
 
 from actors.actor import Addresses, BaseActor, BatchingMailbox, Handler, Incarnation
 from actors.errors import (
+    ConfigError,
     JournalBusy,
     JournalFull,
     JournalTaken,
     SchemaNewer,
+    StoreMiscounts,
     StorePoisoned,
     StoreUnavailable,
 )
@@ -70,7 +72,8 @@ from actors.writer.catchup import Store, has_forgotten, open_store, read_range, 
 from actors.writer.feed_comparison import FeedComparison
 from actors.writer.gather import Finding, FindingsBatch, TradeBatch, mark, to_batch
 from actors.writer.notify import WriterNotifier
-from actors.writer.pacing import BatchSize, DatabaseState, HousekeepingPace
+from actors.writer.pacing import BatchSize, DatabaseState
+from actors.writer.upkeep import Upkeep
 
 GATHERED: frozenset[type[Message]] = frozenset(
     {
@@ -80,12 +83,6 @@ GATHERED: frozenset[type[Message]] = frozenset(
     }
 )
 """What waits for the next `Flush` in any case, so that the writer is not woken for it."""
-
-
-SETTLE_STEPS = 3
-"""So many steps of settling fit between two commits; each takes some ten milliseconds."""
-SETTLE_EVERY_S = 10.0
-"""Seconds until it is looked again whether there is something to settle."""
 
 
 class WriterSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,9 +138,8 @@ class WriterActor(BaseActor):
         # What the database may have as watermark; see `open_store`.
         self._possible: tuple[int, ...] = ()
         self._now, self._wall_ns = incarnation.at.now, incarnation.at.wall_ns
-        self._settle_at = self._now
         self._stall = StallDetector(settings.hole_s)
-        self._housekeeping = HousekeepingPace(self._now)
+        self._upkeep = Upkeep(store, self._notifier, self._now)
         self._gathered = TradeBatch()
         self._findings = FindingsBatch()
         self._comparison = FeedComparison(settings.feeds)
@@ -194,6 +190,10 @@ class WriterActor(BaseActor):
         except SchemaNewer as newer:
             self._become_outdated(newer)
             return
+        except ConfigError as wrong:
+            self._become_unusable(wrong)
+            return
+        self._database.opened(self._now)
         # Only the database knows what is committed: the answer to the last
         # commit may have been lost.
         self._watermark = Watermark(max(opened.watermark, 1))
@@ -251,6 +251,9 @@ class WriterActor(BaseActor):
         except SchemaNewer as newer:
             self._become_outdated(newer)
             return False
+        except ConfigError as wrong:
+            self._become_unusable(wrong)
+            return False
         except StorePoisoned as poisoned:
             # So many bad rows point to a fault of ours. Storing stops for minutes rather than that
             # the whole stream goes into `rejected_messages`; the journal keeps it.
@@ -265,7 +268,9 @@ class WriterActor(BaseActor):
         """Record that nothing can be stored for now; try again later."""
         self._drop_gathered()
         retry_s = self._database.lost(self._now)
-        self._notifier.lost(str(away), retry_s)
+        if isinstance(away, StoreMiscounts):
+            self._notifier.miscounted(str(away))
+        self._notifier.lost(str(away), retry_s, self._now)
 
     def _become_outdated(self, newer: SchemaNewer) -> None:
         """Leave everything in the journal to the version that migrated the database."""
@@ -273,6 +278,15 @@ class WriterActor(BaseActor):
         retry_s = self._database.outdated(self._now)
         self._notifier.outdated(str(newer), retry_s)
         self._report()
+
+    def _become_unusable(self, wrong: ConfigError) -> None:
+        """Leave everything in the journal until a person has set the database right.
+
+        Found at the start it ends the process. Later that would only add a gap.
+        """
+        self._drop_gathered()
+        retry_s = self._database.unusable(self._now)
+        self._notifier.lost(str(wrong), retry_s, self._now)
 
     def _drop_gathered(self) -> None:
         """Forget what is in the journal or will be sent again."""
@@ -307,25 +321,9 @@ class WriterActor(BaseActor):
         # watermark, and with it the deletion of segments, until it is read from the journal.
         if stalled and self._database.is_live:
             self._fall_behind()
-        # Not while it catches up: what is received comes first.
-        if self._database.is_live and self._housekeeping.due(tick.now):
-            self._guarded(self._housekeep)
-        if self._database.is_open and tick.now >= self._settle_at:
-            self._guarded(self._settle)
+        if self._database.is_open:
+            self._guarded(lambda: self._upkeep.step(tick.now, is_live=self._database.is_live))
         self._report()
-
-    def _settle(self) -> None:
-        """Settle a few parts of coverage; what is left waits for the next tick, behind commits."""
-        for _ in range(SETTLE_STEPS):
-            if self._store.settle():
-                self._settle_at = self._now + SETTLE_EVERY_S
-                return
-
-    def _housekeep(self) -> None:
-        done = self._store.housekeep()
-        if done.is_last:
-            self._housekeeping.ended(self._now)
-        self._notifier.housekept(done)
 
     def _report(self) -> None:
         disputed = self._comparison.disputed_total

@@ -30,6 +30,8 @@ from actors.writer.gather import FindingsBatch, TradeBatch
 log = logging.getLogger(__name__)
 LOG_S = 10.0
 """Least time between two log lines about what was written, in seconds."""
+LOG_AWAY_S = 60.0
+"""Time between two log lines with the same reason for which the database is away, in seconds."""
 LOG_MARKETS = 10
 """Most log lines of a kind about single markets of one transaction."""
 
@@ -49,12 +51,15 @@ class WriterNotifier:
         self._rejected_rows = LogDigest(every_s=LOG_S)
         self._rejected_because = ""
         self._deleted: Counter[str] = Counter()
+        self._logged_away = ("", float("-inf"))  # the last reason, and when it was logged
+        self._miscounts = 0
 
     def opened(self, opened: Opened, watermark: int) -> None:
         """Report that the database answers; the journal is read from the watermark on."""
-        message = StoreOpened(server=opened.server, identity=opened.identity)
+        message = StoreOpened(server=opened.server, identity=opened.identity, unsafe=opened.unsafe)
         for address in (self._to.supervisor, self._to.catalog, self._to.resolution):
             address.tell(message)
+        self._logged_away = ("", float("-inf"))
         log.info("database_opened", extra={"server": opened.server, "watermark": watermark})
 
     def forgotten(self, opened: Opened) -> None:
@@ -67,10 +72,18 @@ class WriterNotifier:
         self._to.supervisor.tell(CoverageForgotten(since_ns=since_ns))
         log.warning("coverage_forgotten", extra={"new": opened.is_new})
 
-    def lost(self, reason: str, retry_s: float) -> None:
+    def lost(self, reason: str, retry_s: float, now: float) -> None:
         """Report that the database is away; it is tried again after so many seconds."""
         self._to.supervisor.tell(StoreLost(reason=reason))
-        log.warning("database_away", extra={"reason": reason, "retry_s": round(retry_s, 1)})
+        before, at = self._logged_away
+        if reason != before or now - at >= LOG_AWAY_S:  # it is tried every other second
+            self._logged_away = (reason, now)
+            log.warning("database_away", extra={"reason": reason, "retry_s": round(retry_s, 1)})
+
+    def miscounted(self, reason: str) -> None:
+        """Count that what the database reported of a batch did not add up."""
+        self._miscounts += 1
+        log.error("database_miscounts", extra={"reason": reason})
 
     def stopped(self, reason: str, retry_s: float) -> None:
         """Report that the database rejects too much; nothing is stored for so many seconds."""
@@ -140,6 +153,7 @@ class WriterNotifier:
                 now=now,
                 state=state,
                 waiting=waiting,
+                miscounts_total=self._miscounts,
                 violations=violations,
             )
         )

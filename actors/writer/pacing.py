@@ -10,6 +10,14 @@ STOPPED_S: Final = 300.0
 """How long nothing is stored after the database rejected too much of it, in seconds."""
 OUTDATED_S: Final = 60.0
 """How often it is looked whether this version may write again (the database was restored)."""
+UNUSABLE_S: Final = 60.0
+"""How often it is looked whether a person has set the database right."""
+PROBE_S: Final = (0.5, 1.5)
+"""Between two tries to reach a database that does not answer, in seconds. With a Tick each second,
+and up to 2 s until a lost packet of the handshake is sent again, it is used within 5 s after it
+answers. A try costs the server a connection, the tracker a millisecond."""
+STEADY_S: Final = 30.0
+"""A database that was open for so long worked, and was not merely reached."""
 LEAST_SHARE: Final = 1 / 64
 """The smallest batch, as a share of a full one."""
 
@@ -27,8 +35,10 @@ class DatabaseState:
     """
 
     def __init__(self, rng: Random) -> None:
+        self._rng = rng
         self._backoff = Backoff(rng)
         self._try_at = 0.0
+        self._opened_at = 0.0
         self._enter(AWAY)
 
     def _enter(self, state: str) -> None:
@@ -36,6 +46,10 @@ class DatabaseState:
         self.state = state
         self.is_open = state in (BEHIND, LIVE)
         self.is_live = state == LIVE
+
+    def opened(self, now: float) -> None:
+        """Record that it was opened now."""
+        self._opened_at = now
 
     def fell_behind(self) -> None:
         """Enter `behind`: the journal is read until its end."""
@@ -46,8 +60,18 @@ class DatabaseState:
         self._enter(LIVE)
 
     def lost(self, now: float) -> float:
-        """Enter `away`; return how many seconds to wait before the next try."""
-        return self._wait(AWAY, now, self._backoff.delay_s())
+        """Enter `away`; return how many seconds to wait before the next try.
+
+        Each opening brings questions for all markets, and whatever the other actors hold back. So
+        after openings that led to nothing the waits grow, up to a minute.
+        """
+        failed_at_once = self.is_open and now - self._opened_at < STEADY_S
+        wait_s = self._backoff.delay_s() if failed_at_once else self._rng.uniform(*PROBE_S)
+        return self._wait(AWAY, now, wait_s)
+
+    def unusable(self, now: float) -> float:
+        """Enter `away` until a person acts; return how many seconds to wait before the next try."""
+        return self._wait(AWAY, now, UNUSABLE_S)
 
     def stopped(self, now: float) -> float:
         """Enter `stopped`; return how many seconds to wait before the next try."""

@@ -197,15 +197,15 @@ comment on column public.connection_events.reason is
 comment on column public.connection_events.journal_key is
   'which tracker, a number of this database';
 comment on table public.rejected_messages is
-  'What was received and could not be used, verbatim. Nothing is dropped: what a later version takes in stays here and has a taken_in_at.';
+  'What was received and could not be used, verbatim. Everything that may be a trade is here: each event of a trade, and each event of another name with token, price, size and time. What a later version takes in stays here and has a taken_in_at.';
 comment on column public.rejected_messages.received_at is
   'when its bytes arrived';
 comment on column public.rejected_messages.connection is
-  'on which connection';
+  'on which connection; database: it could not hold a row; journal: a record that no connection told';
 comment on column public.rejected_messages.reason is
   'one stable phrase, such as price out of range';
 comment on column public.rejected_messages.payload is
-  'the bytes as received; or, when the database could not hold a trade, that trade as JSON';
+  'the bytes as received; or, when the database could not hold a row, that row as JSON (a fact about coverage: its number in the journal and itself)';
 comment on column public.rejected_messages.journal_key is
   'which tracker';
 comment on column public.rejected_messages.seq is

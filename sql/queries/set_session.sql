@@ -1,12 +1,18 @@
 -- Sets the limits of this session, makes commits durable and has names found in
 -- pg_catalog alone: those of ours are written with their schema.
--- synchronous_commit is changed only where it is off: remote_apply is stronger than on.
--- Parameters: statement_ms, lock_ms, idle_ms (milliseconds, as text).
+-- synchronous_commit is changed only where it is off: remote_apply is stronger than on. Arrays that hold NULL
+-- are sent as text, and each statement has to see what others have committed before it: a role may have it otherwise.
+-- Leaves a tag by which move_watermark can tell that it is still the same session.
+-- Parameters: statement_ms, lock_ms, idle_ms (milliseconds, as text), tag (text that no other session has).
 -- Rows: one.
 select set_config('statement_timeout', %(statement_ms)s, false),
        set_config('lock_timeout', %(lock_ms)s, false),
        set_config('idle_in_transaction_session_timeout', %(idle_ms)s, false),
+       set_config('tracker.session', %(tag)s, false),
        set_config('timezone', 'UTC', false),
+       set_config('datestyle', 'ISO, MDY', false),
+       set_config('array_nulls', 'on', false),
+       set_config('default_transaction_isolation', 'read committed', false),
        set_config('search_path', 'pg_catalog', false),
        set_config('synchronous_commit',
                   case current_setting('synchronous_commit') when 'off' then 'on'

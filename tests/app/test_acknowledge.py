@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from actors.app.acknowledge import acknowledge
 from actors.config.load import Config, Invocation, Mode, load
 from actors.database import migrate
-from actors.database.acknowledge import acknowledge as end_contradictions
+from actors.database.commands.acknowledge import acknowledge as end_contradictions
 from actors.database.migrate import MAY_WRITE, MIGRATIONS, MUST_NOT_WRITE
 from actors.database.store import Store
 from actors.errors import ConfigError, SchemaMismatch, StoreUnavailable

@@ -11,7 +11,7 @@ import pytest
 
 from actors.app.reingest import Reingest, Summary, numbered, understand
 from actors.config.load import Config
-from actors.database.kept import KeptMessage, Step, Understood
+from actors.database.commands.kept import KeptMessage, Step, Understood
 from actors.errors import ConfigError
 from actors.model import facts
 from actors.model.market import Market

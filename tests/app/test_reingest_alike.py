@@ -14,8 +14,8 @@ import pytest
 from msgspec import Raw
 
 from actors.app.reingest import understand
-from actors.database import kept
-from actors.database.kept import BEGINNING, KeptMessage, KeptMessages, Step, Understood
+from actors.database.commands import kept
+from actors.database.commands.kept import BEGINNING, KeptMessage, KeptMessages, Step, Understood
 from actors.database.store import Store
 from actors.feed.actor import ConnectionActor
 from actors.messages import Retire, Unsubscribe

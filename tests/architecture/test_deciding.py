@@ -35,6 +35,7 @@ NOT_DECIDING = {
     "writer.actor": "the actor itself",
     "writer.catchup": "reads the journal",
     "writer.notify": "sends to actors, and logs",
+    "writer.upkeep": "calls the database",
     "supervision.actor": "the actor itself",
     "supervision.children": "starts and stops actors",
     "supervision.connection_log": "writes to the journal, and logs",

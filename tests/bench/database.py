@@ -11,7 +11,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from actors.database import migrate
-from actors.database.embedded import Embedded
+from actors.database.server.embedded import Embedded
 
 OPTIONS = ("shared_buffers=256MB", "max_wal_size=4GB", "checkpoint_timeout=30min")
 """No checkpoint falls into a run; fsync and synchronous_commit stay on."""

@@ -14,8 +14,8 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from actors.database import postgres_binaries
-from actors.database.embedded import Embedded
+from actors.database.server import postgres_binaries
+from actors.database.server.embedded import Embedded
 from tests.live.processes import until
 from tests.postgres import Server
 

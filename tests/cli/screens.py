@@ -176,6 +176,7 @@ SPOILS: Mapping[str, Spoil] = {
     "database_away": lambda h: h.store_lost(reason="connection refused", at=NOW - 754),
     "poison": _poison,
     "version_outdated": _outdate,
+    "database_unsafe": lambda h: h.store_opened(server=SERVER, unsafe=("fsync=off",)),
     "database_behind": lambda h: _journal(h, next_seq=400_000, oldest_s=184.0),
     "nothing_to_watch": lambda h: h.universe_planned(wanted=0),
     "no_connection_live": lambda h: _lose(h, *CONNECTIONS, reason="dns"),

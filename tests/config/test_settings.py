@@ -8,6 +8,8 @@ from pydantic import SecretStr
 
 from actors.config.load import Config, Invocation, describe, help_text, load
 from actors.config.settings import PUBLIC_NODES
+from actors.errors import ConfigError
+from actors.journal.segment import MAX_BODY_BYTES
 
 PASSWORD = "hunter2-open-sesame"
 URL = f"postgresql://tracker:{PASSWORD}@db.example:5432/tracker"
@@ -35,6 +37,12 @@ def test_without_any_source_the_defaults_apply() -> None:
     assert found.migrate
     assert found.rpc_urls == PUBLIC_NODES
     assert found.has_public_nodes
+
+
+def test_no_message_may_be_larger_than_a_record_of_the_journal() -> None:
+    assert loaded(TRACKER_MAX_MESSAGE_BYTES="32MiB").config.max_message_bytes == MAX_BODY_BYTES
+    with pytest.raises(ConfigError, match=r"TRACKER_MAX_MESSAGE_BYTES.*33554432"):
+        loaded(TRACKER_MAX_MESSAGE_BYTES=str(MAX_BODY_BYTES + 1))
 
 
 @pytest.mark.parametrize("word", ["off", "OFF", " off "])

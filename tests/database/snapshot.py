@@ -17,7 +17,7 @@ import psycopg
 
 from actors import __version__
 from actors.database import migrate, queries
-from actors.database.embedded import Embedded
+from actors.database.server.embedded import Embedded
 from actors.database.store import Store
 from tests.database.everything import everything
 

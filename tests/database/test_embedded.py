@@ -14,9 +14,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from actors.database import postgres_binaries
-from actors.database.embedded import Embedded
-from actors.database.postgres_binaries import ServerUser, find_binaries, require_traversable
+from actors.database.server import postgres_binaries
+from actors.database.server.embedded import Embedded
+from actors.database.server.postgres_binaries import ServerUser, find_binaries, require_traversable
 from actors.errors import ConfigError, StateDirBusy
 from tests.postgres import ask, do
 
@@ -122,7 +122,8 @@ def test_stop_may_be_called_twice_and_without_start(make: Callable[[], Embedded]
 
 def test_the_server_of_a_killed_tracker_stops(root: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from actors.database.embedded import Embedded;"
+        "import sys, time; from pathlib import Path;"
+        "from actors.database.server.embedded import Embedded;"
         "server = Embedded(Path(sys.argv[1])); server.start(); print('ready', flush=True);"
         "time.sleep(600)"
     )
@@ -148,6 +149,63 @@ def test_a_crashed_server_recovers_at_the_next_start(
     again = make()
     again.start()
     assert ask(again.dsn(), "select * from kept") == [(42,)]
+
+
+def test_a_server_that_was_killed_is_known_to_have_ended_and_starts_again_by_itself(
+    make: Callable[[], Embedded], root: Path
+) -> None:
+    server = make()
+    server.start()
+    assert server.ended() == ""
+    do(server.dsn(), "create table kept as select 42 as answer")
+    for _ in range(2):
+        os.kill(pid_in(root), signal.SIGKILL)
+        wait_until(lambda: bool(server.ended()), "it is not seen that the server has ended")
+        assert "signal 9" in server.ended()
+        revive(server)
+        assert ask(server.dsn(), "select * from kept") == [(42,)]
+    server.stop()
+    assert not (root / "data" / "postmaster.pid").exists()
+
+
+def revive(server: Embedded) -> None:
+    """Start it again as often as it ends because the one before has not gone yet."""
+
+    def runs() -> bool:
+        if server.ended():
+            server.start_again()
+        return server._answers()
+
+    wait_until(runs, "it does not answer again")
+
+
+def test_a_server_of_before_that_is_killed_is_started_again_too(
+    make: Callable[[], Embedded], root: Path
+) -> None:
+    first = make()
+    first.start()
+    assert first._lock is not None
+    first._lock.close()  # as if its tracker had been killed where the kernel does not end children
+    second = make()
+    second.start()
+    assert second.ended() == ""
+    os.kill(pid_in(root), signal.SIGKILL)
+    assert first._child is not None
+    first._child.wait(timeout=30)  # as init does for one whose parent is gone
+    wait_until(lambda: bool(second.ended()), "it is not seen that the server has ended")
+    revive(second)
+    assert ask(second.dsn("postgres"), "select 1") == [(1,)]
+
+
+def test_a_server_that_ends_at_once_says_why(make: Callable[[], Embedded], root: Path) -> None:
+    server = make()
+    server.start()
+    os.kill(pid_in(root), signal.SIGKILL)
+    wait_until(lambda: bool(server.ended()), "it is not seen that the server has ended")
+    server._options = ("no_such_setting=1",)
+    server.start_again()
+    wait_until(lambda: "no_such_setting" in server.ended(), "its log is not told")
+    assert "exit code 1" in server.ended()
 
 
 def test_a_pid_of_another_program_does_not_block_the_folder(

@@ -104,7 +104,7 @@ def test_a_clock_of_ours_that_is_wrong_makes_nothing_old(
 
 def test_nothing_is_deleted_by_a_version_that_must_not_write(store: Store, database: str) -> None:
     store.commit(Batch(rejections=(rejected(1, OLD),)))
-    do(database, "insert into schema_migrations values ('9999_x.sql', 'x', now(), false)")
+    do(database, "insert into tracker.schema_migrations values ('9999_x.sql', 'x', now(), false)")
 
     with pytest.raises(SchemaNewer):
         store.housekeep()

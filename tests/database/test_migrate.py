@@ -28,10 +28,10 @@ def applied(database: str) -> list[tuple[str, ...]]:
 
 
 def test_an_empty_database_gets_all_of_them_in_order(empty_database: str) -> None:
-    assert migrate.pending(empty_database) == ALL
+    assert migrate.check(empty_database).pending == ALL
     assert migrate.apply(empty_database) == ALL
     assert applied(empty_database) == [(name,) for name in ALL]
-    assert migrate.pending(empty_database) == ()
+    assert migrate.check(empty_database).pending == ()
 
 
 def test_a_second_run_finds_nothing_to_do(database: str) -> None:
@@ -41,8 +41,8 @@ def test_a_second_run_finds_nothing_to_do(database: str) -> None:
     session.close()
 
 
-def test_pending_changes_nothing(empty_database: str) -> None:
-    migrate.pending(empty_database)
+def test_a_check_changes_nothing(empty_database: str) -> None:
+    migrate.check(empty_database)
     assert ask(empty_database, "select count(*) from pg_tables where schemaname = 'public'") == [
         (0,)
     ]
@@ -50,7 +50,7 @@ def test_pending_changes_nothing(empty_database: str) -> None:
 
 def test_a_new_migration_is_applied_alone(database: str, folder: Path) -> None:
     (folder / "9000_add_note.sql").write_text("-- 100% new\ncreate table tracker.note (a int);")
-    assert migrate.pending(database, folder) == ("9000_add_note.sql",)
+    assert migrate.check(database, folder).pending == ("9000_add_note.sql",)
     assert migrate.apply(database, folder) == ("9000_add_note.sql",)
     assert ask(database, "select count(*) from note") == [(0,)]
 
@@ -68,7 +68,7 @@ def test_an_edited_migration_is_rejected_with_its_name(database: str, folder: Pa
     edited = folder / ALL[1]
     edited.write_text(edited.read_text() + "\n-- a harmless remark\n")
     with pytest.raises(SchemaMismatch, match=rf"{ALL[1]} was edited.*new migration"):
-        migrate.pending(database, folder)
+        migrate.check(database, folder)
     with pytest.raises(SchemaMismatch, match="was edited"):
         migrate.apply(database, folder)
 
@@ -79,7 +79,7 @@ def test_a_database_of_a_newer_version_is_rejected(database: str) -> None:
     with pytest.raises(SchemaNewer, match=r"9999_from_tomorrow\.sql.*newer"):
         migrate.verify(session.connection)
     session.close()
-    for work in (migrate.apply, migrate.pending):
+    for work in (migrate.apply, migrate.check):
         with pytest.raises(SchemaMismatch, match=r"9999_from_tomorrow\.sql.*newer"):
             work(database)
 
@@ -111,7 +111,7 @@ def test_a_database_from_before_the_tables_were_settled_is_named_and_left_alone(
 ) -> None:
     do(empty_database, "create table public.prints (a int)")
     do(empty_database, "create table public.schema_migrations (name text)")
-    for look in (migrate.pending, migrate.apply):
+    for look in (migrate.check, migrate.apply):
         with pytest.raises(SchemaMismatch, match=r"before the tables were settled.*another"):
             look(empty_database)
     count = "select count(*) from pg_tables where schemaname in ('public', 'tracker')"
@@ -142,7 +142,7 @@ def test_two_at_once_apply_each_migration_once(empty_database: str) -> None:
 
 def test_a_server_that_is_away_is_unavailable() -> None:
     with pytest.raises(StoreUnavailable):
-        migrate.pending("host=/nonexistent dbname=x")
+        migrate.check("host=/nonexistent dbname=x")
 
 
 def test_names_are_numbers_verb_object_and_each_says_why() -> None:

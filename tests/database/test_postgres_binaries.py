@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.database.postgres_binaries import ServerUser, reachable_binaries
+from actors.database.server.postgres_binaries import ServerUser, reachable_binaries
 from actors.errors import ConfigError
 
 OTHER_USER = ServerUser(name="nobody", uid=os.getuid() + 1, gid=os.getgid() + 1)

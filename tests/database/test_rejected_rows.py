@@ -9,7 +9,7 @@ import pytest
 
 from actors.app.reingest import understand
 from actors.database import columns
-from actors.database.kept import Step
+from actors.database.commands.kept import Step
 from actors.database.store import Store
 from actors.errors import StorePoisoned
 from actors.model.facts import (
@@ -165,7 +165,7 @@ def test_a_market_that_is_taken_in_has_its_tokens_and_waits_for_its_resolution(
 
     names = "select token_id, outcome from assets order by token_id"
     assert ask(database, names) == [(YES, "Yes"), (NO, "No")]
-    assert ask(database, "select condition_id from unresolved") == [(CONDITION,)]
+    assert ask(database, "select condition_id from tracker.unresolved") == [(CONDITION,)]
 
 
 def test_a_confirmation_waits_for_the_resolution_that_it_confirms(
@@ -353,7 +353,7 @@ def test_other_connections_keep_what_they_claim_when_a_fact_is_rejected(
     store_facts(store, (*enumerate(FACTS, 1), *enumerate(other, 20)), at_once=True)
 
     assert covered(database, YES) == covered(database, NO) == [(0, 40)]
-    query = "select epoch, reason from epochs order by epoch"
+    query = "select epoch, reason from tracker.epochs order by epoch"
     assert ask(database, query) == [(3, "reset"), (20, None)]
 
 
@@ -365,7 +365,7 @@ def test_facts_without_a_connection_that_are_rejected_end_none(store: Store, dat
     )
     store_facts(store, enumerate((*FACTS[:5], *overlooked), 1), at_once=True)
 
-    assert ask(database, "select epoch, closed_seq from epochs") == [(3, None)]
+    assert ask(database, "select epoch, closed_seq from tracker.epochs") == [(3, None)]
     assert covered(database, YES) == [(0, 10)]
 
 
@@ -389,7 +389,7 @@ def test_an_end_of_a_connection_that_is_rejected_ends_it_at_its_last_proof(
     store_facts(store, enumerate((*FACTS[:11], closed, late), 1), at_once=True)
 
     assert covered(database, NO) == [(0, 30)]
-    assert ask(database, "select closed_seq, reason from epochs") == [(12, "fact_rejected")]
+    assert ask(database, "select closed_seq, reason from tracker.epochs") == [(12, "fact_rejected")]
 
 
 def test_what_cannot_be_stored_and_not_be_taken_back_stops_the_storing(

@@ -8,13 +8,14 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from actors.database import migrate
-from actors.database.kept import Understood
+from actors.database.commands.kept import Understood
 from actors.database.queries import SQL
 from actors.database.store import Store
 from actors.errors import StoreUnavailable
 from actors.model.storage import Batch, Housekept
+from actors.model.trade import TokenId
 from tests.database.everything import everything
-from tests.database.samples import YES
+from tests.database.samples import YES, trade
 from tests.database.test_kept import Feed, all_of, take_in
 from tests.postgres import Server, ask, do, name_of
 
@@ -56,7 +57,7 @@ def as_role(dsn: str, role: str) -> str:
 
 def test_the_tracker_runs_as_the_writer(secured: str) -> None:
     dsn = as_role(secured, "tracker_writer")
-    assert migrate.pending(dsn) == ()
+    assert migrate.check(dsn).pending == ()
     store = Store(dsn)
     try:
         assert store.open(UUID(int=1)).watermark == 1
@@ -67,6 +68,19 @@ def test_the_tracker_runs_as_the_writer(secured: str) -> None:
         store.close()
     assert ask(secured, "select count(*) from resolutions") == [(1,)]
     assert ask(secured, "select count(*) from coverage") == [(1,)]
+
+
+def test_the_writer_puts_a_sequence_right_that_is_behind(secured: str) -> None:
+    store = Store(as_role(secured, "tracker_writer"))
+    try:
+        store.open(UUID(int=1))
+        store.commit(everything())
+        do(secured, "select setval('assets_asset_key_seq', 1, false)")
+        store.open(UUID(int=1))
+        new = trade(50, token_id=TokenId("77"))
+        assert store.commit(Batch(trades=(new,))).stored == 1
+    finally:
+        store.close()
 
 
 @pytest.mark.parametrize(

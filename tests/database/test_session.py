@@ -13,7 +13,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from actors.database import migrate
-from actors.database.embedded import Embedded
+from actors.database.server.embedded import Embedded
 from actors.database.session import UNKNOWN_DATABASE, Session, translate_errors
 from actors.errors import ConfigError, StoreUnavailable
 from actors.health import takeover

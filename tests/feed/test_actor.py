@@ -650,6 +650,35 @@ def test_a_full_disk_ends_the_connection_and_nothing_unjournalled_is_sent() -> N
     assert harness.socket.ended == ("abort", "disk_full")
 
 
+def test_what_the_journal_cannot_hold_is_a_gap_of_this_connection_and_no_crash() -> None:
+    harness = ConnectionHarness().confirm()
+    harness.hear(a_trade(at_ms=WALL_MS + 1_000), after_ms=1_000)
+    told = len(harness.writer.of(TradesSeen))
+    large = a_trade(at_ms=WALL_MS + 9_000)
+    harness.journal.largest = len(large)  # its record has more than the frame
+    harness.hear(large, after_ms=9_000)
+
+    assert len(harness.writer.of(TradesSeen)) == told
+    ended = harness.supervisor.last(ConnectionEnded)
+    assert (ended.reason, harness.socket.ended) == ("too_big", ("abort", "too_big"))
+    assert "too large" in ended.detail
+    (closed,) = harness.facts(ListeningClosed)
+    assert isinstance(closed, ListeningClosed)
+    assert closed.reason == "disconnected"
+    assert closed.until_ns is not None
+    assert closed.until_ns < (WALL_MS + 9_000 - 1_000) * MS  # not proven by what was not kept
+    assert dict(harness.supervisor.last(ConnectionReport).violations)[Assumption.MESSAGE_SIZE] == 1
+
+
+def test_a_message_that_was_not_read_for_its_size_is_counted() -> None:
+    harness = ConnectionHarness().confirm()
+    harness.socket.on_end("too_big", "a message of the exchange exceeds the limit")
+    drain(harness.actor)
+
+    assert harness.supervisor.last(ConnectionEnded).reason == "too_big"
+    assert dict(harness.supervisor.last(ConnectionReport).violations)[Assumption.MESSAGE_SIZE] == 1
+
+
 def test_what_could_not_be_journalled_is_not_proven() -> None:
     harness = ConnectionHarness().confirm()
     harness.journal.full = True

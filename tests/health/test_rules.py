@@ -93,6 +93,27 @@ def test_tokens_count_as_unconfirmed_only_after_a_minute() -> None:
     assert (said.codes, said.assets.never_confirmed) == (("tokens_unconfirmed",), 3)
 
 
+def test_batches_that_do_not_add_up_are_counted_over_restarts_of_the_writer() -> None:
+    health = well()
+    health.writer_reported(writer(miscounts_total=2), at=START + 2)
+    health.writer_reported(writer(miscounts_total=3), at=START + 3)
+    health.writer_reported(writer(incarnation=2, miscounts_total=1), at=START + 4)
+    assert document(health, START + 5).database.miscounts_total == 4
+
+
+def test_a_database_that_a_loss_of_power_may_damage_needs_attention_with_its_settings() -> None:
+    health = well()
+    health.store_opened(server="x", unsafe=("fsync=off", "full_page_writes=off"))
+    said = document(health, START + 6)
+    assert (said.codes, said.levels) == (("database_unsafe",), ("attention",))
+    assert said.reasons == (
+        "a loss of power may damage the database: fsync=off, full_page_writes=off",
+    )
+    assert said.database.unsafe == ("fsync=off", "full_page_writes=off")
+    health.store_opened(server="x")  # it was set right
+    assert codes(health, START + 7) == ()
+
+
 @pytest.mark.parametrize("code", ["source_failing", "catalog_failing"])
 def test_a_source_may_fail_for_five_minutes_before_health_suffers(code: str) -> None:
     health = well()

@@ -14,11 +14,12 @@ from actors.errors import (
     JournalFailed,
     JournalFull,
     JournalUnreadable,
+    RecordTooLarge,
     StateDirBusy,
 )
 from actors.journal.journal import MIB
 from actors.journal.segment import HEADER_BYTES, Header, unpack_header
-from actors.model.facts import Entry, Hole
+from actors.model.facts import LARGEST_RECORD_BYTES, Entry, Hole
 from tests.clocks import DAY_S, HOUR_S, clocks
 from tests.journal.journal_model import RECORD, MemoryDisk, Open, body_of, content, entries, fill
 
@@ -41,11 +42,24 @@ def test_an_empty_body_and_a_long_one_are_records_like_others(opened: Open) -> N
     assert content(journal) == [Entry(n, body) for n, body in enumerate(bodies, start=1)]
 
 
-def test_a_body_that_is_too_long_is_the_callers_mistake(opened: Open) -> None:
+def test_a_body_that_is_too_long_is_rejected_and_the_next_one_is_taken(opened: Open) -> None:
     journal = opened()
-    with pytest.raises(ValueError, match="too long"):
-        journal.append(bytes(32 * MIB + 1))
+    with pytest.raises(RecordTooLarge, match=f"{LARGEST_RECORD_BYTES + 1:,} bytes"):
+        journal.append(bytes(LARGEST_RECORD_BYTES + 1))
     assert journal.next_seq == 1
+    longest = bytes(LARGEST_RECORD_BYTES)
+    assert journal.append(longest) == 1
+    assert journal.append(b"next") == 2
+    assert content(journal) == [Entry(1, longest), Entry(2, b"next")]
+
+
+def test_a_body_that_an_empty_journal_has_no_space_for_is_too_long_and_not_a_full_disk(
+    opened: Open,
+) -> None:
+    journal = opened(max_bytes=2 * MIB)
+    with pytest.raises(RecordTooLarge, match=r"3,145,728 bytes"):
+        journal.append(bytes(3 * MIB))
+    assert journal.append(b"next") == 1
 
 
 def test_a_record_is_written_with_one_call(opened: Open, disk: MemoryDisk) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from actors.database import migrate
 from tests.live.processes import Process, Processes, processes_in
-from tests.postgres import do
+from tests.pgbouncer import pgbouncer
+from tests.postgres import ask, do
 
 pytestmark = [pytest.mark.live]
 
@@ -160,8 +161,38 @@ def test_check_prints_the_settings_in_force_without_secrets(
     )
 
     assert code == 0
-    assert "all is well" in output
+    assert output.endswith("well\n")
     assert SECRET not in output + errors
+
+
+@pytest.mark.db
+def test_check_names_a_server_that_a_loss_of_power_may_damage(
+    processes: Processes, database: str
+) -> None:
+    names = ("fsync", "full_page_writes")
+    off = [name for name in names if ask(database, f"show {name}") == [("off",)]]
+    code, output, _ = run(processes, "--check", TRACKER_DATABASE_URL=url_of(database))
+    assert code == 0
+    if off:
+        named = ", ".join(f"{name}=off" for name in off)
+        said = f"attention: a loss of power may damage the database: {named}"
+        assert output.splitlines()[-2:] == [said, "all else is well"]
+    else:
+        assert output.endswith("all is well\n")
+
+
+@pytest.mark.db
+@pytest.mark.parametrize("arguments", [["--check"], ["--migrate"], []])
+def test_a_pool_of_transactions_is_rejected_in_one_line_that_says_what_to_do(
+    processes: Processes, database: str, arguments: list[str]
+) -> None:
+    with pgbouncer(database, pool_mode="transaction", default_pool_size=1) as pool:
+        url = url_of(pool.dsn)
+        code, _, errors = run(processes, *arguments, TRACKER_DATABASE_URL=url)
+    assert "connect to PostgreSQL directly, or through a pool in session mode" in error_text(
+        code, errors
+    )
+    assert code == 78
 
 
 def url_of(dsn: str) -> str:

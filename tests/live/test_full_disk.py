@@ -114,4 +114,4 @@ def test_a_start_whose_cap_is_full_waits_for_the_database_and_then_stores_all_an
     assert simulator.stop() == 0
     assert judge(processes.ledger, processes.dsn).clean
     assert "Traceback" not in tracker.log_text()
-    assert ask(empty_database, "select count(*) from process_life") == [(2,)]
+    assert ask(empty_database, "select count(*) from tracker.process_life") == [(2,)]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from actors.app.reingest import understand
-from actors.database.kept import BEGINNING, KeptMessage, KeptMessages, Understood
+from actors.database.commands.kept import BEGINNING, KeptMessage, KeptMessages, Understood
 from actors.simulator.events import NEW_NAME
 from actors.simulator.judge import judge
 from tests.live.processes import Process, Processes, processes_in

@@ -299,10 +299,11 @@ def test_after_any_changes_and_deaths_connections_listen_to_what_is_planned(
     assert harness.fatal == []
 
 
-def test_after_a_frame_that_did_not_arrive_smaller_ones_are_asked_for() -> None:
+@pytest.mark.parametrize("reason", ["stalled_frame", "too_big"])
+def test_after_a_frame_that_did_not_arrive_smaller_ones_are_asked_for(reason: str) -> None:
     harness = SupervisorHarness(redundancy=2).begin(1)
     for _ in range(6):
-        harness.end(SLOT, "stalled_frame")
+        harness.end(SLOT, reason)
         harness.ticks(70)
     harness.end(SLOT, "reset")
     harness.ticks(70)

@@ -122,6 +122,16 @@ def test_a_violation_is_reported_after_what_came_before_it(running: ReactorHarne
     assert read_frame(pair.peer) == (0x88, (1002).to_bytes(2, "big"))
 
 
+def test_a_message_that_is_too_big_has_a_reason_and_a_code_of_its_own(
+    running: ReactorHarness,
+) -> None:
+    pair = running.connect()
+    pair.peer.sendall(frame(trade(1)) + b"\x81\x7f" + (1 << 40).to_bytes(8, "big"))
+    assert pair.owner.end() == ("too_big", "a message of the exchange exceeds the limit")
+    assert pair.owner.remaining() == [trade(1)]
+    assert read_frame(pair.peer) == (0x88, (1009).to_bytes(2, "big"))
+
+
 def test_our_close_loses_nothing_that_comes_before_theirs(running: ReactorHarness) -> None:
     pair = running.connect()
     pair.connection.close(1000, "retired")

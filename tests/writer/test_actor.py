@@ -49,7 +49,8 @@ from actors.model.market import Asset, Contradiction, Market, Observation, Resol
 from actors.model.storage import Review
 from actors.model.trade import ConditionId, TokenId, Trade, trade_hashes
 from actors.polymarket import channel
-from actors.writer.actor import SETTLE_EVERY_S, SETTLE_STEPS, WriterActor, WriterSettings
+from actors.writer.actor import WriterActor, WriterSettings
+from actors.writer.upkeep import SETTLE_EVERY_S, SETTLE_STEPS
 from tests.fakes import JOURNAL_ID, FakeJournal, FakeStore
 from tests.fakes_box import Box, drain, step
 from tests.feed.test_actor import a_trade
@@ -75,6 +76,7 @@ class WriterHarness:
         journal: FakeJournal | None = None,
         store: FakeStore | None = None,
         settings: WriterSettings | None = None,
+        seed: int = 1,
     ) -> None:
         self.supervisor, self.catalog, self.resolution = Box(), Box(), Box()
         self.journal, self.store = journal or FakeJournal(), store or FakeStore()
@@ -87,7 +89,7 @@ class WriterHarness:
             store=self.store,
             journal=self.journal,
             settings=settings or WriterSettings(),
-            rng=Random(1),
+            rng=Random(seed),
         )
 
     def open(self) -> "WriterHarness":
@@ -455,7 +457,7 @@ def test_a_database_that_goes_away_while_coverage_is_settled_is_opened_again() -
     harness = WriterHarness().open()
     harness.store.away = True
     harness.tick()
-    assert harness.supervisor.last(StoreLost).reason == "connection refused"
+    assert harness.supervisor.last(StoreLost).reason == "server closed the connection"
     harness.store.away = False
     harness.tick(60.0)
     harness.store.unsettled = 1

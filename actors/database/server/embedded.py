@@ -12,6 +12,7 @@ ties that to the thread that started the server, so start it from the main threa
 import ctypes
 import fcntl
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -26,12 +27,14 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from actors.database import postgres_binaries
+from actors.database.server import postgres_binaries
 from actors.database.session import translate_errors
 from actors.errors import ConfigError, StateDirBusy, StoreUnavailable
 
 _PR_SET_PDEATHSIG = 1
 _FOLDER_RELEASE_S = 30.0  # how long a stopping server may still hold the folder
+_SERIOUS = re.compile(r"(?:FATAL|PANIC): .*?(?= \d{4}-\d\d-\d\d \d\d:|$)")
+_LARGEST_LOG = 10 << 20
 _PORT = 5432
 
 
@@ -99,6 +102,35 @@ class Embedded:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    def ended(self) -> str:
+        """Return how the server has ended, in one line; empty while it runs. Never waits."""
+        if not self._has_ended():
+            return ""
+        code = None if self._child is None else self._child.returncode
+        if code is None:
+            return "it is gone"
+        if code < 0:
+            return f"it was ended by signal {-code}"
+        return f"exit code {code}: {self._last_words()}"
+
+    def start_again(self) -> None:
+        """Start the server again after its end, without waiting until it answers.
+
+        It may end once more, while processes of the one before still go. In the main thread.
+
+        Raises:
+            StoreUnavailable: It cannot be started.
+        """
+        if _is_other_program(self._pid_in_folder()):
+            (self._data / "postmaster.pid").unlink(missing_ok=True)
+        self._running_pid = None
+        try:
+            if self._log.exists() and self._log.stat().st_size > _LARGEST_LOG:
+                self._log.replace(self._log.with_suffix(".log.1"))
+            self._spawn()
+        except (OSError, subprocess.SubprocessError) as exc:
+            raise StoreUnavailable(str(exc)) from exc
 
     def dsn(self, db: str = "tracker") -> str:
         """Return the address of a database of this server; create the database if need be.
@@ -252,13 +284,19 @@ class Embedded:
     def _has_ended(self) -> bool:
         if self._child is not None:
             return self._child.poll() is not None
-        return not (self._data / "postmaster.pid").exists()
+        return not (self._data / "postmaster.pid").exists() or not _is_running(self._running_pid)
 
     def _signal(self, pid: int, number: signal.Signals) -> None:
         try:
             os.kill(pid, number)
         except ProcessLookupError:
             return  # it has ended
+
+    def _last_words(self) -> str:
+        """Return the last line of the log that says what is wrong, without its time."""
+        tail = self._log_tail()
+        lines = _SERIOUS.findall(tail)
+        return lines[-1].strip() if lines else tail[-150:]
 
     def _log_tail(self) -> str:
         try:
@@ -293,6 +331,23 @@ def end_with_parent(number: signal.Signals) -> Callable[[], None] | None:
             os._exit(1)
 
     return arm
+
+
+def _is_running(pid: int | None) -> bool:
+    """Return whether a process has this pid, and has not ended."""
+    if pid is None:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return sys.platform != "linux"
+    return stat[stat.rindex(")") + 2] != "Z"  # one that nobody has waited for yet
 
 
 def _is_other_program(pid: int | None) -> bool:

@@ -16,8 +16,9 @@ from psycopg.types.numeric import Int4, Int8
 
 from actors.database import columns, migrate, queries
 from actors.database.cache import TokenKeys, TradeDays
+from actors.database.commands.kept_rows import KeptRows
 from actors.database.coverage import NumberedFact
-from actors.database.kept_rows import KeptRows
+from actors.database.insertion import insert_trades
 from actors.database.session import DATA_FAULTS, Connection, Session, one_line, translate_errors
 from actors.errors import ConfigError, SchemaMismatch, SchemaNewer
 from actors.model.connection import GapCause
@@ -217,6 +218,7 @@ class KeptMessages:
         # Behind the lock that the statement above takes: a migration waits for the end of this
         # transaction, or is seen here.
         self._verify()
+        self._session.require_same()
         read = [(row, understand(row.message)) for row in (_Row(*columns) for columns in found)]
         locked = self._rows.lock(row.journal_key for row, _ in read)
         if careful:
@@ -274,8 +276,7 @@ class KeptMessages:
         conditions: dict[str, str] = {trade.token_id: trade.condition_id for trade in trades}
         keys = self._tokens.get(self._connection, conditions, conditions)
         # Where in its record a trade stood is not kept, so its order is not known.
-        given = columns.trades(trades, keys, [(0, 0)] * len(trades), 0)
-        return self._connection.execute(queries.INSERT_TRADES, given).rowcount
+        return insert_trades(self._connection, trades, [(0, 0)] * len(trades), keys, 0)
 
     def _store_one_by_one(self, read: Sequence[Taken]) -> tuple[list[Taken], int]:
         """Store the trades of each message by itself; what the database rejects stays as it is."""

@@ -1,0 +1,96 @@
+"""Markets and how they end: writes what the catalog and resolution found in one transaction."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from actors.database import columns, queries
+from actors.database.cache import TokenKeys
+from actors.database.session import Connection
+from actors.model.market import (
+    Clearance,
+    Confirmation,
+    Contradiction,
+    Market,
+    Observation,
+    Resolution,
+    Transition,
+)
+from actors.model.trade import ConditionId
+
+
+class OutcomeWriter:
+    """Writes the findings of one transaction; made for that transaction.
+
+    Each method returns the number of rows that were stored, if it does not say otherwise.
+
+    Args:
+        journal_key: The key of the journal of the tracker.
+
+    Attributes:
+        unproven: Resolutions that were not recorded, because the database lacks evidence on them.
+        mapping_changed: Markets whose listing tells other names of tokens than before.
+    """
+
+    def __init__(self, connection: Connection, journal_key: int, tokens: TokenKeys) -> None:
+        self._connection = connection
+        self._journal_key = journal_key
+        self._tokens = tokens
+        self.unproven: list[Resolution] = []
+        self.mapping_changed: list[ConditionId] = []
+
+    def upsert_markets(self, rows: Sequence[Market]) -> int:
+        """Store markets and the names of their tokens; return how many were given."""
+        given = columns.markets(rows)
+        self._run(queries.UPSERT_MARKETS, **given)
+        changed = self._rows(queries.UPSERT_ASSETS, **given)
+        self._run(queries.INSERT_UNRESOLVED, **given)
+        self._tokens.conditions_stored(asset.token_id for row in rows for asset in row.assets)
+        self.mapping_changed += [condition_id for (condition_id,) in changed]
+        return len(rows)
+
+    def insert_observations(self, rows: Sequence[Observation]) -> int:
+        """Store what sources said, unless it repeats what is stored."""
+        return self._run(queries.INSERT_RESOLUTION_OBSERVATIONS, **columns.observations(rows))
+
+    def insert_transitions(self, rows: Sequence[Transition]) -> int:
+        """Store steps of markets on their way to a resolution."""
+        return self._run(queries.INSERT_RESOLUTION_OBSERVATIONS, **columns.transitions(rows))
+
+    def insert_resolutions(self, rows: Sequence[Resolution]) -> int:
+        """Record resolutions with what each token pays, but for those without evidence."""
+        given = columns.resolutions(rows)
+        recorded = dict(self._rows(queries.INSERT_RESOLUTIONS, **given))
+        if recorded:
+            # Of two about one market that which was recorded.
+            new = {
+                row.condition_id: row
+                for row in reversed(rows)
+                if recorded.get(row.condition_id, "") == row.winning_token_id
+            }
+            payouts = columns.resolutions(tuple(new.values()))
+            self._run(queries.INSERT_RESOLUTION_PAYOUTS, **payouts)
+        conditions = [row.condition_id for row in rows]
+        found = self._rows(queries.SELECT_RESOLVED, conditions=conditions)
+        resolved = [condition_id for (condition_id,) in found]
+        self._run(queries.DELETE_RESOLVED, conditions=resolved)
+        self._run(queries.INSERT_DIFFERING_RESOLUTIONS, **given)
+        self.unproven += [row for row in rows if row.condition_id not in resolved]
+        return len(recorded)
+
+    def insert_confirmations(self, rows: Sequence[Confirmation]) -> int:
+        """Store which other sources agree with a recorded resolution."""
+        return self._run(queries.INSERT_RESOLUTION_CONFIRMATIONS, **columns.confirmations(rows))
+
+    def clear_conflicts(self, rows: Sequence[Clearance]) -> int:
+        """End open contradictions."""
+        return self._run(queries.CLEAR_RESOLUTION_CONFLICTS, **columns.clearances(rows))
+
+    def insert_contradictions(self, rows: Sequence[Contradiction]) -> int:
+        """Open contradictions, unless they are open already."""
+        return self._run(queries.INSERT_RESOLUTION_CONFLICTS, **columns.contradictions(rows))
+
+    def _run(self, query: bytes, **given: Any) -> int:
+        return self._connection.execute(query, {"journal": self._journal_key, **given}).rowcount
+
+    def _rows(self, query: bytes, **given: Any) -> list[tuple[Any, ...]]:
+        return self._connection.execute(query, given).fetchall()

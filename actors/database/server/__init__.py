@@ -1,0 +1,1 @@
+"""PostgreSQL: transactions, COPY, coverage rows, migrations, the embedded server."""

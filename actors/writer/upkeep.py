@@ -1,0 +1,51 @@
+"""What the writer does between commits: settle coverage, delete what is kept for a time only."""
+
+from actors.writer.catchup import Store
+from actors.writer.notify import WriterNotifier
+from actors.writer.pacing import HousekeepingPace
+
+SETTLE_STEPS = 3
+"""So many steps of settling fit between two commits; each takes some ten milliseconds."""
+SETTLE_EVERY_S = 10.0
+"""Seconds until it is looked again whether there is something to settle."""
+
+
+class Upkeep:
+    """Does a little at each Tick, in the thread of the writer.
+
+    Args:
+        store: The open database.
+        notifier: Is given what was deleted.
+        now: Monotonic seconds.
+    """
+
+    def __init__(self, store: Store, notifier: WriterNotifier, now: float) -> None:
+        self._store = store
+        self._notifier = notifier
+        self._settle_at = now
+        self._housekeeping = HousekeepingPace(now)
+
+    def step(self, now: float, *, is_live: bool) -> None:
+        """Do what is due; what is left waits for the next Tick, behind the commits between.
+
+        Args:
+            now: Monotonic seconds.
+            is_live: Nothing has to be caught up with: what is received comes first.
+
+        Raises:
+            StoreUnavailable: The database went away.
+            SchemaNewer: It was migrated, and this version must not write any more.
+        """
+        if now >= self._settle_at:
+            self._settle(now)
+        if is_live and self._housekeeping.due(now):
+            done = self._store.housekeep()
+            if done.is_last:
+                self._housekeeping.ended(now)
+            self._notifier.housekept(done)
+
+    def _settle(self, now: float) -> None:
+        for _ in range(SETTLE_STEPS):
+            if self._store.settle():
+                self._settle_at = now + SETTLE_EVERY_S
+                return
