@@ -1,0 +1,121 @@
+"""The arithmetic of the simulated years, and what is read from the log of a server."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from actors.database import queries
+from tests.years.filling import (
+    FIRST_SEQ,
+    MARKETS_AT_ONCE,
+    TRADES_AT_ONCE,
+    parts,
+    trade_days,
+    watermark,
+)
+from tests.years.server_log import Statement, by_name, growth, longest, statements
+from tests.years.size import Size, chunks, step_through
+
+UNTIL = datetime(2026, 7, 1, 5, tzinfo=UTC)
+SCALES = (0.001, 0.01, 0.05, 0.2, 1.0)
+
+
+def test_scale_1_is_a_year_of_the_whole_exchange() -> None:
+    size = Size(1)
+    assert size.ended_markets == 365 * 40_000
+    assert (size.connections, 2 * size.open_markets) == (4_400, 440_000)
+    assert (size.trades, round(size.trade_days)) == (100_000_000, 35)
+    assert size.events == 30 * 4_400 * 8
+    assert size.runs == 53
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_what_is_open_fills_the_connections_and_the_rest_is_proportional(scale: float) -> None:
+    size = Size(scale)
+    assert size.open_markets * 2 == size.slots * 200
+    assert size.ended_markets == round(365 * 40_000 * scale)
+    assert size.slots == round(2_200 * min(1, 4 * scale))
+    assert 0 < size.pending_markets <= size.ended_markets
+    assert size.trading_tokens <= 2 * size.markets
+    assert size.disk_bytes > 2 * size.bytes
+
+
+@pytest.mark.parametrize("scale", [0, -1, 1.5])
+def test_a_scale_that_makes_no_sense_is_rejected(scale: float) -> None:
+    with pytest.raises(ValueError, match="scale"):
+        Size(scale)
+
+
+def test_chunks_meet_every_number_once_and_are_bounded() -> None:
+    found = chunks(3, 1_000, 7)
+    assert [n for first, last in found for n in range(first, last + 1)] == list(range(3, 1_001))
+    assert max(last - first for first, last in found) == 6
+
+
+@pytest.mark.parametrize("count", [10, 7_919, 2 * 7_919, 97_200])
+def test_stepping_through_the_tokens_meets_each_once(count: int) -> None:
+    step = step_through(count)
+    assert {rank * step % count for rank in range(count)} == set(range(count))
+
+
+@pytest.mark.parametrize("scale", SCALES[:3])
+def test_every_statement_is_of_bounded_size_and_none_is_left_with_a_hole(scale: float) -> None:
+    size = Size(scale)
+    found: dict[str, list[str]] = {}
+    for part in parts(size, UNTIL):
+        found.setdefault(part.table, []).extend(part.statements)
+    assert len(found["assets"]) == -(-size.markets // MARKETS_AT_ONCE)
+    inserts = [text for text in found["trades"] if text.startswith("insert")]
+    assert len(inserts) == -(-size.trades // TRADES_AT_ONCE)
+    for table in ("assets", "markets", "resolutions", "coverage_ranges", "listening"):
+        assert not any("{" in text or "}" in text for text in found[table])
+
+
+def test_the_same_scale_and_end_give_the_same_statements() -> None:
+    assert list(parts(Size(0.01), UNTIL)) == list(parts(Size(0.01), UNTIL))
+
+
+def test_trades_have_a_partition_for_each_day_and_for_the_next() -> None:
+    # 1,000,000 trades at 33 a second are 8.4 hours.
+    assert trade_days(Size(0.01), UNTIL) == ["2026-06-30", "2026-07-01", "2026-07-02"]
+    assert len(trade_days(Size(1), UNTIL)) == 37
+
+
+def test_the_watermark_is_behind_every_sequence() -> None:
+    assert watermark(Size(0.01)) == FIRST_SEQ + 315_360_000 * 70 // 1_000 + 1
+
+
+def _log(*entries: str) -> str:
+    return "".join(f"7|polymarket-tracker|LOG:  duration: {entry}\n" for entry in entries)
+
+
+def test_the_parts_of_a_statement_are_added_up_and_it_has_the_name_of_its_file() -> None:
+    text = queries.MOVE_WATERMARK.decode().replace("\n", "\n\t")
+    for number, name in enumerate(("watermark", "journal", "session", "known"), 1):
+        text = text.replace(f"%({name})s", f"${number}")
+    log = _log(
+        f"1.5 ms  parse <unnamed>: {text}",
+        f"2.0 ms  bind <unnamed>: {text}",
+        f"0.5 ms  execute <unnamed>: {text}",
+        "0.1 ms  bind _pg3_0: select 1",
+        "0.1 ms  execute _pg3_0: select 1",
+        "900.0 ms  statement: COMMIT",
+    )
+    found = list(statements(log))
+    assert found[0] == Statement("move_watermark", 4.0)
+    assert found[1] == Statement("select 1", 0.2)
+    assert longest(found) == found[0]
+    assert by_name(found) == {"move_watermark": [4.0], "select 1": [0.2]}
+
+
+def test_statements_of_others_do_not_count() -> None:
+    log = "7|psql|LOG:  duration: 9.0 ms  statement: select 1\n7||LOG:  checkpoint starting: time\n"
+    assert list(statements(log)) == []
+    assert longest([]) == Statement("", 0.0)
+
+
+def test_a_statement_grows_when_it_takes_twice_as_long_and_not_for_a_millisecond() -> None:
+    found = growth(
+        {"a": [1, 1, 90], "b": [20, 30], "c": [5]}, {"a": [3, 3, 3], "b": [90, 80], "d": [1]}
+    )
+    assert [(each.name, each.grows) for each in found] == [("b", True), ("a", False)]
