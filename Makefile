@@ -43,11 +43,11 @@ test: check  ## every check and every test but the long ones, which make torture
 	$(BIN)/coverage report --include="$$($(BIN)/python -m tests.architecture.deciding)"
 	@$(BIN)/coverage json -q -o - | $(BIN)/python -m tests.architecture.deciding judge
 
-torture: $(READY)  ## real processes under every fault, judged (ONLY=F1,F43 ROUNDS=200 HOURS=2 JOBS=1)
+torture: $(READY)  ## real processes under every fault, judged (ONLY=F1,F43 ROUNDS=200 HOURS=2 JOBS=1; ONLY=years SCALE=0.05)
 	$(if $(ONLY),,$(BIN)/python -m pytest -q -m long)
 	$(if $(ONLY),,$(BIN)/python -m pytest -q -m "not long and not live and not db" --hypothesis-profile=explore)
 	@$(BIN)/python -m tests.chaos.torture $(if $(ONLY),--only $(ONLY)) \
-	  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(HOURS),--hours $(HOURS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(KEEP),--keep)
+	  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(HOURS),--hours $(HOURS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(KEEP),--keep) $(if $(SCALE),--scale $(SCALE))
 
 drift: $(READY)  ## quiet markets, and each belief about Polymarket broken alone, judged (ONLY=keyset_gone,numbers MINUTES=5 JOBS=1)
 	$(if $(ONLY),,@$(BIN)/python -m tests.chaos.quiet)

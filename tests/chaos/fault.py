@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ class Fault:
         how: How it is caused here.
         expected: What must happen.
         run: Causes it and notes what it saw; None when `proof` does everything.
+        alone: Runs by itself, without simulator, server and tracker of the others: it gets a
+            folder, the outcome and the scale of its store.
         proof: Node ids of tests that prove it, instead of `run` or as well.
         needs: What the machine must have: `root`, or the name of a program.
         deadline_s: After which the run of this fault is given up.
@@ -31,6 +34,7 @@ class Fault:
     how: str
     expected: str
     run: "Callable[[FaultRun], None] | None" = None
+    alone: "Callable[[Path, Outcome, float], None] | None" = None
     proof: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     deadline_s: float = 120.0

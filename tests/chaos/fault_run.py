@@ -342,3 +342,16 @@ def carry_out(steps: Callable[[FaultRun], None], found: FaultRun) -> None:
     found.outcome.seconds = round(time.monotonic() - began, 1)
     if found.outcome.broken:
         found.outcome.result = FAIL
+
+
+def carry_out_alone(
+    run: Callable[[Path, Outcome, float], None], folder: Path, outcome: Outcome, scale: float
+) -> None:
+    """Run a fault that needs no simulator of ours; an error is noted."""
+    began = time.monotonic()
+    try:
+        run(folder, outcome, scale)
+    except (OSError, RuntimeError, TimeoutError, AssertionError, psycopg.Error) as exc:
+        outcome.broken.append(f"{type(exc).__name__}: {exc}"[:300])
+        outcome.result = FAIL
+    outcome.seconds = round(time.monotonic() - began, 1)

@@ -31,11 +31,12 @@ class OwnServer(Server):
     Args:
         root: Its folder; others must be allowed to enter it.
         durable: Whether commits wait for the disk.
+        options: Further settings, `name=value`.
     """
 
-    def __init__(self, root: Path, *, durable: bool = True) -> None:
-        options = () if durable else ("fsync=off", "full_page_writes=off")
-        self._server = Embedded(root, options=options)
+    def __init__(self, root: Path, *, durable: bool = True, options: tuple[str, ...] = ()) -> None:
+        fast = () if durable else ("fsync=off", "full_page_writes=off")
+        self._server = Embedded(root, options=(*fast, *options))
         self.root = root
         self.up = False
         self.start()

@@ -4,6 +4,7 @@
     make torture ONLY=F1,F43        these
     make torture HOURS=2            long outages, many rounds, again and again for two hours
     make torture JOBS=1             one at a time (default: one for each processor, 4 at most)
+    make torture ONLY=years SCALE=0.05    on a store of the size of years; only when it is named
 
 Each fault runs in a process of its own (`--one`), so that one that hangs is ended
 at its deadline and does not disturb the others. The report is `torture.json`.
@@ -39,10 +40,12 @@ from tests.chaos import (
     time_faults,
 )
 from tests.chaos.fault import FAIL, PASS, SKIP, Fault, Outcome
-from tests.chaos.fault_run import carry_out, fault_run
+from tests.chaos.fault_run import carry_out, carry_out_alone, fault_run
 from tests.chaos.mounts import own_mounts, small_disk
 from tests.chaos.server import OwnServer
 from tests.live.processes import ROOT
+from tests.years import scenarios
+from tests.years.generate import DEFAULT_SCALE
 
 FAULTS: tuple[Fault, ...] = (
     *process_faults.FAULTS,
@@ -59,7 +62,7 @@ FAULTS: tuple[Fault, ...] = (
     *kills.FAULTS,
     *alert_faults.FAULTS,
 )
-GROUPS = {"alerts": alert_faults.FAULTS}
+GROUPS = {"alerts": alert_faults.FAULTS, "years": scenarios.FAULTS}
 EXIT_OK, EXIT_FAILED, EXIT_CONFIG = 0, 1, 78
 PREFIX = "tracker-torture-"
 GRACE_S = 60.0
@@ -85,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--only", default="", help="numbers, comma-separated")
     add("--hours", type=float, default=0.0, help="go on for so long, with longer faults")
     add("--rounds", type=int, default=0, help="rounds of kills (20; with --hours 200)")
+    add("--scale", type=float, default=DEFAULT_SCALE, help="of the store at the size of years")
     add("--jobs", type=int, default=min(4, os.cpu_count() or 1), help="how many at a time")
     add("--report", type=Path, default=ROOT / "torture.json", help="where the report goes")
     add("--keep", action="store_true", help="keep the folders, with logs and ledgers")
@@ -100,7 +104,7 @@ def select(only: str) -> list[Fault]:
     """
     if not only:
         return list(FAULTS)
-    known = {fault.number.lower(): fault for fault in FAULTS}
+    known = {fault.number.lower(): fault for fault in (*FAULTS, *scenarios.FAULTS)}
     names = [name.strip().lower() for name in only.split(",") if name.strip()]
     return [fault for name in names for fault in GROUPS.get(name) or (known[name],)]
 
@@ -125,7 +129,9 @@ def _all(chosen: list[Fault], asked: argparse.Namespace) -> int:
 
 def _round(chosen: list[Fault], asked: argparse.Namespace) -> list[Outcome]:
     found: dict[str, Outcome] = {}
-    with ThreadPoolExecutor(max(1, asked.jobs)) as pool:
+    # What measures has the machine for itself.
+    jobs = 1 if any(fault.alone for fault in chosen) else max(1, asked.jobs)
+    with ThreadPoolExecutor(jobs) as pool:
         runs = [pool.submit(_apart, fault, asked) for fault in chosen]
         for run in as_completed(runs):
             outcome = run.result()
@@ -144,6 +150,7 @@ def _apart(fault: Fault, asked: argparse.Namespace) -> Outcome:
     scale = 10.0 if asked.hours else 1.0
     command = [sys.executable, "-m", "tests.chaos.torture", "--one", fault.number]
     command += ["--rounds", str(asked.rounds), "--hours", str(asked.hours)]
+    command += ["--scale", str(asked.scale)]
     command += ["--keep"] if asked.keep else []
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True
@@ -199,6 +206,9 @@ def _one(asked: argparse.Namespace) -> int:
     outcome = _empty(fault)
     if fault.proof:
         _prove(fault, outcome)
+    if fault.alone is not None:
+        with _folder(fault, keep=asked.keep) as folder:
+            carry_out_alone(fault.alone, folder, outcome, asked.scale)
     if fault.run is not None:
         own_mounts()
         with _folder(fault, keep=asked.keep) as folder, _served(folder, fault) as server:

@@ -44,7 +44,7 @@ FAST = (
 Say = Callable[[str], None]
 
 
-class NoSpace(Exception):
+class NoSpace(RuntimeError):
     """The disk is too small for a database of this size."""
 
 
