@@ -98,13 +98,20 @@ SKIPPED = {
 """What is not looked at, and why."""
 
 SOURCES = ("actors/polymarket/", "tests/polymarket/", "tests/resolution/")
-COVERAGE = ("actors/database/coverage.py", "sql/queries/", "tests/bench/", "tests/database/")
+COVERAGE = (
+    "actors/database/coverage.py",
+    "sql/queries/",
+    "tests/bench/",
+    "tests/database/",
+    "tests/years/filling.py",
+)
 OBSERVATIONS = (
     "actors/database/columns.py",
     "docs/",
     "sql/queries/",
     "tests/chaos/resolutions.py",
     "tests/database/",
+    "tests/years/filling.py",
 )
 BENCHMARKS = ("Makefile", "docs/explanation/performance.md", "setup.cfg", "tests/bench/")
 ALLOWED = (

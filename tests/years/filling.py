@@ -101,12 +101,12 @@ def _functions(size: Size, until: datetime) -> Iterator[str]:
         ("seq(t bigint) returns bigint", f"{FIRST_SEQ} + (t - {began}) * {SEQUENCES_PER_S} / 1000"),
         ("slot(m bigint) returns bigint", f"(m - {ended} - 1) / {TOKENS_A_CONNECTION // 2}"),
         (
-            "opened(slot bigint, leg bigint) returns bigint",
-            f"{end} - ({FEEDS} * ({size.slots} - slot) - leg) * {opened}",
+            "opened(slot bigint, feed bigint) returns bigint",
+            f"{end} - ({FEEDS} * ({size.slots} - slot) - feed) * {opened}",
         ),
         (
-            "name(slot bigint, leg bigint) returns text",
-            "chr(97 + leg::int) || '-' || lpad(slot::text, 4, '0')",
+            "name(slot bigint, feed bigint) returns text",
+            "chr(97 + feed::int) || '-' || lpad(slot::text, 4, '0')",
         ),
     ):
         yield f"create function years.{head} language sql immutable parallel safe return {body}"
@@ -172,8 +172,8 @@ _CONFIRMATIONS = f"""insert into public.resolution_confirmations (condition_id, 
       recorded_at)
     select years.condition(m), 'chain', years.at(ended + 1200000), years.at(ended + 1201000)
     from {_TIMES}"""
-_FINAL = f"""insert into public.resolution_observations (condition_id, source, observed_at, verdict,
-      reason, payouts, payload, recorded_at, generated_at, naming, names)
+_FINAL = f"""insert into public.resolution_observations (condition_id, source, observed_at,
+      verdict, reason, payouts, payload, recorded_at, generated_at, naming, names)
     select condition, source, years.at(ended + after), 'winner ' || case won when 0 then yes else
       no end,
            '', jsonb_build_array(jsonb_build_array(yes, (1 - won)::text), jsonb_build_array(no,
@@ -189,8 +189,7 @@ _FINAL = f"""insert into public.resolution_observations (condition_id, source, o
       years.token(2 * m - 1) as yes, years.token(2 * m) as no offset 0) w
     cross join (values ('gamma', 300000), ('clob', 301000)) said (source, after)"""
 _STATES = f"""insert into public.resolution_observations (condition_id, source, observed_at,
-      verdict,
-      reason, payload, recorded_at)
+      verdict, reason, payload, recorded_at)
     select years.condition(m), 'tracker', years.at(ended + after), name, '', '{{{{}}}}',
            years.at(ended + after + 1000)
     from {_TIMES}
@@ -226,8 +225,8 @@ _LISTENING = f"""insert into tracker.listening (journal_key, asset_key, epoch, c
     select {JOURNAL}, n, years.seq(opened), years.seq(opened) + 1,
            years.at(greatest(opened + 1000, started))
     from {_TIMES}
-    cross join generate_series(0, {FEEDS - 1}) leg
-    cross join lateral (select years.opened(years.slot(m), leg) as opened offset 0) o
+    cross join generate_series(0, {FEEDS - 1}) feed
+    cross join lateral (select years.opened(years.slot(m), feed) as opened offset 0) o
     cross join lateral generate_series(2 * m - 1, 2 * m) n"""
 
 
@@ -269,10 +268,10 @@ def _epochs(size: Size) -> str:
     return f"""insert into tracker.epochs (journal_key, epoch, connection, leg, opened_at,
       proven_until,
         proven_at)
-      select {JOURNAL}, years.seq(opened), years.name(slot, leg), leg, years.at(opened),
+      select {JOURNAL}, years.seq(opened), years.name(slot, feed), feed, years.at(opened),
              years.at(years.ends() - 1000), years.at(years.ends())
-      from (select slot, leg, years.opened(slot, leg) as opened
-            from generate_series(0, {size.slots - 1}) slot, generate_series(0, {FEEDS - 1}) leg)
+      from (select slot, feed, years.opened(slot, feed) as opened
+            from generate_series(0, {size.slots - 1}) slot, generate_series(0, {FEEDS - 1}) feed)
               o"""
 
 

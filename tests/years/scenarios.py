@@ -136,8 +136,8 @@ def grows(place: Path, outcome: Outcome, scale: float) -> None:
     rows = server_log.growth(*found)
     tell(f"  {'median ms of each statement':40} {scale / SMALLER:>9g} {scale:>9g} {'longest':>9}")
     for row in rows:
-        verdict = " GROWS" if row.grows else ""
-        tell(f"  {row.name:40} {row.small:9.1f} {row.large:9.1f} {row.longest:9.1f}{verdict}")
+        said = " GROWS" if row.grows else ""
+        tell(f"  {row.name:40} {row.small:9.1f} {row.large:9.1f} {row.longest:9.1f}{said}")
     outcome.figures["statements"] = [row._asdict() for row in rows]
     outcome.broken += [f"{row.name} grows with the store" for row in rows if row.grows]
     outcome.notes.append(f"{len(rows)} statements compared; {load()}")

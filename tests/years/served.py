@@ -33,7 +33,13 @@ OPTIONS = server_log.OPTIONS
 
 @dataclass
 class Step:
-    """What one step took: statements are those of the writer alone."""
+    """What one step took: statements are those of the writer alone.
+
+    Attributes:
+        report_s: The longest time without a report, while one message was handled.
+        waited_s: How long the writer and its server process waited for a processor that others
+            had.
+    """
 
     name: str
     seconds: float
@@ -43,6 +49,7 @@ class Step:
     peak_mib: int = 0
     rows: int = 0
     note: str = ""
+    waited_s: float = 0.0
     wrong: list[str] = field(default_factory=list)
 
     def line(self) -> str:
@@ -52,14 +59,27 @@ class Step:
             f"  {self.name:28} {'FAIL' if self.wrong else 'ok':4} {self.seconds:8.1f} s"
             f" · longest {self.longest.ms:7.0f} ms {self.longest.name:26}"
             f" · report {self.report_s:5.2f} s {self.report_of:14}"
-            f" · {self.peak_mib:4} MiB · {self.rows:9,} rows{self.note}{wrong}"
+            f" · {self.peak_mib:4} MiB · {self.rows:9,} rows{self.note}"
+            f" · {1 - self.own_share:.0%} waited{wrong}"
         )
 
-    def judge(self, base_mib: int) -> None:
-        """Note what is beyond the bounds."""
-        if self.longest.ms > STATEMENT_MS:
+    @property
+    def own_share(self) -> float:
+        """Return the share of the time in which nothing waited for a processor."""
+        return max(0.0, 1 - self.waited_s / self.seconds) if self.seconds else 1.0
+
+    def judge(self, base_mib: int, *, alone: bool = False) -> None:
+        """Note what is beyond the bounds.
+
+        Args:
+            base_mib: The peak of the first step.
+            alone: Judge what the times would be if nobody else used the machine: as much less
+                as the whole step waited for a processor.
+        """
+        share = self.own_share if alone else 1.0
+        if self.longest.ms * share > STATEMENT_MS:
             self.wrong.append(f"{self.longest.name} took {self.longest.ms / 1_000:.1f} s")
-        if self.report_s > REPORT_S:
+        if self.report_s * share > REPORT_S:
             self.wrong.append(f"{self.report_of} took {self.report_s:.1f} s without a report")
         if self.peak_mib > base_mib + MORE_MIB:
             self.wrong.append(f"{self.peak_mib} MiB after {base_mib} MiB at the start")
@@ -194,22 +214,32 @@ class Years:
         """Have the writer carry out one command; measure and judge it."""
         assert self.writer is not None
         self.server.statements()
+        before = self._waits()
         self.writer.send(command)
-        return self.finished(name)
-
-    def finished(self, name: str) -> Step:
-        """Wait for the command that was sent last; measure and judge it."""
-        assert self.writer is not None
         found = self.writer.answer()
         longest = server_log.longest(self.server.statements())
         step = Step(name, found["seconds"], longest, found["longest_s"], found["longest"])
         step.peak_mib, step.rows = found["peak_mib"], found["rows"]
         step.note = f" · {found['count']:,}"
-        step.judge(self.steps[0].peak_mib if self.steps else step.peak_mib)
+        waits = self._waits()
+        step.waited_s = sum(waits[pid] - before.get(pid, 0.0) for pid in waits)
+        base_mib = self.steps[0].peak_mib if self.steps else step.peak_mib
+        # The bound on the server makes it wait, too: then all of the time counts.
+        step.judge(base_mib, alone=not self._share)
         self.steps.append(step)
         sys.stderr.write(step.line() + "\n")
         sys.stderr.flush()
         return step
+
+    def _waits(self) -> dict[int, float]:
+        """Return how long writer and server process have waited for a processor, in seconds."""
+        assert self.writer is not None
+        found = {}
+        for pid in (self.writer.process.pid, *self.server.backends()):
+            with contextlib.suppress(OSError):
+                waited = Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]
+                found[pid] = int(waited) / 1e9
+        return found
 
     def older(self) -> None:
         """Put the copy back under the running writer: stop, copy, start."""

@@ -1,10 +1,12 @@
-"""The arithmetic of the simulated years, and what is read from the log of a server."""
+"""The arithmetic of the simulated years, what is read from a server's log, and what is judged."""
 
 from datetime import UTC, datetime
 
 import pytest
 
 from actors.database import queries
+from tests.chaos.torture import select
+from tests.years.bytes_of import KEPT, judged
 from tests.years.filling import (
     FIRST_SEQ,
     MARKETS_AT_ONCE,
@@ -13,6 +15,7 @@ from tests.years.filling import (
     trade_days,
     watermark,
 )
+from tests.years.served import Step
 from tests.years.server_log import Statement, by_name, growth, longest, statements
 from tests.years.size import Size, chunks, step_through
 
@@ -119,3 +122,52 @@ def test_a_statement_grows_when_it_takes_twice_as_long_and_not_for_a_millisecond
         {"a": [1, 1, 90], "b": [20, 30], "c": [5]}, {"a": [3, 3, 3], "b": [90, 80], "d": [1]}
     )
     assert [(each.name, each.grows) for each in found] == [("b", True), ("a", False)]
+
+
+def test_years_run_only_when_they_are_named() -> None:
+    assert [fault.number for fault in select("years")] == ["Y1", "Y2", "Y3", "Y4"]
+    assert not any(fault.alone for fault in select(""))
+
+
+@pytest.mark.parametrize(
+    ("ms", "report_s", "mib", "wrong"),
+    [(999, 4.9, 260, 0), (1_001, 4.9, 260, 1), (999, 5.1, 260, 1), (1_001, 6, 261, 3)],
+)
+def test_a_step_is_judged_by_statement_report_and_memory(
+    ms: float, report_s: float, mib: int, wrong: int
+) -> None:
+    step = Step("s", 1.0, Statement("prove_epochs", ms), report_s, "Tick", mib)
+    step.judge(60)
+    assert len(step.wrong) == wrong
+
+
+def test_coverage_of_a_day_is_compared_with_the_trades_of_a_day() -> None:
+    size = Size(1)
+    # 2 * 40,000 tokens a day with 100 bytes each; 33 * 86,400 trades with 100 bytes each.
+    totals = dict.fromkeys(KEPT, 50.0 * 2 * size.markets)
+    broken, note = judged(totals, 100 * size.trades, 22 * size.trades, size)
+    assert (broken, "100 bytes a trade, 22 more" in note, "2.8% of the trades" in note) == (
+        [],
+        True,
+        True,
+    )
+    assert (
+        len(
+            judged({name: 2 * each for name, each in totals.items()}, 190 * size.trades, 0, size)[0]
+        )
+        == 1
+    )
+    assert (
+        len(
+            judged({name: 4 * each for name, each in totals.items()}, 190 * size.trades, 0, size)[0]
+        )
+        == 2
+    )
+
+
+def test_what_waits_for_others_is_not_counted_when_the_machine_is_busy() -> None:
+    step = Step("s", 10.0, Statement("prove_epochs", 3_000), 12.0, "Tick", 60, waited_s=7.0)
+    step.judge(60, alone=True)
+    assert step.wrong == []
+    step.judge(60)
+    assert len(step.wrong) == 2

@@ -232,7 +232,7 @@ class Played:
         return self._opened(most, closing=True)
 
     def _opened(self, most: int, *, closing: bool) -> int:
-        places = [(slot, leg) for slot in range(min(most, self._slots)) for leg in range(FEEDS)]
+        places = [(slot, feed) for slot in range(min(most, self._slots)) for feed in range(FEEDS)]
         for some in chunks(places, CONNECTIONS_AT_ONCE):
             for place in some:
                 self._open(place, closing=closing)
@@ -243,13 +243,13 @@ class Played:
         return len(places)
 
     def _open(self, place: tuple[int, int], *, closing: bool) -> None:
-        slot, leg = place
+        slot, feed = place
         at_ns = time.time_ns()
         epoch = self._epochs.get(place)
         if closing and epoch is not None:
             self.recorder.fact(facts.ListeningClosed(epoch, at_ns, at_ns, "disconnected"))
-        name = f"{chr(97 + leg)}-{slot:04}"
-        epoch = self.recorder.fact(facts.ListeningOpened(at_ns, name, leg))
+        name = f"{chr(97 + feed)}-{slot:04}"
+        epoch = self.recorder.fact(facts.ListeningOpened(at_ns, name, feed))
         first = slot * TOKENS_A_CONNECTION
         tokens = tuple(self._tokens[first : first + TOKENS_A_CONNECTION])
         self.recorder.fact(facts.TokensConfirmed(epoch, at_ns, tokens))
@@ -301,10 +301,10 @@ class Played:
         at_ns = time.time_ns()
         trades = channel.decode(raws, at_ns).trades
         hashes = trade_hashes(trades)
-        for leg in range(FEEDS):
-            epoch = self._epochs.get((0, leg), 1)
+        for feed in range(FEEDS):
+            epoch = self._epochs.get((0, feed), 1)
             record = facts.FramesSeen(
-                epoch, f"{chr(97 + leg)}-0000", at_ns, (1,) * len(raws), raws, hashes
+                epoch, f"{chr(97 + feed)}-0000", at_ns, (1,) * len(raws), raws, hashes
             )
             self.journal.append(facts.encode(record), weight=len(trades))
 
@@ -330,8 +330,8 @@ class Played:
             for each in resolution.evidence:
                 self.handle(ResolutionObserved(ticket=place, observation=each))
             self.handle(MarketResolved(ticket=place, resolution=resolution))
-            for leg in range(FEEDS):
-                epoch = self._epochs.get((slot, leg))
+            for feed in range(FEEDS):
+                epoch = self._epochs.get((slot, feed))
                 if epoch is not None:
                     released = facts.TokensReleased(epoch, at_ns, (yes, no), "released")
                     self.recorder.fact(released)
