@@ -11,6 +11,7 @@ Indexes are there from the start: they are as loose as those that a tracker fill
 """
 
 import argparse
+import hashlib
 import json
 import os
 import shutil
@@ -67,7 +68,7 @@ def built(scale: float, say: Say = say, place: Path = PLACE) -> Path:
         NoSpace: The disk has not enough space for it and a copy.
     """
     folder = folder_of(scale, place)
-    if not (folder / "built.json").exists():
+    if not is_built(folder):
         size = Size(scale)
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         shutil.rmtree(folder)
@@ -75,6 +76,18 @@ def built(scale: float, say: Say = say, place: Path = PLACE) -> Path:
         folder.mkdir(mode=0o755)
         _build(folder, size, say)
     return folder
+
+
+def is_built(folder: Path) -> bool:
+    """Return whether there is a whole database, with the tables of this version."""
+    said = folder / "built.json"
+    return said.exists() and json.loads(said.read_text(encoding="utf-8")).get("tables") == tables()
+
+
+def tables() -> str:
+    """Return what tells the tables of one version from those of another."""
+    texts = (each.checksum for each in migrate.migrations())
+    return hashlib.sha256("".join(texts).encode()).hexdigest()[:16]
 
 
 def require_space(place: Path, wanted: int) -> None:
@@ -140,9 +153,14 @@ def _build(folder: Path, size: Size, say: Say) -> None:
             )
     finally:
         server.stop(600)
-    said = {"scale": size.scale, "until": until.isoformat(), "seconds": time.monotonic() - began}
-    (folder / "built.json").write_text(json.dumps(said) + "\n")
-    say(f"built in {said['seconds']:.0f} s, {_bytes_of(folder) / 1e9:.2f} GB")
+    said = {
+        "scale": size.scale,
+        "until": until.isoformat(),
+        "tables": tables(),
+        "seconds": time.monotonic() - began,
+    }
+    (folder / "built.json").write_text(json.dumps(said) + "\n", encoding="utf-8")
+    say(f"built in {time.monotonic() - began:.0f} s, {_bytes_of(folder) / 1e9:.2f} GB")
 
 
 def _fill(

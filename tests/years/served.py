@@ -202,8 +202,9 @@ class Years:
             (group / "cpu.cfs_quota_us").write_text(str(round(PERIOD_US * self._share)))
 
     def begin(self) -> None:
-        """Start the process of a writer; it has not begun to work yet."""
+        """Start the process of a writer; it is ready, and has not begun to work."""
         self.writer = WriterProcess(self.server.database_dsn, self._folder, self.size)
+        self.writer.answer()
 
     def kill(self) -> None:
         """Kill the writer."""

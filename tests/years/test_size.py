@@ -1,6 +1,8 @@
 """The arithmetic of the simulated years, what is read from a server's log, and what is judged."""
 
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,7 @@ from tests.years.filling import (
     trade_days,
     watermark,
 )
+from tests.years.generate import NoSpace, is_built, require_space, tables
 from tests.years.served import Step
 from tests.years.server_log import Statement, by_name, growth, longest, statements
 from tests.years.size import Size, chunks, step_through
@@ -171,3 +174,17 @@ def test_what_waits_for_others_is_not_counted_when_the_machine_is_busy() -> None
     assert step.wrong == []
     step.judge(60)
     assert len(step.wrong) == 2
+
+
+def test_a_database_with_other_tables_is_built_anew(tmp_path: Path) -> None:
+    assert not is_built(tmp_path)
+    (tmp_path / "built.json").write_text(json.dumps({"scale": 1, "tables": "others"}))
+    assert not is_built(tmp_path)
+    (tmp_path / "built.json").write_text(json.dumps({"scale": 1, "tables": tables()}))
+    assert is_built(tmp_path)
+
+
+def test_a_disk_that_is_too_small_is_named(tmp_path: Path) -> None:
+    require_space(tmp_path, 0)
+    with pytest.raises(NoSpace, match="TRACKER_YEARS_DIR"):
+        require_space(tmp_path, 10**18)

@@ -387,15 +387,20 @@ def _peak_mib() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // MIB
 
 
+def _answer(found: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(found) + "\n")
+    sys.stdout.flush()
+
+
 def main() -> int:
     """Carry out the commands on stdin until it ends."""
     dsn, state, first_key, slots = sys.argv[1:]
     played = Played(dsn, Path(state), int(first_key), int(slots))
     try:
+        _answer({"ready": True})
         for line in sys.stdin:
             name, _, number = line.strip().partition(" ")
-            sys.stdout.write(json.dumps(played.run(name, int(number or 10**9))) + "\n")
-            sys.stdout.flush()
+            _answer(played.run(name, int(number or 10**9)))
     finally:
         played.actor.on_stop()
         played.journal.close()
