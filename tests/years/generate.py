@@ -24,8 +24,9 @@ from pathlib import Path
 
 import psycopg
 
-from actors.database import migrate, postgres_binaries
-from actors.database.embedded import Embedded
+from actors.database import migrate
+from actors.database.server import postgres_binaries
+from actors.database.server.embedded import Embedded
 from actors.journal.journal import Journal
 from tests.years.filling import JOURNAL, parts, watermark
 from tests.years.size import Size
