@@ -5,7 +5,6 @@ A resource is something outside of the actors that one uses: journal, reactor, d
 
 import logging
 import random
-import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -233,7 +232,6 @@ class ActorFactory:
                 start=self._start_connection(), replace_s=self._config.replace_seconds
             ),
             data_silence_s=self._config.silence_seconds,
-            host=socket.gethostname(),
         )
 
     def _vital(

@@ -20,7 +20,6 @@ from typing import Any, Final
 
 import msgspec
 
-from actors import __version__
 from actors.actor import Address, Addresses, BaseActor, BatchingMailbox, Handler, Incarnation
 from actors.errors import EXIT_INTERNAL, Fatal
 from actors.health.document import because
@@ -87,13 +86,11 @@ class ChildSpecs(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         data_silence_s: How long the exchange may send nothing to a connection.
-        host: The machine that this process runs on.
     """
 
     vital: tuple[VitalChild, ...]
     connections: ConnectionPolicy
     data_silence_s: float = 60.0
-    host: str = ""
 
 
 class SupervisorActor(BaseActor):
@@ -137,7 +134,7 @@ class SupervisorActor(BaseActor):
     ) -> None:
         super().__init__(incarnation, Address())  # nothing supervises it
         self._vital = specs.vital
-        self._host = specs.host
+        self._started = started
         self._writer = to.writer
         self._children = children
         children.request_drain = self._request_drain
@@ -263,7 +260,7 @@ class SupervisorActor(BaseActor):
             return
         at_ns = self._time.wall_ns
         # What the database may still hold of our epochs ends with this start.
-        self._fact_queue.add(ProcessStarted(at_ns=at_ns, host=self._host, version=__version__))
+        self._fact_queue.add(msgspec.structs.replace(self._started, at_ns=at_ns))
         self._executor.want_again(message.since_ns or at_ns)
         self._fact_queue.write()
         self._children.send_connections(RenewEpoch())

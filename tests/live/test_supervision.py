@@ -21,6 +21,7 @@ from actors.journal.journal import Journal
 from actors.journal.recorder import Recorder
 from actors.messages import Flush, GetHealth, GetListening, StopListening, Tick
 from actors.model.connection import ConnectionSpec
+from actors.model.facts import ProcessStarted
 from actors.model.storage import Batch, Committed
 from actors.supervision.actor import ChildSpecs, SupervisorActor, VitalChild
 from actors.supervision.children import Children, ConnectionPolicy
@@ -109,6 +110,7 @@ class StartedActors:
             recorder=self.recorder,
             health=health,
             journal=journal,
+            started=ProcessStarted(at_ns=START_NS, host="h", version="1"),
             on_fatal=lambda code, reason: self.fatal.append((code, reason)),
             beat=lambda: None,
         )
