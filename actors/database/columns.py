@@ -9,7 +9,7 @@ import msgspec
 from psycopg.types.numeric import Int4, Int8
 
 from actors.model.conversion import EPOCH, instant, storable_text
-from actors.model.facts import Fact
+from actors.model.facts import Fact, encode
 from actors.model.market import (
     TRACKER,
     Clearance,
@@ -106,6 +106,21 @@ def _clamped(ns: int) -> datetime:
         return instant(ns)
     except OverflowError:
         return EPOCH
+
+
+def rejected_as(row: Any) -> tuple[int, str, bytes]:
+    """Return sequence, connection and payload of the rejection of a row; see `RejectedRow`.
+
+    A fact is kept as the record of the journal that it came from: as long as one is not taken in,
+    no epoch of its time is settled (`select_ended_epochs`).
+    """
+    if isinstance(row, tuple):
+        seq, fact = row
+        try:
+            return seq, "journal", encode(fact)
+        except (OverflowError, ValueError):  # then it was in no journal
+            pass
+    return -1, "database", rejected_payload(row)
 
 
 def rejected_payload(row: Any) -> bytes:

@@ -5,6 +5,7 @@ on from there: see `settlement`.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from psycopg.types.numeric import Int8
@@ -85,18 +86,17 @@ class CoverageWriter:
         """
         match fact:
             case TokensReleased(epoch, until_ns, tokens):
-                try:
-                    at = instant(until_ns)
-                except OverflowError:
-                    at = EPOCH  # before the listening began, so nothing of it is claimed
+                # Before the listening began if that time is impossible: nothing of it is claimed.
+                at = _possible(until_ns) or EPOCH
                 given = {"epoch": epoch, "seq": seq, "at": at, "cause": FACT_REJECTED}
                 self._run_by_tokens(queries.RELEASE_TOKENS, tokens, self._checked(given))
             case ListeningOpened():
                 # What is said of an epoch without a row would not count.
                 self._run(queries.ADD_EPOCH, epoch=seq)
-            case ListeningClosed(epoch):
-                given = {"seq": seq, "reason": FACT_REJECTED}
-                self._run(queries.LOSE_EPOCH, epoch=epoch, **self._checked(given))
+            case ListeningClosed(epoch, at_ns, until_ns):
+                until = None if until_ns is None else _possible(until_ns)
+                given = {"at": _possible(at_ns) or EPOCH, "until": until, "reason": FACT_REJECTED}
+                self._run(queries.CLOSE_EPOCH, epoch=epoch, seq=seq, **self._checked(given))
 
     def _prove(self, proofs: Sequence[tuple[int, int, int]]) -> None:
         for some in chunks(sorted(proofs), _PROOFS_AT_ONCE):
@@ -167,3 +167,10 @@ class CoverageWriter:
 
     def _run(self, query: bytes, **given: Any) -> None:
         self._connection.execute(query, {"journal": self._journal_key, **given})
+
+
+def _possible(ns: int) -> datetime | None:
+    try:
+        return instant(ns)
+    except OverflowError:
+        return None

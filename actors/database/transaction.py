@@ -376,10 +376,10 @@ class Transaction:
     def _keep(self, row: Any, reason: str) -> None:
         """Add a row to the rejections of this transaction."""
         received = row.received_at_ns if isinstance(row, Trade) else self._wall_ns()
-        payload = columns.rejected_payload(row)
+        seq, connection, payload = columns.rejected_as(row)
         rejection = Rejection(reason=reason, payload=payload, received_at_ns=received)
         self._rejected.append(
-            RejectedRow(seq=-1, index=0, connection="database", rejection=rejection)
+            RejectedRow(seq=seq, index=0, connection=connection, rejection=rejection)
         )
 
     def _retry(self, row: T, store: Callable[[Sequence[T]], int]) -> None:

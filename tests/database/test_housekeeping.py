@@ -136,6 +136,19 @@ class Numbered:
         return Deleted(1, is_last=True)
 
 
+def test_a_message_that_is_being_taken_in_waits_for_the_next_time(
+    store: Store, database: str
+) -> None:
+    """Whoever takes it in waits for the journal that housekeeping has locked."""
+    store.commit(Batch(rejections=(rejected(1, OLD), rejected(2, OLD))))
+    with Connection.connect(database) as other:
+        other.execute("select from public.rejected_messages where seq = 1 for update")
+        assert store.housekeep().deleted == 1
+        assert left(database) == [1]
+    assert store.housekeep().deleted == 1
+    assert left(database) == []
+
+
 def test_chores_are_done_one_after_the_other_and_then_again(database: str) -> None:
     keeping = Housekeeping([Numbered("a", 2), Numbered("b", 1), Numbered("c", 2)])
     found = []

@@ -297,9 +297,16 @@ def is_within(spans: list[Span], whole: list[Span]) -> bool:
 
 
 def store_facts(store: Store, facts: Iterable[tuple[int, Fact]], *, at_once: bool) -> None:
+    """Store facts, and settle what is final."""
     numbered = tuple(facts)
     for some in [numbered] if at_once else [(each,) for each in numbered]:
         store.commit(Batch(facts=some, trades=(trade(),), watermark=some[-1][0] + 1))
+    settle(store)
+
+
+def settle(store: Store) -> None:
+    while not store.settle():
+        pass
 
 
 @pytest.mark.parametrize(
@@ -324,6 +331,7 @@ def test_a_rejected_fact_claims_no_time_that_was_not_proven_and_is_taken_in_late
     permit(database, table)
     (step,) = take_in(database, understand)
     assert (step.taken_in, step.rows, step.left) == (1, {"fact": 1}, {})
+    settle(store)
     found = {token: covered(database, token) for token in (YES, NO)}
     assert found == WHOLE
 
@@ -353,8 +361,6 @@ def test_other_connections_keep_what_they_claim_when_a_fact_is_rejected(
     store_facts(store, (*enumerate(FACTS, 1), *enumerate(other, 20)), at_once=True)
 
     assert covered(database, YES) == covered(database, NO) == [(0, 40)]
-    query = "select epoch, reason from tracker.epochs order by epoch"
-    assert ask(database, query) == [(3, "reset"), (20, None)]
 
 
 def test_facts_without_a_connection_that_are_rejected_end_none(store: Store, database: str) -> None:
@@ -379,17 +385,18 @@ def test_of_an_end_with_an_impossible_time_nothing_is_claimed(store: Store, data
     assert reason.startswith("database rejected: ")
 
 
-@pytest.mark.parametrize("until_ns", [None, ns(40)])
-def test_an_end_of_a_connection_that_is_rejected_ends_it_at_its_last_proof(
-    store: Store, database: str, until_ns: int | None
+@pytest.mark.parametrize(("until_ns", "covered_s"), [(None, 30), (10**30, 30), (ns(40), 40)])
+def test_an_end_of_a_connection_that_is_rejected_ends_it_all_the_same(
+    store: Store, database: str, until_ns: int | None, covered_s: int
 ) -> None:
     forbid(database, "epochs", "reason <> 'reset'")
     closed = ListeningClosed(3, ns(41), until_ns, "reset")
     late = ListeningProven(((3, ns(60)),))
     store_facts(store, enumerate((*FACTS[:11], closed, late), 1), at_once=True)
 
-    assert covered(database, NO) == [(0, 30)]
-    assert ask(database, "select closed_seq, reason from tracker.epochs") == [(12, "fact_rejected")]
+    assert covered(database, NO) == [(0, covered_s)]
+    query = "select distinct cause from tracker.coverage_ranges where until_at > %s"
+    assert ask(database, query, at(20)) == [("fact_rejected",)]
 
 
 def test_what_cannot_be_stored_and_not_be_taken_back_stops_the_storing(
