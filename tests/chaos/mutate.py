@@ -181,6 +181,13 @@ MUTATIONS = (
         ("tests/database/test_rejected_rows.py",),
     ),
     Mutation(
+        "a rejected fact keeps its time open until it is taken in",
+        "actors/database/columns.py",
+        '            return seq, "journal", encode(fact)\n',
+        '            return -1, "database", rejected_payload(row)\n',
+        ("tests/database/test_rejected_rows.py",),
+    ),
+    Mutation(
         "samples of what cannot be a trade",
         "actors/feed/ingest.py",
         "            not kind or self._samples.takes(",
