@@ -137,8 +137,7 @@ def _close_journal(journal: Journal) -> None:
     # The first record of a process is that it started. Without it, that it stopped would be taken
     # for the end of the process before.
     if journal.next_seq == journal.opened_at_seq:
-        reason = "there was no space even for the start"
-        log.warning("stop_not_journalled", extra={"reason": reason})
+        log.warning("stop_not_journalled", extra={"reason": "the start was not journalled"})
         return
     try:
         journal.append(facts.encode(facts.ProcessStopped(at_ns=time.time_ns())))

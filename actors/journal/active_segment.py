@@ -100,6 +100,7 @@ class ActiveSegment:
         self._limits = limits
         self._unsynced: deque[Unsynced] = deque()
         self._unsynced_bytes = 0
+        self._synced_seq = used_seq
         self.used_seq = used_seq
         self.size = directory.bytes
         self.suspect: OSError | None = None
@@ -122,6 +123,7 @@ class ActiveSegment:
         elif next_seq == used_seq + 1:
             segment = directory.reopen_last()
         active = cls(directory, reserve, segment=segment, used_seq=used_seq, limits=limits)
+        active._synced_seq = next_seq - 1
         return active, next_seq
 
     # ---------------------------------------------------------------- writing
@@ -131,10 +133,10 @@ class ActiveSegment:
 
         When everything is synced, one record may exceed the bound of what is unsynced.
         """
-        if self.suspect is not None or not self._unsynced:
-            return self.suspect is None
-        records = self._unsynced[-1].seq - self._unsynced[0].seq + 1
-        return self._unsynced_bytes + size <= UNSYNCED_BYTES and records < UNSYNCED_RECORDS
+        fits = not self._unsynced or self._unsynced_bytes + size <= UNSYNCED_BYTES
+        # Those that are committed count, too: a reboot skips no more numbers than the bound.
+        unsynced = self.used_seq - self._synced_seq
+        return self.suspect is None and fits and unsynced < UNSYNCED_RECORDS
 
     def append(self, seq: int, at_ns: int, body: bytes) -> bool:
         """Write a record; return False when the write failed and the segment is suspect.
@@ -225,6 +227,7 @@ class ActiveSegment:
             upto: The last sequence before the sync began.
         """
         self.forget(upto)
+        self._synced_seq = upto
         for segment in full:
             self._full.remove(segment)
             self._close(segment)
@@ -237,20 +240,27 @@ class ActiveSegment:
                 appended before they are carried over.
         """
         try:
-            self.move_on(next_seq)
+            self._move_on(next_seq)
         except OSError as exc:
             self.suspect = exc
             raise
 
-    def move_on(self, next_seq: int) -> None:
-        """Do as `carry_over` does, for another reason than a fault.
+    def leave(self, next_seq: int) -> None:
+        """Continue in a new segment, so that the old ones can be deleted. All must be committed.
 
         Raises:
             OSError: It could not be created. Unless it has its name, the old one goes on.
         """
+        self.forget(self.used_seq)
+        # Even the last bytes of the reserve: this is what gives space back.
+        self._move_on(next_seq, all_of_reserve=True)
+
+    def _move_on(self, next_seq: int, *, all_of_reserve: bool = False) -> None:
         try:
             # These records were accepted already, so they may use the reserve.
-            created = self._reserve.lend(lambda: self._create_successor(next_seq))
+            created = self._reserve.lend(
+                lambda: self._create_successor(next_seq), all_of_it=all_of_reserve
+            )
         except OSError as exc:
             self._must_be_replaced(exc)
             raise
@@ -258,6 +268,7 @@ class ActiveSegment:
         self._close_all()
         self._segment = created
         self.forget(self.used_seq)
+        self._synced_seq = next_seq - 1
         self.size = self._directory.bytes
         self.suspect = None
 
@@ -309,9 +320,11 @@ class ActiveSegment:
         Raises:
             OSError: What `renew` raises; nothing has changed.
         """
-        self._reserve.lend(renew)
+        # Even the last bytes of it: without another identity nothing can be stored and deleted.
+        self._reserve.lend(renew, all_of_it=True)
         self._close_all()
         self.forget(self.used_seq)
+        self._synced_seq = max(self._synced_seq, self.used_seq)
 
     # ---------------------------------------------------------------- closing
 

@@ -196,9 +196,8 @@ class Appender:
             usable = self.failed is None and not self._closed
             if not usable or not self._active.holds_only_below(watermark):
                 return False
-            self._active.forget(watermark - 1)
             try:
-                self._move_on(self._active.move_on)
+                self._move_on(self._active.leave)
             except JournalFull:
                 return False
             return True

@@ -179,10 +179,9 @@ class JournalDirectory:
 
         Where that fails too, nothing is appended, and the next process tries again.
         """
-        since = self.failed_sync.since
-        # After a restart of the machine whatever can be read comes from the disk.
-        if since is not None and self.segments and self.is_of_this_boot(self.segments[-1]):
-            self._unsynced |= self._unsynced_from(since)
+        # After a restart of the machine too, which a step of the clock may only look like.
+        if self.failed_sync.since is not None and self.segments:
+            self._unsynced |= self._unsynced_from(self.failed_sync.since)
         for segment in self.segments:
             if segment.first_seq in self._unsynced:
                 try:

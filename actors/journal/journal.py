@@ -9,8 +9,8 @@ Invariants
     4.  A file is deleted only when every sequence in it is below the watermark that the
         database has *committed*; the last file is never deleted.
     5.  A descriptor whose sync failed is never synced again (the kernel may have forgotten the
-        bytes and report success): what the disk may lack is carried over to a new segment, now
-        or at the next start.
+        bytes and report success): what the disk may lack is carried over to a new segment now,
+        or its segments are written again at the next start.
     6.  When there is no space, `append` raises `JournalFull` and nothing has changed: nothing is
         overwritten, dropped or kept in memory instead.
     7.  Bad data and a full disk never keep the journal from opening, so that what it holds can be
@@ -101,7 +101,8 @@ class Journal:
         self._directory, self._reserve, self._appender, self._reader = parts[:4]
         self._syncer, self._unacknowledged = parts[4:]
         self._limits, self._cap_of = limits, cap_of
-        self._closed = self._lacks_space = False
+        self._closed = False
+        self._lacked_space = False  # when it was last measured
         self.opened_at_seq = self._appender.next_seq
         # An attribute and not a property, because it is read for every record.
         self.watermark = self._reader.watermark
@@ -211,7 +212,7 @@ class Journal:
         self._delete_below(watermark)
         # With nothing else to delete, the last segment may be what keeps records from being taken:
         # it may be larger than a cap that has been lowered.
-        if self._lacks_space and watermark >= self.next_seq:
+        if self._lacked_space and watermark >= self.next_seq:
             available, last = self.available_bytes, self._directory.segments[-1].size
             in_the_way = available < self._limits.segment <= available + last
             if in_the_way and self._appender.leave_last_segment(watermark):
@@ -310,6 +311,7 @@ class Journal:
         next_seq, weight = self._appender.appended()
         free_bytes = self._free_bytes()
         self._raise_cap(free_bytes)
+        self._lacked_space = not self.has_space()
         return JournalStats(
             next_seq=next_seq,
             durable_seq=self.durable_seq,
@@ -327,7 +329,7 @@ class Journal:
         if self._limits.grow(self._cap_of(space)):
             self._reserve.size = self._limits.reserve
             # One that was freed stays so, until reading resumes.
-            if self._reserve.held_bytes:
+            if not self._reserve.is_freed:
                 self.rebuild_reserve()
 
     # ----------------------------------------------------------------- space
@@ -346,8 +348,7 @@ class Journal:
 
     def has_space(self) -> bool:
         """Return whether one more segment fits beside the reserve."""
-        self._lacks_space = self.available_bytes < self._limits.segment
-        return not self._lacks_space
+        return self.available_bytes >= self._limits.segment
 
     def has_ample_space(self) -> bool:
         """Return whether there is so much space that reading would not stop again at once.
@@ -359,7 +360,7 @@ class Journal:
         return self.available_bytes >= min(wanted, self._limits.cap // 2)
 
     def free_reserve(self) -> None:
-        """Delete the reserve, so that the last records can be written; the cap grows by it too."""
+        """Free the reserve, so that the last records can be written; the cap grows by it too."""
         self._reserve.free()
 
     def rebuild_reserve(self) -> bool:

@@ -12,9 +12,10 @@
     carried over to a new segment; if this process ends before that, the next one writes their
     segments again. The file is empty and created with one call. It need not be durable, because
     after a restart of the machine whatever can be read comes from the disk.
-`reserve`: allocated disk space. Deleting the file lets a full disk take the last records of
-    the connections, which say where coverage ends, and the files without which the journal
-    cannot go on. It is created again before reading resumes.
+`reserve`: allocated disk space. Freeing it lets a full disk take the last records of the
+    connections, which say where coverage ends. A rest of a few blocks stays, for the one file
+    without which what is committed could not be deleted. It is allocated again before reading
+    resumes.
 """
 
 import contextlib
@@ -30,6 +31,8 @@ IDENTITY = "journal-id"
 UNMET = "unmet"  # an old name that stays: journals on disk have it
 SUSPECT = "suspect-"
 RESERVE = "reserve"
+REST_BYTES = 16 * 1024
+"""The most that stays of the reserve when it is freed."""
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 WriteFile = Callable[[str, Iterable[bytes]], object]
@@ -55,6 +58,7 @@ class Reserve:
     Attributes:
         size: Bytes to allocate; 0 until it is set.
         held_bytes: Bytes that are allocated now; at first what an earlier process left.
+        is_freed: It was freed, or there was no space for it, since it was last built.
 
     Raises:
         OSError: The directory cannot be read.
@@ -64,10 +68,10 @@ class Reserve:
         self._disk = disk
         self._directory = directory
         self._lock = Lock()
+        self._is_allocated = False  # the length of a file alone does not show that
         self.size = 0
-        self.held_bytes = self._found()
-        # Its length alone does not show that it was allocated.
-        self._is_allocated = self.held_bytes == 0
+        self.held_bytes = self._found_bytes = self._found()
+        self.is_freed = False
 
     def _found(self) -> int:
         try:
@@ -79,6 +83,11 @@ class Reserve:
         finally:
             self._disk.close(fd)
 
+    @property
+    def _rest(self) -> int:
+        # A cap that is lower than it was needs no smaller rest.
+        return min(REST_BYTES, max(self.size // 8, self._found_bytes))
+
     def build(self) -> bool:
         """Allocate the file; return False when there is no space for it.
 
@@ -86,36 +95,45 @@ class Reserve:
             OSError: Another fault of the disk.
         """
         with self._lock:
+            self.is_freed = False
             if self._is_allocated and self.held_bytes == self.size:
                 return True
+            before = self.held_bytes
             try:
-                if self.size:
-                    self._allocate()
-                else:
-                    self._delete()
+                self._allocate(self.size)
             except OSError as exc:
-                self._delete()
+                self._keep(before)
                 if exc.errno in NO_SPACE:
                     return False
                 raise
-            self.held_bytes, self._is_allocated = self.size, True
             return True
 
-    def _allocate(self) -> None:
+    def _allocate(self, size: int) -> None:
+        if not size:
+            self._delete()
+            return
         try:
             fd = self._disk.create(self._directory, RESERVE)
         except FileExistsError:
             fd = self._disk.open_append(self._directory, RESERVE)
         try:
             # The length alone would make a hole without blocks, which keeps no space (truncate(2)).
-            self._disk.truncate(fd, self.size)
-            self._disk.allocate(fd, self.size)
+            self._disk.truncate(fd, size)
+            self._disk.allocate(fd, size)
         finally:
             self._disk.close(fd)
+        self.held_bytes, self._is_allocated = size, True
 
     def free(self) -> None:
-        """Delete the file."""
+        """Free all but the rest."""
         with self._lock:
+            self._keep(min(self._rest, self.held_bytes))
+
+    def _keep(self, size: int) -> None:
+        self.is_freed = True
+        try:
+            self._allocate(size)
+        except OSError:
             self._delete()
 
     def _delete(self) -> None:
@@ -123,14 +141,24 @@ class Reserve:
             self._disk.unlink(self._directory, RESERVE)
         self.held_bytes, self._is_allocated = 0, True
 
-    def lend(self, write: Callable[[], T]) -> T:
-        """Return what `write` returns; when it finds no space, free the file and call it again."""
+    def lend(self, write: Callable[[], T], *, all_of_it: bool = False) -> T:
+        """Return what `write` returns; when it finds no space, call it again without the reserve.
+
+        Args:
+            write: May be called twice.
+            all_of_it: Free the rest of the reserve, too.
+        """
         try:
             return write()
         except OSError as exc:
-            if exc.errno not in NO_SPACE or not self.held_bytes:
+            if exc.errno not in NO_SPACE or self.held_bytes <= (0 if all_of_it else self._rest):
                 raise
-        self.free()
+        if all_of_it:
+            with self._lock:
+                self.is_freed = True
+                self._delete()
+        else:
+            self.free()
         return write()
 
 

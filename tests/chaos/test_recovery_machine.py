@@ -70,6 +70,7 @@ class RecoveryMachine(RuleBasedStateMachine):
             sync_interval_s=3600,
             disk=self.disk,
         )
+        self.journal.stats()  # as the supervisor does before it starts the writer
         self.note_durable()
         self.in_flight.clear()
         self.start_writer()
