@@ -5,7 +5,6 @@ closed only under the first, so that no thread syncs a descriptor that another o
 Appends need only the second, so they go on while a sync takes its time.
 """
 
-import contextlib
 import math
 import threading
 import time
@@ -20,6 +19,8 @@ from actors.journal.marker_files import NO_SPACE
 from actors.journal.segment import Segment
 
 SYNCS_MEASURED = 512
+WITHOUT_SPACE_S = 1.0
+"""Seconds between two tries to carry records over for which there is no space."""
 
 
 class Appender:
@@ -263,13 +264,22 @@ class Syncer:
         """Return whether the thread runs."""
         return self._thread.is_alive()
 
-    def _run(self) -> None:
+    def round(self) -> float:
+        """Sync once, and return after how many seconds to do so again."""
+        self.alive_at = began_at = self._monotonic()
         try:
-            while not self._stopping.wait(self._interval_s):
-                self.alive_at = began_at = self._monotonic()
-                with contextlib.suppress(JournalFull):
-                    if self._sync():
-                        self._times.append(self._monotonic() - began_at)
+            if self._sync():
+                self._times.append(self._monotonic() - began_at)
+        except JournalFull:
+            # Each try writes as much as there is space for.
+            return max(self._interval_s, WITHOUT_SPACE_S)
+        return self._interval_s
+
+    def _run(self) -> None:
+        wait_s = self._interval_s
+        try:
+            while not self._stopping.wait(wait_s):
+                wait_s = self.round()
         except JournalFailed:
             return  # every caller that appends gets the same error
         except Exception as exc:

@@ -10,6 +10,7 @@ from actors.errors import (
     JournalFailed,
     JournalFull,
 )
+from actors.journal.appender import Syncer
 from actors.journal.journal import MIB
 from actors.journal.marker_files import RESERVE
 from actors.journal.segment import HEADER_BYTES
@@ -239,6 +240,23 @@ def test_a_write_that_fails_again_in_the_new_segment_is_the_end(
     with pytest.raises(JournalFailed):
         journal.sync()
     journal.close()
+
+
+def test_without_space_for_what_must_be_carried_over_the_thread_tries_once_a_second() -> None:
+    answers: list[bool | Exception] = [True, JournalFull(), False]
+    failed: list[Exception] = []
+
+    def sync() -> bool:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    times = iter(range(100))
+    syncer = Syncer(sync, failed.append, interval_s=0.02, monotonic=lambda: float(next(times)))
+    assert [syncer.round() for _ in range(3)] == [0.02, 1.0, 0.02]
+    assert syncer.p99_s == 1.0
+    assert failed == []
 
 
 def test_a_write_that_takes_nothing_does_not_hang(opened: Open, disk: MemoryDisk) -> None:
