@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from actors.errors import JournalFull, RecordTooLarge
 from actors.journal.directory import UNSYNCED_RECORDS, JournalDirectory
+from actors.journal.limits import Limits
 from actors.journal.marker_files import NO_SPACE, Reserve
 from actors.journal.segment import (
     HEADER_BYTES,
@@ -32,36 +33,6 @@ UNSYNCED_BYTES = 8 * 1024 * 1024
 
 NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 """Errors when the process or the machine has too many open files."""
-
-
-class Limits:
-    """How large the journal may become, in bytes. Grows, and never shrinks.
-
-    Args:
-        segment_bytes: Size of a segment; at most a quarter of the cap is used.
-        reserve_bytes: Size of the reserve; at most an eighth of the cap is used.
-
-    Attributes:
-        cap: For all segments and the reserve.
-        segment: A segment of this size is followed by another one.
-        reserve: Size of the reserve.
-    """
-
-    def __init__(self, *, segment_bytes: int, reserve_bytes: int) -> None:
-        self._most = segment_bytes, reserve_bytes
-        self.cap = self.reserve = 0
-        self.segment = 1
-
-    def grow(self, cap: int) -> bool:
-        """Raise the cap to this; return False when it is as high already."""
-        if cap <= self.cap:
-            return False
-        segment_bytes, reserve_bytes = self._most
-        self.cap = cap
-        # Only whole segments are deleted, so a small journal needs small ones to get space back.
-        self.segment = max(min(segment_bytes, cap // 4), 1)
-        self.reserve = min(reserve_bytes, cap // 8)
-        return True
 
 
 class Unsynced(NamedTuple):
@@ -145,7 +116,9 @@ class ActiveSegment:
             JournalFull: The disk or the cap leaves no space; nothing has changed.
             RecordTooLarge: Not even an empty journal has space for it; nothing has changed.
         """
-        alone = self._limits.cap - self._reserve.held_bytes - RECORD_BYTES - 2 * HEADER_BYTES
+        alone = (
+            self._limits.highest_cap - self._reserve.held_bytes - RECORD_BYTES - 2 * HEADER_BYTES
+        )
         most = min(MAX_BODY_BYTES, alone)
         if len(body) > most:
             raise RecordTooLarge(

@@ -35,7 +35,8 @@ Errors      No space: what was written of the record is cut off again. Any other
 
 Modules     `appender` and `active_segment` write, `reader` reads, `directory` holds the segments
             in order, `segment` is one file, `marker_files` are the small files beside them,
-            `filesystem` makes the calls; `recorder` and `watermark` are for those who use it.
+            `limits` are the sizes, `filesystem` makes the calls; `recorder` and `watermark` are for
+            those who use it.
 """
 
 import errno
@@ -54,10 +55,11 @@ from actors.errors import (
     JournalUnreadable,
     TrackerError,
 )
-from actors.journal.active_segment import NO_DESCRIPTOR, ActiveSegment, Limits
+from actors.journal.active_segment import NO_DESCRIPTOR, ActiveSegment
 from actors.journal.appender import Appender, Syncer
 from actors.journal.directory import JournalDirectory
 from actors.journal.filesystem import Disk
+from actors.journal.limits import CapOf, Limits
 from actors.journal.marker_files import NO_SPACE, Reserve, UnacknowledgedSince
 from actors.journal.reader import Reader, Skipped
 from actors.model.facts import Entry, Hole
@@ -65,9 +67,6 @@ from actors.model.storage import JournalStats
 
 MIB = 1024 * 1024
 _NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ELOOP})
-
-CapOf = Callable[[int], int]
-"""Returns the cap where the journal may have so many bytes: what is free, and what it holds."""
 
 
 class _Clocks(NamedTuple):
@@ -97,10 +96,10 @@ class Journal:
         watermark: Highest watermark that was released; at first the oldest sequence there is.
     """
 
-    def __init__(self, parts: _Parts, limits: Limits, cap_of: CapOf) -> None:
+    def __init__(self, parts: _Parts, limits: Limits) -> None:
         self._directory, self._reserve, self._appender, self._reader = parts[:4]
         self._syncer, self._unacknowledged = parts[4:]
-        self._limits, self._cap_of = limits, cap_of
+        self._limits = limits
         self._closed = False
         self._lacked_space = False  # when it was last measured
         self.opened_at_seq = self._appender.next_seq
@@ -140,11 +139,9 @@ class Journal:
             JournalUnreadable: It cannot be used, or holds a newer format.
             JournalFailed: The disk fails, or has no space for a new journal.
         """
-        limits = Limits(segment_bytes=segment_bytes, reserve_bytes=reserve_bytes)
-        cap_of = max_bytes if callable(max_bytes) else _constant(max_bytes)
+        limits = Limits(max_bytes, segment_bytes=segment_bytes, reserve_bytes=reserve_bytes)
         clocks = _Clocks(monotonic, wall_ns, sync_interval_s)
-        parts = _recover(disk or Disk(), directory, limits, cap_of, clocks, floor_seq)
-        return cls(parts, limits, cap_of)
+        return cls(_recover(disk or Disk(), directory, limits, clocks, floor_seq), limits)
 
     def close(self) -> None:
         """Sync, stop the thread, unlock the directory. A second call does nothing.
@@ -325,8 +322,7 @@ class Journal:
 
     def _raise_cap(self, free_bytes: int) -> None:
         """Raise the cap, if the journal may have more space than when it was last looked at."""
-        space = _space(free_bytes, self._directory, self._reserve)
-        if self._limits.grow(self._cap_of(space)):
+        if self._limits.grow(_space(free_bytes, self._directory, self._reserve)):
             self._reserve.size = self._limits.reserve
             # One that was freed stays so, until reading resumes.
             if not self._reserve.is_freed:
@@ -377,15 +373,13 @@ class Journal:
             return self._directory.disk.free_bytes(self._directory.fd)
 
 
-def _recover(
-    disk: Disk, path: Path, limits: Limits, cap_of: CapOf, clocks: _Clocks, floor_seq: int
-) -> _Parts:
+def _recover(disk: Disk, path: Path, limits: Limits, clocks: _Clocks, floor_seq: int) -> _Parts:
     """Lock the directory, recover, start to sync; see `Journal.open`."""
     directory: JournalDirectory | None = None
     try:
         directory = JournalDirectory(disk, path, wall_ns=clocks.wall_ns)
         reserve = Reserve(disk, directory.fd)
-        limits.grow(cap_of(_space(disk.free_bytes(directory.fd), directory, reserve)))
+        limits.grow(_space(disk.free_bytes(directory.fd), directory, reserve))
         reserve.size = limits.reserve
         active, first_seq = ActiveSegment.recover(
             directory, reserve, floor_seq=floor_seq, limits=limits
@@ -429,10 +423,6 @@ def _space(free_bytes: int, directory: JournalDirectory, reserve: Reserve) -> in
     What it holds counts: otherwise a restart with a backlog would lower its cap.
     """
     return free_bytes + directory.bytes + reserve.held_bytes
-
-
-def _constant(max_bytes: int) -> CapOf:
-    return lambda _: max_bytes
 
 
 @contextmanager

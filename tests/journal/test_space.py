@@ -95,6 +95,19 @@ def test_a_cap_grows_when_the_disk_has_more_space_again(opened: Open, disk: Memo
     assert len(disk.segments) < 10, "segments are as large as the cap allows now"
 
 
+def test_a_cap_that_may_rise_makes_no_record_too_large(opened: Open, disk: MemoryDisk) -> None:
+    """Fault: at a start on a full disk no record would ever fit, and it would be given up."""
+    opened().close()
+    disk.fill_up()
+    journal = opened(max_bytes=half)
+    for body in (b"small", bytes(5_000)):
+        with pytest.raises(JournalFull):
+            journal.append(body)
+    disk.capacity = 100_000
+    journal.stats()
+    assert journal.append(bytes(5_000)) == 1
+
+
 def test_a_cap_does_not_shrink_when_others_fill_the_disk(opened: Open, disk: MemoryDisk) -> None:
     disk.capacity = 10_000
     journal = opened(max_bytes=half)
