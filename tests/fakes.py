@@ -107,8 +107,7 @@ class FakeJournal:
     """A journal in memory.
 
     `full` makes it reject records and another identity, `largest` long ones, `dig` makes holes, and
-    no descriptor is
-    left to read the record `busy_at` with.
+    no descriptor is left to read the record `busy_at` with. `readings`: so often it was read.
     """
 
     def __init__(self, opened_at_seq: int = 1) -> None:
@@ -120,6 +119,7 @@ class FakeJournal:
         self.oldest_seq = 1
         self.unacknowledged_since: int | None = opened_at_seq
         self.watermark = 1
+        self.readings = 0
         self.full = False
         self.largest = LARGEST_RECORD_BYTES
         self.busy_at: int | None = None
@@ -149,6 +149,7 @@ class FakeJournal:
         return seq
 
     def read(self, from_seq: int) -> Iterator[Entry | Hole]:
+        self.readings += 1
         for seq in range(from_seq, self.next_seq):
             if seq == self.busy_at:
                 raise JournalBusy

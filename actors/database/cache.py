@@ -13,6 +13,7 @@ from psycopg.pq import TransactionStatus
 from actors.database import queries
 from actors.database.server.sequences import HINT
 from actors.database.session import Connection
+from actors.database.shared_rows import Changing, add_tokens
 from actors.errors import StoreUnavailable
 from actors.model.trade import Trade
 
@@ -46,8 +47,21 @@ class TokenKeys:
         self._fresh: dict[str, tuple[int, bool]] = {}
         self._discarded: set[str] = set()
 
+    def known(self, tokens: KeysView[str]) -> Mapping[str, int] | None:
+        """Return the key of each of these tokens, or None when the database must be asked."""
+        known, unnamed = self._known, self._without_condition
+        if tokens <= known.keys() and unnamed.isdisjoint(tokens) and not self._fresh:
+            return {token: known[token] for token in tokens}  # nearly always
+        return None
+
     def get(
-        self, connection: Connection, tokens: Iterable[str], conditions: Mapping[str, str]
+        self,
+        connection: Connection,
+        tokens: Iterable[str],
+        conditions: Mapping[str, str],
+        *,
+        changing: Changing | None = None,
+        unresolved: Iterable[str] = (),
     ) -> Mapping[str, int]:
         """Return the key of each of these tokens; give a new key to those that have none.
 
@@ -55,24 +69,20 @@ class TokenKeys:
             connection: In a transaction.
             tokens: Token ids, with or without duplicates.
             conditions: The condition of each token of which it is known.
+            changing: What is locked beside those tokens.
+            unresolved: Conditions to be remembered beside theirs.
 
         Raises:
             StoreUnavailable: The database did not keep a token that it was given.
         """
         wanted = set(tokens)
-        if (
-            wanted <= self._known.keys()
-            and self._without_condition.isdisjoint(wanted)
-            and not self._fresh
-        ):
-            return {token: self._known[token] for token in wanted}  # nearly always
         asked = sorted(token for token in wanted if self._is_news(token, token in conditions))
-        if asked:
-            given = {"tokens": asked, "conditions": [conditions.get(token) for token in asked]}
-            # Two statements: ON CONFLICT DO NOTHING returns no row for a token that is there
+        if asked or changing or unresolved:
+            # Before they are read: ON CONFLICT DO NOTHING returns no row for a token that is there
             # already, and what another tracker has just committed is visible only to a new
             # statement (manual, 13.2.1).
-            connection.execute(queries.INSERT_ASSETS, given)
+            add_tokens(connection, asked, conditions, changing=changing, unresolved=unresolved)
+        if asked:
             ours = {token: token for token in asked}  # kept instead of the driver's copies
             for token, key, named in connection.execute(queries.SELECT_ASSETS, {"tokens": asked}):
                 self._fresh[ours[token]] = (key, named)

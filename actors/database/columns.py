@@ -188,7 +188,7 @@ def connection_events(rows: Sequence[ConnectionEvent]) -> Columns:
 def markets(rows: Sequence[Market]) -> Columns:
     """Return the parameters of `upsert_markets` and `upsert_assets`; of duplicates the last one."""
     latest = {row.condition_id: row for row in rows}
-    return {"markets": _json([_clean_market(row) for row in latest.values()])}
+    return {"markets": as_json([_clean_market(row) for row in latest.values()])}
 
 
 def _clean_market(market: Market) -> Market:
@@ -207,7 +207,7 @@ def _clean_market(market: Market) -> Market:
 def observations(rows: Sequence[Observation]) -> Columns:
     """Return the parameters of `insert_resolution_observations`."""
     return {
-        "observations": _json(
+        "observations": as_json(
             [
                 {
                     "condition_id": row.condition_id,
@@ -246,7 +246,7 @@ def outcome_text(observation: Observation) -> str:
 def transitions(rows: Sequence[Transition]) -> Columns:
     """Return the parameters of `insert_resolution_observations`, with `tracker` as the source."""
     return {
-        "observations": _json(
+        "observations": as_json(
             [
                 {
                     "condition_id": row.condition_id,
@@ -255,7 +255,7 @@ def transitions(rows: Sequence[Transition]) -> Columns:
                     "verdict": row.after,
                     "reason": storable_text(row.reason),
                     "payouts": None,
-                    "payload": _json({"before": row.before}),
+                    "payload": as_json({"before": row.before}),
                     "naming": Naming.BY_ID,
                     "mapped_by": (),
                 }
@@ -267,12 +267,12 @@ def transitions(rows: Sequence[Transition]) -> Columns:
 
 def quoted(row: Observation) -> Observation:
     """Return an observation whose payload is no JSON with the payload as a JSON string."""
-    return msgspec.structs.replace(row, payload=_json(storable_text(row.payload)))
+    return msgspec.structs.replace(row, payload=as_json(storable_text(row.payload)))
 
 
 def resolutions(rows: Sequence[Resolution]) -> Columns:
     """Return the parameters of all statements about resolutions."""
-    return {"resolutions": _json([_clean_resolution(row) for row in rows])}
+    return {"resolutions": as_json([_clean_resolution(row) for row in rows])}
 
 
 def _clean_resolution(row: Resolution) -> Resolution:
@@ -299,19 +299,20 @@ def contradictions(rows: Sequence[Contradiction]) -> Columns:
         )
         for row in rows
     ]
-    return {"contradictions": _json(cleaned)}
+    return {"contradictions": as_json(cleaned)}
 
 
 def confirmations(rows: Sequence[Confirmation]) -> Columns:
     """Return the parameters of `insert_resolution_confirmations`."""
-    return {"confirmations": _json(rows)}
+    return {"confirmations": as_json(rows)}
 
 
 def clearances(rows: Sequence[Clearance]) -> Columns:
     """Return the parameters of `clear_resolution_conflicts`."""
     cleaned = [msgspec.structs.replace(row, reason=storable_text(row.reason)) for row in rows]
-    return {"clearances": _json(cleaned)}
+    return {"clearances": as_json(cleaned)}
 
 
-def _json(value: Any) -> str:
+def as_json(value: Any) -> str:
+    """Return a value as JSON text, for a parameter."""
     return msgspec.json.encode(value).decode()

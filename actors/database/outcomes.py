@@ -1,6 +1,6 @@
 """Markets and how they end: writes what the catalog and resolution found in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from actors.database import columns, queries
@@ -25,25 +25,31 @@ class OutcomeWriter:
 
     Args:
         journal_key: The key of the journal of the tracker.
+        added: Markets that are stored already as they are given.
 
     Attributes:
         unproven: Resolutions that were not recorded, because the database lacks evidence on them.
         mapping_changed: Markets whose listing tells other names of tokens than before.
     """
 
-    def __init__(self, connection: Connection, journal_key: int, tokens: TokenKeys) -> None:
+    def __init__(
+        self, connection: Connection, journal_key: int, tokens: TokenKeys, added: Container[str]
+    ) -> None:
         self._connection = connection
         self._journal_key = journal_key
         self._tokens = tokens
+        self._added = added
         self.unproven: list[Resolution] = []
         self.mapping_changed: list[ConditionId] = []
 
     def upsert_markets(self, rows: Sequence[Market]) -> int:
         """Store markets and the names of their tokens; return how many were given."""
         given = columns.markets(rows)
-        self._run(queries.UPSERT_MARKETS, **given)
+        if not all(row.condition_id in self._added for row in rows):
+            self._run(queries.UPSERT_MARKETS, **given)
         changed = self._rows(queries.UPSERT_ASSETS, **given)
-        self._run(queries.INSERT_UNRESOLVED, **given)
+        conditions = columns.as_json([row.condition_id for row in rows])
+        self._run(queries.INSERT_UNRESOLVED, conditions=conditions)
         self._tokens.conditions_stored(asset.token_id for row in rows for asset in row.assets)
         self.mapping_changed += [condition_id for (condition_id,) in changed]
         return len(rows)

@@ -12,7 +12,7 @@ everything waits in the journal for a corrected version. `RejectionLimit` decide
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -25,8 +25,9 @@ from actors.database.coverage import CoverageWriter, NumberedFact
 from actors.database.insertion import insert_rejections, insert_trades
 from actors.database.outcomes import OutcomeWriter
 from actors.database.server.pooling import LOST_SESSION
-from actors.database.server.sequences import HINT
+from actors.database.server.sequences import HINT, is_number_taken
 from actors.database.session import DATA_FAULTS, Connection, one_line
+from actors.database.shared_rows import MARKETS_AT_ONCE, in_order, lock_shared
 from actors.errors import (
     ConfigError,
     JournalTaken,
@@ -53,7 +54,6 @@ EVIDENCE_MISSING = "evidence missing"
 DEADLOCKS = 3
 """So often a batch is stored again when the database has ended it to end a deadlock."""
 
-_MARKETS_AT_ONCE = 1000
 _TRADES_AT_ONCE = 20_000  # 5,000 of each feed
 
 
@@ -185,8 +185,8 @@ class Transaction:
             ConfigError: A pool has given it to another session; nothing is stored.
             SchemaNewer: This version must not write any more; nothing is stored.
         """
-        # Another tracker may lock the same rows in another order: trades, markets and coverage all
-        # name tokens. The database then ends one of the two, and is not away because of it.
+        # Trackers lock in one order. Others who write may not: the database then ends one of the
+        # two, and is not away because of it.
         for _ in range(DEADLOCKS):
             with contextlib.suppress(psycopg.errors.DeadlockDetected):
                 return self._run_once(batch)
@@ -199,6 +199,7 @@ class Transaction:
         self._rejected: list[RejectedRow] = []
         self._kinds: Counter[str] = Counter()
         self._because = ""
+        self._keys: Mapping[str, int] | None = None  # of the tokens of all trades
 
     def _run_once(self, batch: Batch) -> Committed:
         rows = batch.rows
@@ -220,11 +221,14 @@ class Transaction:
             before, watermark = move_watermark(
                 self._connection, self._journal, batch.watermark, self._migrations
             )
-            stored = self._store_trades(batch)
-            unstorable = len(self._rejected)
             outcomes: OutcomeWriter | None = None
-            if rows > len(batch.trades):  # most batches hold nothing else
-                outcomes = self._store_outcomes(batch)
+            if rows > len(batch.trades) or self._careful or rows > _TRADES_AT_ONCE:
+                outcomes = self._lock_shared(batch)
+            unstored = len(self._rejected)
+            stored = self._store_trades(batch)
+            unstorable = len(self._rejected) - unstored
+            if outcomes is not None:  # most batches hold nothing but trades
+                self._store_outcomes(batch, outcomes)
                 self._store_coverage(batch.facts, batch.watermark, before)
                 self._bisect(batch.events, self._insert_events, self._reject)
             rejections = (*batch.rejections, *self._rejected)
@@ -245,9 +249,29 @@ class Transaction:
                 raise StoreMiscounts(f"a batch does not add up: {committed}")
         return committed
 
+    def _lock_shared(self, batch: Batch) -> OutcomeWriter:
+        """Lock what other trackers may change, too, in the order of `shared_rows`.
+
+        The trades of one statement bring their tokens in that order by themselves.
+        """
+        # When careful, each market is added together with what belongs to it.
+        locked = lock_shared(self._connection, batch, self._tokens, add_markets=not self._careful)
+        if all(row.token_id in locked.keys for row in batch.trades):
+            self._keys = locked.keys
+        outcomes = OutcomeWriter(self._connection, self._journal.key, self._tokens, locked.added)
+        for some in chunks(in_order(batch.markets), MARKETS_AT_ONCE):
+            self._bisect(some, outcomes.upsert_markets, self._reject)
+        return outcomes
+
     def _store_trades(self, batch: Batch) -> int:
-        rows, hashes = batch.trades, batch.hashes or trade_hashes(batch.trades)
-        origins = batch.origins or ((0, 0),) * len(rows)
+        rows: Sequence[Trade] = batch.trades
+        hashes: Sequence[int] = batch.hashes or trade_hashes(batch.trades)
+        origins: Sequence[Origin] = batch.origins or ((0, 0),) * len(rows)
+        if self._careful or len(rows) > _TRADES_AT_ONCE:
+            # Each part is sorted by itself, so the parts have to be in order, too.
+            order = sorted(range(len(rows)), key=lambda place: rows[place].traded_at_ms)
+            rows, hashes = [rows[place] for place in order], [hashes[place] for place in order]
+            origins = [origins[place] for place in order]
 
         # Bisected by place: a pair of trade and hash for each would cost as much as its key.
         def store(places: Sequence[int]) -> int:
@@ -263,21 +287,16 @@ class Transaction:
             stored += self._bisect(places, store, reject)
         return stored
 
-    def _store_outcomes(self, batch: Batch) -> OutcomeWriter:
-        outcomes = OutcomeWriter(self._connection, self._journal.key, self._tokens)
-        # In their order over all chunks, as one statement does it within: two trackers that have
-        # found the same markets then wait for each other instead of deadlocking.
-        markets = sorted(batch.markets, key=lambda each: each.condition_id)
-        for some in chunks(markets, _MARKETS_AT_ONCE):
-            self._bisect(some, outcomes.upsert_markets, self._reject)
+    def _store_outcomes(self, batch: Batch, outcomes: OutcomeWriter) -> None:
         # Before the resolutions: each is recorded only when all that proves it is there.
         evidence = (each for row in batch.resolutions for each in row.evidence)
         observations = tuple(dict.fromkeys((*batch.observations, *evidence)))
-        self._bisect(
+        bisect, insert, reject = self._bisect, outcomes.insert_observations, self._reject
+        bisect(
             observations,
-            outcomes.insert_observations,
+            insert,
             # Evidence that is no JSON is stored as a JSON string, or else rejected.
-            lambda row, _: self._retry(columns.quoted(row), outcomes.insert_observations),
+            lambda row, _: bisect([columns.quoted(row)], insert, reject),
         )
         self._bisect(batch.transitions, outcomes.insert_transitions, self._reject)
         self._bisect(batch.resolutions, outcomes.insert_resolutions, self._reject)
@@ -290,7 +309,6 @@ class Transaction:
         for row in outcomes.unproven:
             # Not counted as a row that the database rejects: nothing is wrong with its form.
             self._keep(row, EVIDENCE_MISSING)
-        return outcomes
 
     def _store_coverage(
         self, facts: Sequence[NumberedFact], watermark: int | None, complete_below: int
@@ -326,7 +344,7 @@ class Transaction:
         self,
         rows: Sequence[T],
         store: Callable[[Sequence[T]], int],
-        reject: Callable[[T, Exception], None],
+        reject: Callable[[T, Exception], object],
     ) -> int:
         """Store rows together; when careful, halve them until the bad row is alone: reject it.
 
@@ -364,7 +382,7 @@ class Transaction:
             StorePoisoned: It is one too many.
             StoreUnavailable: The row is right: it was given a number that another one has.
         """
-        if isinstance(exc, psycopg.errors.UniqueViolation) and _is_number(exc):
+        if is_number_taken(exc):
             raise StoreUnavailable(f"{one_line(exc)}; {HINT}") from exc
         too_many = self._limit.rejected()
         if too_many:
@@ -382,14 +400,15 @@ class Transaction:
             RejectedRow(seq=seq, index=0, connection=connection, rejection=rejection)
         )
 
-    def _retry(self, row: T, store: Callable[[Sequence[T]], int]) -> None:
-        self._bisect([row], store, self._reject)
-
     def _insert_trades(
         self, rows: Sequence[Trade], hashes: Sequence[int], origins: Sequence[Origin]
     ) -> int:
-        conditions: dict[str, str] = {row.token_id: row.condition_id for row in rows}
-        keys = self._tokens.get(self._connection, conditions, conditions)
+        keys = self._keys
+        if keys is None:
+            conditions: dict[str, str] = {row.token_id: row.condition_id for row in rows}
+            keys = self._tokens.known(conditions.keys()) or self._tokens.get(
+                self._connection, conditions, conditions
+            )
         chunks = sorted_chunks(rows, hashes, origins, keys, self._recent)
         if not self._careful and self._recent.expect_new():
             return self._copy(chunks)
@@ -423,11 +442,6 @@ class Transaction:
     def _run(self, query: bytes, **given: Any) -> int:
         """Run a statement; return the number of rows that it changed."""
         return self._connection.execute(query, {"journal": self._journal.key, **given}).rowcount
-
-
-def _is_number(exc: psycopg.errors.UniqueViolation) -> bool:
-    """Return whether what is not unique is a number that the database gave the row itself."""
-    return (exc.diag.constraint_name or "").endswith("_pkey") and exc.diag.table_name == "assets"
 
 
 def adds_up(committed: Committed, *, given: int) -> bool:

@@ -356,8 +356,10 @@ class WriterActor(BaseActor):
             if records >= self._batch_size.records:
                 self._commit()
 
-    def _read_journal(self, _: ReadJournal) -> None:
+    def _read_journal(self, message: ReadJournal) -> None:
         """Commit what is here, then read the journal: too much was in flight to be sent."""
+        if message.seq < self._watermark.seq:
+            return  # it was read already
         if self._database.is_live:
             self._commit()
         if self._database.is_live:
@@ -429,14 +431,18 @@ class WriterActor(BaseActor):
             # is taken again, as after the loss of the database.
             self._lose(busy)
             return
+        # Not "nothing was left": under steady trades something always arrives during a commit. Of
+        # all that was recorded since the reading, the messages are still in this mailbox.
+        to_end = self._gathered.to_end
         if self._gathered.records:
             self._commit()
-            if self._database.state == BEHIND:
-                # A message instead of a loop: Tick, Flush and stop get their
-                # turn between two ranges.
-                self.actor_ref.tell(CatchUp())
-        else:
+        if self._database.state != BEHIND:
+            return
+        if to_end:
             self._database.caught_up()
+        else:
+            # A message instead of a loop: Tick, Flush and stop get their turn between two ranges.
+            self.actor_ref.tell(CatchUp())
 
     def _drain(self, _: Drain) -> bool:
         """Commit everything that is in the journal; return False when the database is away."""

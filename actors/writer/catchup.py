@@ -163,7 +163,7 @@ def has_forgotten(opened: Opened, journal: Journal) -> bool:
 def read_range(
     journal: Journal, watermark: Watermark, *, most_trades: int, most_records: int
 ) -> TradeBatch:
-    """Return from the watermark on what fits into one transaction; empty at the journal's end.
+    """Return from the watermark on what fits into one transaction, up to the journal's end.
 
     What cannot be read is stepped over, with a log line and a fact for coverage: trades that
     were recorded there are lost, and must not count as received.
@@ -192,6 +192,8 @@ def read_range(
         trades, records = gathered.size
         if trades >= most_trades or records >= most_records:
             break
+    else:
+        gathered.to_end = True
     if gathered.unknown:
         found = {
             "records": gathered.unknown.total(),

@@ -51,6 +51,7 @@ class TradeBatch:
         records: How many records there are in all.
         recovered: Trades and rejections that an earlier process journalled.
         unknown: How many records of each kind this version does not understand.
+        to_end: The journal was read to the end that it had when the reading began.
         rejected_size: As how many trades the rejections count, see `size_in_trades`.
     """
 
@@ -64,6 +65,7 @@ class TradeBatch:
         self.records = 0
         self.recovered = 0
         self.unknown: Counter[str] = Counter()
+        self.to_end = False
         self.rejected_size = self._tokens = 0
 
     def add_frames(

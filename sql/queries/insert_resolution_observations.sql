@@ -33,4 +33,5 @@ left join lateral (
   where stored.condition_id = o.condition_id and stored.source = o.source and stored.observed_at < o.observed_at
   order by stored.observed_at desc limit 1) as stored on true
 where not case when o.number = 1 then coalesce(stored.repeats, false) else o.repeats end
+order by o.condition_id, o.source, o.observed_at
 on conflict do nothing

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from actors.database import queries
@@ -20,9 +21,13 @@ class Database:
         self.queried: list[list[str]] = []
 
     def execute(self, query: bytes, given: Mapping[str, Any]) -> Iterator[tuple[str, int, bool]]:
-        if query == queries.INSERT_ASSETS:
-            for token, condition in zip(given["tokens"], given["conditions"], strict=True):
-                self.conditions[token] = self.conditions.get(token) or condition
+        if query in (queries.INSERT_ASSETS, queries.COMPLETE_ASSETS):
+            for each in msgspec.json.decode(given["tokens"]):
+                token, condition = each["token_id"], each["condition_id"]
+                known = self.conditions.setdefault(token, condition)
+                if query == queries.COMPLETE_ASSETS:
+                    self.conditions[token] = known or condition
+        if query != queries.SELECT_ASSETS:
             return iter(())
         self.queried.append(given["tokens"])
         keys = {token: key for key, token in enumerate(self.conditions, 1)}

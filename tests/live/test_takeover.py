@@ -185,7 +185,7 @@ def test_a_migration_that_stops_the_old_version_from_writing_costs_nothing_eithe
     both.start("blue", newer)
     until(
         "what blue received is stored",
-        lambda: both.status("blue").get("journal", {}).get("pending_records") == 0,
+        lambda: both.status("blue").get("database", {}).get("state") == "live",
     )
     judgement = both.end()
 

@@ -1,6 +1,7 @@
 """The writer actor, unstarted: a database and a journal in memory."""
 
 import logging
+from collections.abc import Callable
 from decimal import Decimal
 from random import Random
 
@@ -46,7 +47,7 @@ from actors.model.facts import (
     encode,
 )
 from actors.model.market import Asset, Contradiction, Market, Observation, Resolution, Source
-from actors.model.storage import Review
+from actors.model.storage import LIVE, Batch, Committed, Review
 from actors.model.trade import ConditionId, TokenId, Trade, trade_hashes
 from actors.polymarket import channel
 from actors.writer.actor import WriterActor, WriterSettings
@@ -124,6 +125,21 @@ class WriterHarness:
 
     def stored(self) -> list[Trade]:
         return list(self.store.trades.values())
+
+
+class SteadyStore(FakeStore):
+    """During each commit a connection records one more trade."""
+
+    meanwhile: Callable[[int], TradesSeen] | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[TradesSeen] = []
+
+    def commit(self, batch: Batch) -> Committed:
+        if self.meanwhile is not None:
+            self.messages.append(self.meanwhile(100 + len(self.messages)))
+        return super().commit(batch)
 
 
 def test_received_trades_and_the_watermark_are_committed_together() -> None:
@@ -263,6 +279,31 @@ def test_what_was_too_much_to_send_is_read_from_the_journal() -> None:
 
     assert len(harness.stored()) == 2
     assert harness.store.watermark == 3
+
+
+def test_while_trades_never_cease_the_end_of_the_backlog_is_reached() -> None:
+    harness = WriterHarness(store=(store := SteadyStore()))
+    harness.tell(*(harness.journal_trade(number) for number in range(5)))
+    store.meanwhile = harness.journal_trade
+    harness.open()
+    harness.tick()
+    assert harness.supervisor.last(WriterReport).state == LIVE
+    harness.tell(*store.messages)  # what was recorded during the commits comes by message
+    harness.flush()
+
+    assert len(harness.stored()) == 5 + 1
+    assert len(harness.store.batches) == 2
+
+
+def test_what_was_read_from_the_journal_already_is_not_read_again() -> None:
+    harness = WriterHarness().open()
+    untold = [harness.journal_trade(number) for number in range(3)]
+    for each in untold:
+        harness.tell(ReadJournal(seq=each.seq))
+        drain(harness.actor)
+
+    assert len(harness.stored()) == 3
+    assert harness.journal.readings == 2  # at the start, and once for all three
 
 
 def test_a_record_whose_sender_died_is_found_after_5_s() -> None:

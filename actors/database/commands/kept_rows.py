@@ -104,7 +104,8 @@ class KeptRows:
             given = columns.markets((market,))
             self._run(queries.UPSERT_MARKETS, given)
             self._run(queries.UPSERT_ASSETS, given)
-            self._run(queries.INSERT_UNRESOLVED, given)
+            conditions = columns.as_json([market.condition_id])
+            self._run(queries.INSERT_UNRESOLVED, {"conditions": conditions})
         return ""
 
     def _is_resolved(self, condition_id: ConditionId) -> bool:

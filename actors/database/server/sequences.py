@@ -8,6 +8,7 @@ looking costs the same whatever the size of the table.
 import logging
 from typing import Final, NamedTuple
 
+import psycopg
 from psycopg import sql
 
 from actors.database import queries
@@ -40,6 +41,15 @@ class _Place(NamedTuple):
     @property
     def is_behind(self) -> bool:
         return self.most is not None and self.last < self.most
+
+
+def is_number_taken(exc: Exception) -> bool:
+    """Return whether a token was given a number that another one has."""
+    return (
+        isinstance(exc, psycopg.errors.UniqueViolation)
+        and exc.diag.table_name == "assets"
+        and (exc.diag.constraint_name or "").endswith("_pkey")
+    )
 
 
 def put_right(connection: Connection) -> None:
