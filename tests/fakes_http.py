@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from actors.errors import SourceUnavailable
@@ -20,10 +21,12 @@ from actors.polymarket.slots import COLLATERALS, position_ids
 WALL_MS = 1_791_000_000_000  # 2026-10-03T04:00:00Z
 
 
+@cache
 def condition(number: int) -> ConditionId:
     return ConditionId(f"0x{number:062x}aa")
 
 
+@cache  # a third of a millisecond each time
 def tokens(number: int) -> tuple[str, str]:
     """Return the tokens of a market, in the order of its slots."""
     return position_ids(bytes.fromhex(condition(number)[2:]), COLLATERALS[0])

@@ -247,13 +247,10 @@ class WriterActor(BaseActor):
             if isinstance(away, JournalTaken):
                 renew(self._journal)
             self._lose(away)
-            return False
         except SchemaNewer as newer:
             self._become_outdated(newer)
-            return False
         except ConfigError as wrong:
             self._become_unusable(wrong)
-            return False
         except StorePoisoned as poisoned:
             # So many bad rows point to a fault of ours. Storing stops for minutes rather than that
             # the whole stream goes into `rejected_messages`; the journal keeps it.
@@ -261,8 +258,9 @@ class WriterActor(BaseActor):
             retry_s = self._database.stopped(self._now)
             self._notifier.stopped(str(poisoned), retry_s)
             self._report()
-            return False
-        return True
+        else:
+            return True
+        return False
 
     def _lose(self, away: StoreUnavailable | JournalBusy | JournalFull) -> None:
         """Record that nothing can be stored for now; try again later."""
@@ -280,10 +278,7 @@ class WriterActor(BaseActor):
         self._report()
 
     def _become_unusable(self, wrong: ConfigError) -> None:
-        """Leave everything in the journal until a person has set the database right.
-
-        Found at the start it ends the process. Later that would only add a gap.
-        """
+        """Leave everything in the journal until a person acts: to end would only add a gap."""
         self._drop_gathered()
         retry_s = self._database.unusable(self._now)
         self._notifier.lost(str(wrong), retry_s, self._now)
@@ -296,13 +291,16 @@ class WriterActor(BaseActor):
         self._findings = FindingsBatch()
 
     def _fall_behind(self) -> None:
-        """Read the journal from here on, until its end is reached."""
+        """Read the journal from here on, until its end is reached; each CatchUp sends the next."""
         self._gathered = TradeBatch()
         self._comparison.forget()
-        # One CatchUp at a time, since each sends the next one.
-        if self._database.state != BEHIND:
-            self._database.fell_behind()
-            self.actor_ref.tell(CatchUp())
+        self._database.fell_behind()
+        self.actor_ref.tell(CatchUp())
+
+    def _read_on(self) -> None:
+        """Read the journal from here on, unless it is being read or the database is away."""
+        if self._database.is_live:
+            self._fall_behind()
 
     def _tick(self, tick: Tick) -> None:
         """Try the database again, look for sequences that never came, report."""
@@ -319,8 +317,8 @@ class WriterActor(BaseActor):
         )
         # A message dies with a mailbox, its record does not. A sequence that never came holds the
         # watermark, and with it the deletion of segments, until it is read from the journal.
-        if stalled and self._database.is_live:
-            self._fall_behind()
+        if stalled:
+            self._read_on()
         if self._database.is_open:
             self._guarded(lambda: self._upkeep.step(tick.now, is_live=self._database.is_live))
         self._report()
@@ -358,12 +356,9 @@ class WriterActor(BaseActor):
 
     def _read_journal(self, message: ReadJournal) -> None:
         """Commit what is here, then read the journal: too much was in flight to be sent."""
-        if message.seq < self._watermark.seq:
-            return  # it was read already
-        if self._database.is_live:
+        if self._database.is_live and message.seq >= self._watermark.seq:
             self._commit()
-        if self._database.is_live:
-            self._fall_behind()
+            self._read_on()
 
     def _markets_seen(self, message: MarketsSeen) -> None:
         """Gather markets; their sender sends them again until they are stored."""
@@ -419,12 +414,10 @@ class WriterActor(BaseActor):
         # The database was lost, or a drain has read the journal, since this message was sent.
         if self._database.state != BEHIND:
             return
+        size = self._batch_size
         try:
             self._gathered = read_range(
-                self._journal,
-                self._watermark,
-                most_trades=self._batch_size.trades,
-                most_records=self._batch_size.records,
+                self._journal, self._watermark, most_trades=size.trades, most_records=size.records
             )
         except JournalBusy as busy:
             # The watermark may have passed a hole whose loss is not stored: that of the database
@@ -448,8 +441,7 @@ class WriterActor(BaseActor):
         """Commit everything that is in the journal; return False when the database is away."""
         if self._database.is_live:
             self._commit()
-        if self._database.is_live:
-            self._fall_behind()
+            self._read_on()
         # A loop here: the process ends, and nothing else is waited for in this mailbox.
         while self._database.state == BEHIND:
             self._catch_up(CatchUp())

@@ -13,6 +13,9 @@ from tests.chaos.closing_world import ASKED, NEVER, ClosingWorld, plan
 from tests.chaos.closings import HOLD_S, POLL_S, DaySize, parse_slow, run_day
 from tests.chaos.virtual_time import most_in_window
 
+# Much simulated time: to measure its coverage would take three times as long.
+pytestmark = pytest.mark.no_cover
+
 SLOW_S = 5.0
 SHORT = {"markets": 200, "stuck": 40, "hours": 0.5}
 LONG = {"markets": 2_000, "stuck": 300, "hours": 2.0}

@@ -5,6 +5,9 @@ import pytest
 from tests.chaos.quiet import FEW, frozen_for_good, quiet_hour, weekly_restart
 from tests.chaos.whole_feed import ANSWERS
 
+# Much simulated time: to measure its coverage would take three times as long.
+pytestmark = pytest.mark.no_cover
+
 
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_a_quiet_hour_costs_no_gap_and_no_reconnect(answer: str) -> None:

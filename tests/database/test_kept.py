@@ -105,9 +105,16 @@ WANT = """insert into tracker.wanted (journal_key, asset_key, wanted_seq, from_a
     on conflict do nothing"""
 
 
-@pytest.fixture(autouse=True, params=[False, True], ids=["plain", "settled"])
+@pytest.fixture(
+    autouse=True,
+    params=[False, pytest.param(True, marks=pytest.mark.long)],
+    ids=["plain", "settled"],
+)
 def _settled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run each test without settling, and with settling after each fact."""
+    """Run each test without settling, and with settling after each fact.
+
+    That both are the same is the property that tests/database/test_replay.py tries.
+    """
     monkeypatch.setattr(Feed, "settles", request.param)
 
 

@@ -27,7 +27,8 @@ from actors.model.storage import Batch
 from actors.model.trade import TokenId
 from tests.postgres import ask
 
-pytestmark = pytest.mark.db
+# Much simulated time: to measure its coverage would take three times as long.
+pytestmark = [pytest.mark.db, pytest.mark.no_cover]
 
 NumberedFact = tuple[int, Fact]
 TOKENS = tuple(TokenId(str(number)) for number in (7, 8, 9))

@@ -74,6 +74,7 @@ def quiet(harness: ConnectionHarness, seconds: int, answer: str) -> None:
         asked = len(sent_tokens(harness.socket))
 
 
+@pytest.mark.no_cover  # see CONTRIBUTING.md
 @pytest.mark.parametrize("answer", ["book", "NO NEW ASSETS", "[]", "", "books over http"])
 def test_a_quiet_hour_costs_no_gap_and_no_reconnect(answer: str) -> None:
     harness = listening()

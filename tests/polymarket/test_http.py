@@ -202,7 +202,7 @@ def test_a_chunked_body_is_given_whole() -> None:
 )
 def test_an_incomplete_answer_is_no_answer(part: bytes) -> None:
     with Peer(lambda _request, _ended: [part]) as peer, pytest.raises(SourceUnavailable):
-        quick(5).get(peer.url)
+        quick(0.5).get(peer.url)
 
 
 def test_a_redirect_is_not_followed() -> None:

@@ -2,6 +2,7 @@
 
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -116,6 +117,7 @@ class Peer:
 STAYS = st.tuples(st.integers(0, 60), st.integers(1, 60), st.floats(0, 1.25))
 
 
+@pytest.mark.no_cover  # see CONTRIBUTING.md
 @settings(max_examples=30, deadline=None)
 @given(
     st.lists(STAYS, min_size=1, max_size=3),

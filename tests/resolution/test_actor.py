@@ -879,6 +879,7 @@ def test_what_the_database_does_not_answer_is_asked_again() -> None:
 # --------------------------------------------------------------- rate limits
 
 
+@pytest.mark.no_cover  # see CONTRIBUTING.md
 def test_a_source_is_never_asked_more_often_than_its_rate_limit_allows() -> None:
     markets = [FakeMarket(number, end_ms=ENDED) for number in range(6_000)]
     harness = watching(*markets)

@@ -21,6 +21,9 @@ from tests.resolution.market_classes import (
 )
 from tests.resolution.recorded_answers import fixtures
 
+# Much simulated time: to measure its coverage would take three times as long.
+pytestmark = pytest.mark.no_cover
+
 BY_NAME = {each.name: each for each in CLASSES}
 EXPECTED: dict[str, dict[Setup, tuple[str, str, str, str]]] = {
     "UMA, yes or no": {

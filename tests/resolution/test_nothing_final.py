@@ -22,6 +22,9 @@ from tests.resolution.test_actor import (
     watching,
 )
 
+# Much simulated time: to measure its coverage would take three times as long.
+pytestmark = pytest.mark.no_cover
+
 QUARTER_S, HOUR_S, DAY_S = 900.0, 3_600.0, 86_400.0
 GAMMA, CLOB, DATA, CHAIN = Source.GAMMA, Source.CLOB, Source.DATA, Source.CHAIN
 

@@ -29,6 +29,9 @@ from tests.resolution.test_actor import (
     watching,
 )
 
+# Much simulated time: to measure its coverage would take three times as long.
+pytestmark = pytest.mark.no_cover
+
 USUAL_S = {Source.GAMMA: 0.3, Source.DATA: 0.3, Source.CLOB: 0.1, Source.CHAIN: 0.5}
 METHODS = {"gamma": "lookup", "data": "data", "clob": "clob", "chain": "chain"}
 

@@ -9,6 +9,9 @@ import pytest
 from actors.model.market import Source
 from tests.resolution.worlds import Run, World, mistakes, random_world
 
+# Much simulated time: to measure its coverage would take three times as long.
+pytestmark = pytest.mark.no_cover
+
 SEED = int(os.environ.get("TRACKER_TEST_SEED", "20261129"))
 
 

@@ -72,6 +72,7 @@ def test_an_incarnation_that_was_accepted_and_not_served_is_called_failed() -> N
     assert harness.noted(SLOT) == [("failed", "disconnected")]
 
 
+@pytest.mark.no_cover  # see CONTRIBUTING.md
 def test_failures_of_all_connections_are_summed_up_in_a_line_a_minute(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -443,6 +443,7 @@ def test_what_is_heard_stays_where_it_is() -> None:
     assert all(exchange.heard(slot) >= heard for slot, heard in before.items())
 
 
+@pytest.mark.no_cover  # see CONTRIBUTING.md
 @pytest.mark.parametrize("redundancy", [1, 2])
 @pytest.mark.parametrize("slots", [1, 2, 3])
 def test_markets_that_the_exchange_knows_only_after_minutes_are_no_cap(
@@ -468,6 +469,7 @@ def test_markets_that_the_exchange_knows_only_after_minutes_are_no_cap(
         assert heard >= set(late)
 
 
+@pytest.mark.no_cover  # see CONTRIBUTING.md
 def test_after_hours_connections_may_have_as_many_tokens_as_at_first() -> None:
     exchange = Exchange(started(1, 90), cap=20)
     harness = exchange.run(180)
