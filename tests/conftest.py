@@ -9,8 +9,9 @@ look for others, which `make torture` does.
 
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -25,6 +26,23 @@ from tests.postgres import Server, name_of
 hypothesis.settings.register_profile("repeatable", derandomize=True)
 hypothesis.settings.register_profile("explore", derandomize=False, print_blob=True)
 hypothesis.settings.load_profile("repeatable")
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Measure no coverage of a test that is marked `no_cover`.
+
+    pytest-cov does so by itself, but not in the processes of pytest-xdist: there it has started a
+    second measurement below the one that it pauses.
+    """
+    if item.get_closest_marker("no_cover") is None:
+        return (yield)
+    measuring = sys.gettrace()
+    sys.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(measuring)
 
 
 @pytest.fixture(scope="session")
