@@ -260,7 +260,8 @@ class Years:
         """Return which large tables were read without an index since the statistics were reset."""
         query = (
             "select relid::regclass::text || ' (' || seq_tup_read || ' rows)'"
-            " from pg_stat_user_tables where seq_tup_read > 10000 order by 1"
+            " from pg_stat_user_tables where n_live_tup > 10000 and seq_tup_read >= n_live_tup"
+            " order by 1"
         )
         return [name for (name,) in self.server.ask(query, db=self.server.database_dsn)]
 

@@ -122,7 +122,7 @@ def test_statements_of_others_do_not_count() -> None:
 
 def test_a_statement_grows_when_it_takes_twice_as_long_and_not_for_a_millisecond() -> None:
     found = growth(
-        {"a": [1, 1, 90], "b": [20, 30], "c": [5]}, {"a": [3, 3, 3], "b": [90, 80], "d": [1]}
+        {"a": [1, 1, 90], "b": [20, 30], "c": [5]}, {"a": [3, 300], "b": [90, 80], "d": [1]}
     )
     assert [(each.name, each.grows) for each in found] == [("b", True), ("a", False)]
 

@@ -126,6 +126,7 @@ class Played:
         self._epochs: dict[tuple[int, int], int] = {}
         self._rng = Random(7)
         self._made = 0
+        self._ended = 0
 
     # -------------------------------------------------------------------- time
 
@@ -316,7 +317,8 @@ class Played:
             tokens = tuple(token for market in some for token in market.token_ids)
             self.recorder.fact(facts.TokensWanted(time.time_ns(), tokens))
             self.flush()
-        old = range(0, min(2 * markets, len(self._tokens) - 1), 2)
+        last = min(self._ended + 2 * markets, len(self._tokens) - 1)
+        old, self._ended = range(self._ended, last, 2), last
         for places in chunks(old, 200):
             self._end_markets(places)
         return 2 * len(new)
