@@ -594,11 +594,15 @@ class WriterReport(Report, frozen=True, kw_only=True):
         waiting: Journal records that are gathered and not committed.
         miscounts_total: Batches of which the database reported what does not add up, since the
             writer started.
+        chores_failed_total: How often a chore of housekeeping failed, since the writer started.
+        chores_failing: Those whose last try failed, each with the reason.
     """
 
     state: str
     waiting: int
     miscounts_total: int = 0
+    chores_failed_total: int = 0
+    chores_failing: tuple[str, ...] = ()
 
 
 class CatalogReport(Report, frozen=True, kw_only=True):

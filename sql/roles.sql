@@ -35,7 +35,7 @@ revoke all on schema public, tracker from public;
 grant usage, create on schema public to tracker_owner;
 grant usage on schema public, tracker to tracker_writer;
 grant usage on schema public, tracker to tracker_reader;    -- coverage_gaps() reads our own tables
--- Functions stay executable by everyone: only these roles can connect.
+-- Functions stay executable by everyone, since only these roles can connect; that which makes a table is the writer's.
 
 do $$
 declare
@@ -66,6 +66,9 @@ begin
     if it = 'rejected_messages' then    -- what was kept stays as it was received
       execute format('grant delete, update (taken_in_at) on %I.%I to tracker_writer', place, it);
     end if;
+    if it = 'connection_events' then    -- old ones go
+      execute format('grant delete on %I.%I to tracker_writer', place, it);
+    end if;
     if it = 'resolution_conflicts' then    -- it ends, and stays what it was
       execute format('grant update (cleared_at, cleared_by) on %I.%I to tracker_writer', place, it);
     end if;
@@ -90,4 +93,8 @@ begin
               and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e') loop
     execute format('alter function %s owner to tracker_owner', it);
   end loop;
+  if to_regproc('tracker.add_trade_day') is not null then
+    revoke execute on function tracker.add_trade_day from public;
+    grant execute on function tracker.add_trade_day to tracker_writer;
+  end if;
 end $$;

@@ -72,6 +72,9 @@ create table public.rejected_messages (
 create unique index rejected_messages_once
   on public.rejected_messages (journal_key, sha256(payload)) where seq is null;
 create index rejected_messages_received_at on public.rejected_messages using brin (received_at);
+-- Samples of what cannot be a trade: they alone are deleted when they are old.
+create index rejected_messages_samples on public.rejected_messages (message_key)
+  where doubt is null and epoch is not null and seq is not null;
 create index rejected_messages_kept on public.rejected_messages (message_key) where taken_in_at is null;
 create index rejected_messages_records on public.rejected_messages (journal_key, seq)
   where connection = 'journal' and taken_in_at is null;
@@ -131,6 +134,7 @@ create table tracker.trades (
   unique (asset_key, traded_at, trade_hash)
 ) partition by range (traded_at);
 create index trades_received_at on tracker.trades using brin (received_at) with (autosummarize = on);
+create index trades_traded_at on tracker.trades (traded_at);
 create index trades_transaction on tracker.trades
   using brin (transaction_hash bytea_bloom_ops (n_distinct_per_range = -0.17))
   with (pages_per_range = 64, autosummarize = on);    -- two ranges to a page of the index
@@ -148,17 +152,8 @@ begin
     return;
   end if;
   execute format('create table tracker.%I (like tracker.trades including defaults including constraints)', name);
-  execute format('create index %I on tracker.%I (traded_at)', name || '_traded_at', name);
   execute format('alter table tracker.trades attach partition tracker.%I for values from (%L) to (%L)',
                  name, day::timestamp at time zone 'UTC', (day + 1)::timestamp at time zone 'UTC');
-end
-$$;
-
--- Drops what only the newest trades need of a day that is over.
-create function tracker.close_trade_day(day date) returns void
-language plpgsql security definer set search_path = pg_catalog as $$
-begin
-  execute format('drop index if exists tracker.%I', 'trades_' || to_char(day, 'YYYY_MM_DD') || '_traded_at');
 end
 $$;
 
@@ -761,7 +756,7 @@ comment on column public.coverage.known_at is
 comment on function public.coverage_gaps(text, timestamptz, timestamptz) is
   'A function: coverage_gaps(token_id, from_time, to_time); a time that is NULL is no limit. It returns when the token was wanted and listening was not proven. What is not known yet (the last seconds of a running tracker) is no gap. The present is ours, or the last time of the exchange that is known when that is later: with a clock that is behind, gaps reach up to that. Time in which nobody wanted the token is no gap either: ask coverage. A token is wanted from the moment at which its market is chosen (or, if it could have been chosen earlier and was not known, from then on) until its resolution is stored, or until it has been closed for a day (TRACKER_CLOSED_SECONDS). When a tracker stopped or was killed and another one also wants the token, or wanted it, what the other one wants counts from then on: while it runs, and for good when it lets the token go. Time in which all that want the token are away is a gap. When the first one returns and listens to the token again, it has wanted it all the time; when it returns and does not, because the market has closed meanwhile, what the other one decided stands. A tracker that was alone, or whose successor went away, too, leaves a gap until one returns. When a tracker has not been seen for 24 hours and another one has been seen later, it wants nothing any more until it returns.';
 comment on table public.connection_events is
-  'What happened to connections, for looking back.';
+  'What happened to connections, for looking back: of the last 90 days, and all marks of disputed trades.';
 comment on column public.connection_events.at is
   'when, our clock';
 comment on column public.connection_events.connection is

@@ -1,21 +1,28 @@
-"""Housekeeping: what is kept for a time only is deleted, in steps that are short.
+"""Housekeeping: what is kept for a time only goes, in steps that are short.
 
 One step looks at a few thousand rows of one table, in a transaction of its own, so that it holds no
 lock for long and a commit comes between two steps. Another kind of old rows is another `Chore`.
+docs/explanation/storage.md says how long each table is kept, and why.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, Protocol
 
+import psycopg
 from psycopg.types.numeric import Int8
 
 from actors.database import queries
-from actors.database.session import Connection
+from actors.database.session import Connection, one_line
+from actors.model.storage import Housekept
 
 SAMPLES_KEPT: Final = timedelta(days=30)
 """How long samples of what cannot be a trade are kept."""
+EVENTS_KEPT: Final = timedelta(days=90)
+"""How long connection events are kept; marks of disputed trades stay."""
 ROWS_AT_ONCE: Final = 2_000
+LEAST_ROWS: Final = 50
+"""A server that cannot look at so many within a second fails."""
 
 
 class Deleted(NamedTuple):
@@ -37,8 +44,14 @@ class Chore(Protocol):
     def name(self) -> str:
         """Return what is deleted, for the log."""
 
-    def step(self, connection: Connection, now: datetime) -> Deleted:
-        """Do the next step; after the last one begin again at the first."""
+    def step(self, connection: Connection, now: datetime, rows: int) -> Deleted:
+        """Do the next step; after the last one begin again at the first.
+
+        Args:
+            connection: In a transaction, with the limits of a chore.
+            now: The present time.
+            rows: How many it may look at.
+        """
 
 
 class OldSamples:
@@ -46,19 +59,37 @@ class OldSamples:
 
     name = "samples"
 
-    def __init__(self, *, kept: timedelta = SAMPLES_KEPT, rows: int = ROWS_AT_ONCE) -> None:
+    def __init__(self, kept: timedelta = SAMPLES_KEPT) -> None:
         self._kept = kept
-        self._rows = rows
         self._after = 0
 
-    def step(self, connection: Connection, now: datetime) -> Deleted:
-        """Look at the next messages, and delete what is old among them."""
-        given = {"after": Int8(self._after), "rows": self._rows, "now": now, "kept": self._kept}
+    def step(self, connection: Connection, now: datetime, rows: int) -> Deleted:
+        """Look at the next samples, and delete what is old among them."""
+        given = {"after": Int8(self._after), "rows": rows, "now": now, "kept": self._kept}
         row = connection.execute(queries.DELETE_OLD_SAMPLES, given).fetchone()
         last, seen, any_old, deleted = row or (0, 0, False, 0)
         # Messages come nearly in the order of their receipt.
-        is_last = seen < self._rows or not any_old
+        is_last = seen < rows or not any_old
         self._after = 0 if is_last else last
+        return Deleted(deleted, is_last)
+
+
+class OldEvents:
+    """Deletes connection events some time after they happened, but no mark of a trade."""
+
+    name = "connection_events"
+
+    def __init__(self, kept: timedelta = EVENTS_KEPT) -> None:
+        self._kept = kept
+        self._after = datetime.min.replace(tzinfo=UTC)
+
+    def step(self, connection: Connection, now: datetime, rows: int) -> Deleted:
+        """Look at the next events in the order of their times, and delete what may go."""
+        given = {"after": self._after, "rows": rows, "now": now, "kept": self._kept}
+        row = connection.execute(queries.DELETE_OLD_EVENTS, given).fetchone()
+        last, seen, any_old, deleted = row or (None, 0, False, 0)
+        is_last = seen < rows or not any_old
+        self._after = datetime.min.replace(tzinfo=UTC) if is_last else last
         return Deleted(deleted, is_last)
 
 
@@ -67,23 +98,58 @@ class Housekeeping:
 
     Args:
         chores: In their order.
+        rows: How many rows one step may look at. Fewer where that takes longer than a second, until
+            all chores were done.
     """
 
-    def __init__(self, chores: Sequence[Chore] | None = None) -> None:
-        self._chores = tuple(chores) if chores is not None else (OldSamples(),)
+    def __init__(self, chores: Sequence[Chore] | None = None, rows: int = ROWS_AT_ONCE) -> None:
+        every = (OldSamples(), OldEvents())
+        self._chores = tuple(chores) if chores is not None else every
         self._place = 0
+        self._most = self._rows = rows
 
     @property
     def name(self) -> str:
         """Return what the next step deletes."""
         return self._chores[self._place].name
 
-    def step(self, connection: Connection, now: datetime) -> Deleted:
-        """Do the next step of the present chore; the last step of the last one is the last."""
-        deleted = self._chores[self._place].step(connection, now)
-        return Deleted(deleted.rows, deleted.is_last and self.skip())
+    def step(self, connection: Connection, now: datetime) -> Housekept:
+        """Do the next step of the present chore; the last step of the last one is the last.
 
-    def skip(self) -> bool:
+        A chore that fails is left for the next time, and what the step did is taken back.
+
+        Args:
+            connection: In a transaction, which goes on.
+            now: The present time.
+
+        Raises:
+            psycopg.OperationalError: The connection is gone.
+        """
+        what = self.name
+        try:
+            with connection.transaction():
+                connection.execute(queries.SET_CHORE_LIMITS)
+                deleted = self._chores[self._place].step(connection, now, self._rows)
+        except Exception as exc:
+            if connection.closed:
+                raise
+            # Whatever it is, also a fault of ours: the trades that are received come first.
+            return self._failed(what, exc)
+        is_last = deleted.is_last and self._skip()
+        return Housekept(what=what, deleted=deleted.rows, is_last=is_last)
+
+    def _failed(self, what: str, exc: Exception) -> Housekept:
+        """Try again with fewer rows when it was too slow, else go to the next chore."""
+        if isinstance(exc, psycopg.errors.QueryCanceled) and self._rows > LEAST_ROWS:
+            self._rows = max(LEAST_ROWS, self._rows // 2)
+            return Housekept(what=what, is_slow=True)
+        permitted = not isinstance(exc, psycopg.errors.InsufficientPrivilege)
+        failed = one_line(exc)
+        return Housekept(what=what, is_last=self._skip(), permitted=permitted, failed=failed)
+
+    def _skip(self) -> bool:
         """Go to the next chore; return whether this was the last one."""
         self._place = (self._place + 1) % len(self._chores)
+        if self._place == 0:
+            self._rows = self._most
         return self._place == 0

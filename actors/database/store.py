@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import psycopg
-
 from actors.database import migrate, queries
 from actors.database.cache import DAY_MS, RecentTrades, TokenKeys, TradeDays
 from actors.database.housekeeping import Housekeeping
@@ -200,17 +198,12 @@ class Store:
             StoreUnavailable: The database went away.
             SchemaNewer: This version must not write any more.
         """
-        what = self._housekeeping.name
         now = instant(self._wall_ns())
         with self._waiting():
             connection = self._connection()
-            try:
-                with connection.transaction():
-                    move_watermark(connection, self._journal, None, self._migrations)
-                    deleted = self._housekeeping.step(connection, now)
-            except psycopg.errors.InsufficientPrivilege:
-                return Housekept(what=what, is_last=self._housekeeping.skip(), permitted=False)
-        return Housekept(what=what, deleted=deleted.rows, is_last=deleted.is_last)
+            with connection.transaction():
+                move_watermark(connection, self._journal, None, self._migrations)
+                return self._housekeeping.step(connection, now)
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
         """Yield the markets without a resolution that are open, then the others that we want.

@@ -207,6 +207,8 @@ class Database(Part, frozen=True, kw_only=True):
             `rejected_messages`.
         miscounts_total: Batches of which what it reported did not add up; nothing of them was
             acknowledged, and all of it waits in the journal.
+        chores_failed_total: How often it did not delete what is kept for a time only.
+        chores_failing: What it did not delete at the last try, each with the reason.
     """
 
     state: str
@@ -220,6 +222,8 @@ class Database(Part, frozen=True, kw_only=True):
     rejected_rows: int
     unsafe: tuple[str, ...] = ()
     miscounts_total: int = 0
+    chores_failed_total: int = 0
+    chores_failing: tuple[str, ...] = ()
 
 
 class SourceState(Part, frozen=True, kw_only=True):

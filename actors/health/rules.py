@@ -135,6 +135,11 @@ def _unsafe(health: Health, _: Limits) -> str:
     return unsafe_sentence(health.database.unsafe)
 
 
+def _housekeeping_failing(health: Health, _: Limits) -> str:
+    failing = health.database.chores_failing
+    return f"what is old stays in the database: {'; '.join(failing)}" if failing else ""
+
+
 def _nothing_to_watch(health: Health, _: Limits) -> str:
     nothing = because("no token to listen to", health.catalog.last_error)
     return nothing if health.assets.wanted == 0 else ""
@@ -348,6 +353,7 @@ RULES: tuple[Rule, ...] = (
     Rule("version_outdated", DEGRADED, _outdated),
     Rule("database_unsafe", ATTENTION, _unsafe),
     Rule("database_behind", ATTENTION, _writer_late),
+    Rule("housekeeping_failing", ATTENTION, _housekeeping_failing),
     Rule("nothing_to_watch", DEGRADED, _nothing_to_watch),
     Rule("no_connection_live", DEGRADED, _none_live),
     Rule("connections_down", DEGRADED, _some_down),

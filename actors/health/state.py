@@ -67,6 +67,7 @@ class DatabaseHealth:
         ever_reached: It has answered once, or its error is known.
         rejected_rows: Rows that it could not hold.
         miscounts: How often what it reported of a batch did not add up.
+        chores_failed, chores_failing: Of its housekeeping; see `document.Database`.
     """
 
     away_since: float | None
@@ -75,6 +76,8 @@ class DatabaseHealth:
     ever_reached: bool = False
     rejected_rows: int = 0
     miscounts: CumulativeCount = field(default_factory=CumulativeCount)
+    chores_failed: CumulativeCount = field(default_factory=CumulativeCount)
+    chores_failing: tuple[str, ...] = ()
     _server: str = ""
     _identity: str = ""
     _unsafe: tuple[str, ...] = ()
@@ -117,6 +120,8 @@ class DatabaseHealth:
             identity=self._identity,
             unsafe=self._unsafe,
             miscounts_total=self.miscounts.total,
+            chores_failed_total=self.chores_failed.total,
+            chores_failing=self.chores_failing,
             last_commit_at=None if committed_at_ns is None else iso(committed_at_ns),
             lag_s=round(max(self._lag_s, oldest_s), 3),
             waiting=self.waiting,
@@ -201,6 +206,8 @@ class HealthState:
         """Take the report of the writer."""
         self._database.state, self._database.waiting = report.state, report.waiting
         self._database.miscounts.counted(report.incarnation, report.miscounts_total)
+        self._database.chores_failed.counted(report.incarnation, report.chores_failed_total)
+        self._database.chores_failing = report.chores_failing
         self._violated(report, at)
 
     def store_opened(

@@ -162,12 +162,16 @@ class Housekept(msgspec.Struct, frozen=True, kw_only=True):
         deleted: How many it deleted.
         is_last: There is nothing more to do for now.
         permitted: Whether the role may delete them.
+        failed: Why they could not be deleted, in one line; empty when all went well.
+        is_slow: It took too long, and is tried again with fewer rows.
     """
 
     what: str
     deleted: int = 0
     is_last: bool = False
     permitted: bool = True
+    failed: str = ""
+    is_slow: bool = False
 
 
 class Unresolved(msgspec.Struct, frozen=True, kw_only=True):

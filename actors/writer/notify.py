@@ -32,6 +32,8 @@ LOG_S = 10.0
 """Least time between two log lines about what was written, in seconds."""
 LOG_AWAY_S = 60.0
 """Time between two log lines with the same reason for which the database is away, in seconds."""
+LOG_CHORE_S = 3_600.0
+"""Least time between two log lines about one chore that fails, in seconds."""
 LOG_MARKETS = 10
 """Most log lines of a kind about single markets of one transaction."""
 
@@ -51,6 +53,7 @@ class WriterNotifier:
         self._rejected_rows = LogDigest(every_s=LOG_S)
         self._rejected_because = ""
         self._deleted: Counter[str] = Counter()
+        self._chores = ChoreFailures(every_s=LOG_CHORE_S)
         self._logged_away = ("", float("-inf"))  # the last reason, and when it was logged
         self._miscounts = 0
 
@@ -134,11 +137,15 @@ class WriterNotifier:
         if rows:
             log.error("rows_rejected", extra={"rows": rows, "reason": self._rejected_because})
 
-    def housekept(self, done: Housekept) -> None:
-        """Log what was deleted because it is old, once for all steps, or that it may not be."""
+    def housekept(self, done: Housekept, now: float) -> None:
+        """Log what was deleted because it is old, once for all steps, or why it was not."""
         self._deleted[done.what] += done.deleted
-        if not done.permitted:
-            log.warning("housekeeping_forbidden", extra={"what": done.what})
+        if self._chores.take(done, now):
+            if done.permitted:
+                extra = {"what": done.what, "reason": done.failed}
+                log.warning("housekeeping_failed", extra=extra)
+            else:
+                log.warning("housekeeping_forbidden", extra={"what": done.what})
         if done.is_last and self._deleted.total():
             log.info("old_rows_deleted", extra={"rows": dict(+self._deleted)})
         if done.is_last:
@@ -154,6 +161,8 @@ class WriterNotifier:
                 state=state,
                 waiting=waiting,
                 miscounts_total=self._miscounts,
+                chores_failed_total=self._chores.total,
+                chores_failing=self._chores.failing,
                 violations=violations,
             )
         )
@@ -230,6 +239,41 @@ def _first(condition_ids: tuple[ConditionId, ...]) -> Iterator[tuple[ConditionId
     left = len(condition_ids) - len(named)
     for place, condition_id in enumerate(named, start=1):
         yield condition_id, left if place == len(named) else 0
+
+
+class ChoreFailures:
+    """Remembers which chores of housekeeping fail.
+
+    Args:
+        every_s: Least time between two log lines about one chore, in seconds.
+
+    Attributes:
+        total: How often one failed.
+    """
+
+    def __init__(self, *, every_s: float) -> None:
+        self._every_s = every_s
+        self._failing: dict[str, str] = {}
+        self._logged_at: dict[str, float] = {}
+        self.total = 0
+
+    @property
+    def failing(self) -> tuple[str, ...]:
+        """Return the chores whose last try failed, each with the reason."""
+        return tuple(f"{what}: {reason}" for what, reason in sorted(self._failing.items()))
+
+    def take(self, done: Housekept, now: float) -> bool:
+        """Take what a step did; return whether to log that it failed."""
+        if not done.failed:
+            if not done.is_slow:
+                self._failing.pop(done.what, None)
+            return False
+        self.total += 1
+        self._failing[done.what] = done.failed
+        if now - self._logged_at.get(done.what, float("-inf")) < self._every_s:
+            return False
+        self._logged_at[done.what] = now
+        return True
 
 
 class CommitSummary:

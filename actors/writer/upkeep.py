@@ -42,7 +42,7 @@ class Upkeep:
             done = self._store.housekeep()
             if done.is_last:
                 self._housekeeping.ended(now)
-            self._notifier.housekept(done)
+            self._notifier.housekept(done, now)
 
     def _settle(self, now: float) -> None:
         for _ in range(SETTLE_STEPS):

@@ -59,6 +59,9 @@ create table public.rejected_messages (
 create unique index rejected_messages_once
   on public.rejected_messages (journal_key, sha256(payload)) where seq is null;
 create index rejected_messages_received_at on public.rejected_messages using brin (received_at);
+-- Samples of what cannot be a trade: they alone are deleted when they are old.
+create index rejected_messages_samples on public.rejected_messages (message_key)
+  where doubt is null and epoch is not null and seq is not null;
 create index rejected_messages_kept on public.rejected_messages (message_key) where taken_in_at is null;
 create index rejected_messages_records on public.rejected_messages (journal_key, seq)
   where connection = 'journal' and taken_in_at is null;

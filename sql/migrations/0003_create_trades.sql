@@ -9,9 +9,10 @@
 --      record. Both are NULL where the order is not known.
 --      Columns stand by alignment, the widest first, and the side is a boolean: 8 bytes a row less.
 --      Elsewhere than on TimescaleDB the table has a partition for each day (UTC), made before its first row by
---      `tracker.add_trade_day`. A day's indexes stay small while it is written; a time span reads its days alone;
---      the newest trades and those of a transaction are found without an index over all days. When a day is over
---      `tracker.close_trade_day` drops the index that only new trades need.
+--      `tracker.add_trade_day`. A day's indexes stay small while it is written; a time span reads its days alone; those
+--      of a transaction are found without an index by it. The newest trades come from the newest day, in the order of
+--      its index by time. Every day keeps that index, 22 bytes a trade: a day without it would have to be sorted, and
+--      the planner, who cannot know that the newest day is enough, then reads all days.
 --      TimescaleDB: hypertable by day, columnstore after two days with explicit settings (the default ones once made
 --      the table 2.7 times larger), and no retention: trades cannot be fetched again.
 --      `alter database … set tracker.timescale = 'off'` (or 'require') before the first start decides; without it
@@ -65,6 +66,7 @@ begin
   )$q$ || case when version is null then ' partition by range (traded_at)' else '' end;
   if version is null then
     create index trades_received_at on tracker.trades using brin (received_at) with (autosummarize = on);
+    create index trades_traded_at on tracker.trades (traded_at);
     create index trades_transaction on tracker.trades
       using brin (transaction_hash bytea_bloom_ops (n_distinct_per_range = -0.17))
       with (pages_per_range = 64, autosummarize = on);    -- two ranges to a page of the index
@@ -95,16 +97,7 @@ begin
     return;
   end if;
   execute format('create table tracker.%I (like tracker.trades including defaults including constraints)', name);
-  execute format('create index %I on tracker.%I (traded_at)', name || '_traded_at', name);
   execute format('alter table tracker.trades attach partition tracker.%I for values from (%L) to (%L)',
                  name, day::timestamp at time zone 'UTC', (day + 1)::timestamp at time zone 'UTC');
-end
-$$;
-
--- Drops what only the newest trades need of a day that is over.
-create function tracker.close_trade_day(day date) returns void
-language plpgsql security definer set search_path = pg_catalog as $$
-begin
-  execute format('drop index if exists tracker.%I', 'trades_' || to_char(day, 'YYYY_MM_DD') || '_traded_at');
 end
 $$;

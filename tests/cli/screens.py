@@ -178,6 +178,9 @@ SPOILS: Mapping[str, Spoil] = {
     "version_outdated": _outdate,
     "database_unsafe": lambda h: h.store_opened(server=SERVER, unsafe=("fsync=off",)),
     "database_behind": lambda h: _journal(h, next_seq=400_000, oldest_s=184.0),
+    "housekeeping_failing": lambda h: h.writer_reported(
+        writer(chores_failing=("connection_events: permission denied for table",)), at=NOW
+    ),
     "nothing_to_watch": lambda h: h.universe_planned(wanted=0),
     "no_connection_live": lambda h: _lose(h, *CONNECTIONS, reason="dns"),
     "connections_down": lambda h: _lose(h, "b-0002", reason="http_429"),

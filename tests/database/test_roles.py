@@ -93,6 +93,7 @@ def test_the_writer_puts_a_sequence_right_that_is_behind(secured: str) -> None:
         "delete from tracker.trades",
         "update tracker.trades set price = 1",
         "delete from resolutions",
+        "update connection_events set event = 'sent_twice'",
         "update resolutions set kind = 'split'",
         "delete from resolution_conflicts",
         "update resolution_conflicts set observed = ''",
@@ -129,17 +130,24 @@ def test_the_role_of_the_tracker_may_and_may_not_change_what_was_kept(secured: s
             do(dsn, f"update rejected_messages set {forbidden}")  # noqa: S608
 
 
-def test_the_role_of_the_tracker_deletes_old_samples_or_says_that_it_may_not(secured: str) -> None:
+def test_the_role_of_the_tracker_deletes_what_is_old_or_says_that_it_may_not(secured: str) -> None:
     store = Store(as_role(secured, "tracker_writer"))
     try:
         store.open(UUID(int=78))
         Feed(store, secured).reject(13)
         do(secured, "update rejected_messages set received_at = now() - interval '40 days'")
-        assert store.housekeep() == Housekept(what="samples", deleted=1, is_last=True)
+        do(secured, "update connection_events set at = at - interval '91 days'")
+        ((events,),) = ask(secured, "select count(*) from connection_events")
+        assert events > 0
+        assert store.housekeep() == Housekept(what="samples", deleted=1)
         samples = "select from rejected_messages where doubt is null and epoch is not null"
         assert ask(secured, samples) == []
-        do(secured, "revoke delete on rejected_messages from tracker_writer")
-        assert store.housekeep() == Housekept(what="samples", is_last=True, permitted=False)
+        done = store.housekeep()
+        assert done == Housekept(what="connection_events", deleted=events, is_last=True)
+        do(secured, "revoke delete on rejected_messages, connection_events from tracker_writer")
+        forbidden = [store.housekeep() for _ in range(2)]
+        assert [each.what for each in forbidden] == ["samples", "connection_events"]
+        assert not any(each.permitted for each in forbidden)
         assert store.commit(Batch()).rejected == 0, "the session goes on"
     finally:
         store.close()
@@ -177,6 +185,7 @@ def test_the_reader_asks_for_gaps(secured: str) -> None:
         "select * from tracker.schema_migrations",
         "insert into markets (condition_id) values ('0x1')",
         "update assets set outcome = 'x'",
+        "select tracker.add_trade_day('2026-01-01')",
         "delete from resolutions",
         "truncate rejected_messages",
         "create table mine (x integer)",

@@ -114,6 +114,19 @@ def test_a_database_that_a_loss_of_power_may_damage_needs_attention_with_its_set
     assert codes(health, START + 7) == ()
 
 
+def test_old_rows_that_stay_need_attention_until_a_try_succeeds() -> None:
+    health = well()
+    failing = ("connection_events: permission denied", "samples: statement timeout")
+    said = writer(chores_failing=failing, chores_failed_total=3)
+    health.writer_reported(said, at=START + 5)
+    shown = document(health, START + 6)
+    assert (shown.codes, shown.levels) == (("housekeeping_failing",), ("attention",))
+    assert shown.reasons == (f"what is old stays in the database: {'; '.join(failing)}",)
+    health.writer_reported(writer(incarnation=2, chores_failed_total=1), at=START + 7)
+    shown = document(health, START + 8)
+    assert (shown.codes, shown.database.chores_failed_total) == ((), 4)
+
+
 @pytest.mark.parametrize("code", ["source_failing", "catalog_failing"])
 def test_a_source_may_fail_for_five_minutes_before_health_suffers(code: str) -> None:
     health = well()

@@ -318,7 +318,7 @@ def test_old_rows_are_deleted_step_by_step_some_time_after_the_start_and_then_at
     harness = WriterHarness().open()
     steps = [
         Housekept(what="samples", deleted=7),
-        Housekept(what="others", permitted=False),
+        Housekept(what="others", permitted=False, failed="permission denied"),
         Housekept(what="samples", deleted=2, is_last=True),
     ]
     harness.store.chores = [*steps, *steps]
@@ -336,6 +336,43 @@ def test_old_rows_are_deleted_step_by_step_some_time_after_the_start_and_then_at
     assert len(harness.store.chores) == 3
     harness.tick(10)
     assert len(harness.store.chores) == 2
+
+
+def test_a_chore_that_fails_is_counted_shown_and_logged_once_an_hour(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    harness = WriterHarness().open()
+    harness.tick(600)
+    failed = Housekept(what="samples", failed="division by zero")
+    other = Housekept(what="others", failed="permission denied", permitted=False)
+    slow = Housekept(what="samples", is_slow=True)
+    harness.store.chores = [failed, other, slow, failed, Housekept(what="others"), failed]
+    harness.store.chores.append(Housekept(what="samples"))
+    shown = []
+    with caplog.at_level(logging.WARNING):
+        # The last step of the first tick began a rest of six hours.
+        for seconds in (21_600, 1, 1, 1, 1, 3_600, 1):
+            harness.tick(seconds)
+            report = harness.supervisor.last(WriterReport)
+            shown.append((report.chores_failed_total, report.chores_failing))
+
+    samples, others = "samples: division by zero", "others: permission denied"
+    assert shown == [
+        (1, (samples,)),
+        (2, (others, samples)),
+        (2, (others, samples)),
+        (3, (others, samples)),
+        (3, (samples,)),
+        (4, (samples,)),
+        (4, ()),
+    ]
+    lines = [(each.message, each.__dict__["what"]) for each in caplog.records]
+    assert lines == [
+        ("housekeeping_failed", "samples"),
+        ("housekeeping_forbidden", "others"),
+        ("housekeeping_failed", "samples"),
+    ]
+    assert caplog.records[0].__dict__["reason"] == "division by zero"
 
 
 def test_nothing_is_deleted_while_the_writer_catches_up_or_the_database_is_away() -> None:

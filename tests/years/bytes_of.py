@@ -1,12 +1,24 @@
-"""Bytes of tables and indexes: of a trade, and of coverage as a share of trades."""
+"""Bytes of tables and indexes: of a trade, of coverage as a share of trades, after retention."""
 
 from typing import Any
 
 import psycopg
 
-from tests.years.size import DAY_S, MARKETS_A_DAY, TRADES_PER_S, Size
+from actors.database.housekeeping import EVENTS_KEPT, SAMPLES_KEPT
+from tests.years.size import (
+    CONNECTIONS_A_FEED,
+    DAY_S,
+    EVENTS_A_CONNECTION,
+    FEEDS,
+    MARKETS_A_DAY,
+    SAMPLES_A_DAY,
+    TRADES_PER_S,
+    YEAR_DAYS,
+    Size,
+)
 
 TRADE_BYTES = 190
+"""Without the index by time."""
 COVERAGE_SHARE = 0.05
 _TABLES = b"""
 select n.nspname || '.' || c.relname, pg_table_size(c.oid), c.reltuples::bigint
@@ -16,8 +28,9 @@ order by pg_total_relation_size(c.oid) desc"""
 _INDEXES = b"""
 select i.indexrelid::regclass::text, pg_relation_size(i.indexrelid)
 from pg_index i where i.indrelid = %s::regclass order by 2 desc"""
-NEWEST = "_traded_at"
-"""The end of the name of the index that only a day that is written has."""
+BY_TIME = "_traded_at_idx"
+"""The end of the name of the index of a day by time."""
+EVENTS, SAMPLES = "public.connection_events", "public.rejected_messages"
 KEPT = ("tracker.coverage_ranges", "tracker.wanted")
 OPEN = ("tracker.epochs", "tracker.listening")
 
@@ -26,7 +39,7 @@ def report(dsn: str, size: Size) -> tuple[list[str], list[str], str]:
     """Return lines for people, what is beyond the bounds, and the figures in one line."""
     lines: list[str] = []
     totals: dict[str, float] = {}
-    trades = newest = 0
+    trades = by_time = 0
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(b"set search_path to pg_catalog")
         for name, table_bytes, rows in connection.execute(_TABLES).fetchall():
@@ -35,8 +48,9 @@ def report(dsn: str, size: Size) -> tuple[list[str], list[str], str]:
             lines += _lines(name, table_bytes, rows, indexes)
             if name.startswith("tracker.trades_"):
                 trades += int(totals[name])
-                newest += sum(each for index, each in indexes if index.endswith(NEWEST))
-    return lines, *judged(totals, trades - newest, newest, size)
+                by_time += sum(each for index, each in indexes if index.endswith(BY_TIME))
+    broken, note = judged(totals, trades - by_time, by_time, size)
+    return lines, broken, f"{note}; {after_retention(totals, trades, size)}"
 
 
 def _lines(name: str, table: int, rows: int, indexes: list[tuple[Any, ...]]) -> list[str]:
@@ -49,7 +63,34 @@ def _lines(name: str, table: int, rows: int, indexes: list[tuple[Any, ...]]) -> 
     return found
 
 
-def judged(totals: dict[str, float], trades: int, newest: int, size: Size) -> tuple[list[str], str]:
+def after_retention(totals: dict[str, float], trades: int, size: Size) -> str:
+    """Return what a year of the whole exchange leaves, and what of it goes again, in one line.
+
+    Args:
+        totals: Bytes of each table with its indexes.
+        trades: Bytes of all trades with all indexes.
+        size: What was filled.
+    """
+    of_markets = sum(
+        each
+        for name, each in totals.items()
+        if name not in (*OPEN, EVENTS, SAMPLES) and not name.startswith("tracker.trades_")
+    )
+    a_year = DAY_S * YEAR_DAYS * TRADES_PER_S * trades / size.trades
+    markets = MARKETS_A_DAY * YEAR_DAYS * of_markets / size.markets
+    a_day = EVENTS_A_CONNECTION * CONNECTIONS_A_FEED * FEEDS
+    events = EVENTS_KEPT.days * a_day * totals.get(EVENTS, 0) / size.events
+    samples = SAMPLES_KEPT.days * SAMPLES_A_DAY * totals.get(SAMPLES, 0) / size.samples
+    return (
+        f"after retention a year leaves {a_year / 1e9:.0f} GB of trades and"
+        f" {markets / 1e9:.0f} GB about markets, and for a time {events / 1e6:.0f} MB of events"
+        f" and {samples / 1e6:.1f} MB of samples"
+    )
+
+
+def judged(
+    totals: dict[str, float], trades: int, by_time: int, size: Size
+) -> tuple[list[str], str]:
     """Return what is beyond the bounds, and the figures in one line.
 
     Coverage is compared day by day, since there are more days of it than of trades here: what the
@@ -57,8 +98,8 @@ def judged(totals: dict[str, float], trades: int, newest: int, size: Size) -> tu
 
     Args:
         totals: Bytes of each table with its indexes.
-        trades: Bytes of all trades without the index of the newest days.
-        newest: Bytes of that.
+        trades: Bytes of all trades without the index by time.
+        by_time: Bytes of that.
         size: What was filled.
     """
     a_trade = trades / size.trades
@@ -71,7 +112,7 @@ def judged(totals: dict[str, float], trades: int, newest: int, size: Size) -> tu
     if share >= COVERAGE_SHARE:
         broken.append(f"coverage takes {share:.1%} of trades, not less than {COVERAGE_SHARE:.0%}")
     note = (
-        f"{a_trade:.0f} bytes a trade, {newest / size.trades:.0f} more while its day is written;"
+        f"{a_trade:.0f} bytes a trade, {by_time / size.trades:.0f} more for the index by time;"
         f" coverage: {a_token:.0f} bytes a token for ever, {share:.1%} of the trades of a day,"
         f" and {open_now / 1e6:.0f} MB that are open now"
     )

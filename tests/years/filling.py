@@ -17,6 +17,7 @@ from tests.years.size import (
     EVENTS_DAYS,
     FEEDS,
     MARKETS_A_DAY,
+    SAMPLES_A_DAY,
     TOKENS_A_CONNECTION,
     TRADES_PER_S,
     Size,
@@ -293,8 +294,8 @@ def _rejected(size: Size) -> str:
       select years.at(t), 'a-0001', 'unknown event',
              convert_to(repeat('{{"event_type":"new"}}', 10), 'UTF8'), {JOURNAL}, years.seq(t), 0,
              years.seq(t) - 1, 1
-      from (select years.ends() - n * 864000::bigint as t
-            from generate_series(1, {round(100 * size.days)}) n) r"""
+      from (select years.ends() - n * {DAY_S * 1_000 // SAMPLES_A_DAY}::bigint as t
+            from generate_series(1, {size.samples}) n) r"""
 
 
 # --------------------------------------------------------------------- trades
@@ -331,5 +332,3 @@ def _trades(size: Size, until: datetime) -> Iterator[str]:
                        floor(power({tokens}::float8, years.h(n, 21)::float8 / {_MASK}.0))::bigint
                          - 1 as rank
                 from generate_series({first}::bigint, {last}::bigint) n offset 0) made"""
-    for day in trade_days(size, until)[:-2]:
-        yield f"select tracker.close_trade_day('{day}')"

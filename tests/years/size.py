@@ -18,7 +18,10 @@ TRADES = 100_000_000
 TRADES_PER_S = 33.0
 PENDING_MARKETS = 3_300
 """Have ended and have no resolution yet: those of two hours."""
-EVENTS_DAYS = 30.0
+EVENTS_DAYS = 90.0
+"""What housekeeping leaves."""
+SAMPLES_DAYS = 30.0
+SAMPLES_A_DAY = 100
 EVENTS_A_CONNECTION = 8
 """Connected and ended, four times a day."""
 DAY_S = 86_400
@@ -111,6 +114,11 @@ class Size:
         """Return how many events of connections are kept."""
         days = min(EVENTS_DAYS, self.days)
         return round(days * EVENTS_A_CONNECTION * CONNECTIONS_A_FEED * FEEDS)
+
+    @property
+    def samples(self) -> int:
+        """Return how many rejected messages are kept."""
+        return max(1, round(SAMPLES_A_DAY * min(SAMPLES_DAYS, self.days)))
 
     @property
     def runs(self) -> int:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from actors.database import queries
+from actors.database.housekeeping import EVENTS_KEPT, SAMPLES_KEPT
 from tests.chaos.torture import select
-from tests.years.bytes_of import KEPT, judged
+from tests.years.bytes_of import EVENTS, KEPT, SAMPLES, after_retention, judged
 from tests.years.filling import (
     FIRST_SEQ,
     MARKETS_AT_ONCE,
@@ -31,7 +32,8 @@ def test_scale_1_is_a_year_of_the_whole_exchange() -> None:
     assert size.ended_markets == 365 * 40_000
     assert (size.connections, 2 * size.open_markets) == (4_400, 440_000)
     assert (size.trades, round(size.trade_days)) == (100_000_000, 35)
-    assert size.events == 30 * 4_400 * 8
+    assert size.events == EVENTS_KEPT.days * 4_400 * 8
+    assert size.samples == SAMPLES_KEPT.days * 100
     assert size.runs == 53
 
 
@@ -165,6 +167,21 @@ def test_coverage_of_a_day_is_compared_with_the_trades_of_a_day() -> None:
             judged({name: 4 * each for name, each in totals.items()}, 190 * size.trades, 0, size)[0]
         )
         == 2
+    )
+
+
+def test_what_goes_again_is_no_part_of_what_a_year_leaves() -> None:
+    size = Size(1)
+    totals = {
+        "tracker.trades_2026_07_01": 211.0 * size.trades,
+        "public.markets": 5_000.0 * size.markets,
+        "tracker.listening": 1e12,
+        EVENTS: 100.0 * size.events,
+        SAMPLES: 500.0 * size.samples,
+    }
+    assert after_retention(totals, 211 * size.trades, size) == (
+        "after retention a year leaves 220 GB of trades and 73 GB about markets,"
+        " and for a time 317 MB of events and 1.5 MB of samples"
     )
 
 

@@ -75,6 +75,9 @@ create table public.rejected_messages (
 create unique index rejected_messages_once
   on public.rejected_messages (journal_key, sha256(payload)) where seq is null;
 create index rejected_messages_received_at on public.rejected_messages using brin (received_at);
+-- Samples of what cannot be a trade: they alone are deleted when they are old.
+create index rejected_messages_samples on public.rejected_messages (message_key)
+  where doubt is null and epoch is not null and seq is not null;
 create index rejected_messages_kept on public.rejected_messages (message_key) where taken_in_at is null;
 create index rejected_messages_records on public.rejected_messages (journal_key, seq)
   where connection = 'journal' and taken_in_at is null;
@@ -131,9 +134,10 @@ create table tracker.unresolved (
 --      record. Both are NULL where the order is not known.
 --      Columns stand by alignment, the widest first, and the side is a boolean: 8 bytes a row less.
 --      Elsewhere than on TimescaleDB the table has a partition for each day (UTC), made before its first row by
---      `tracker.add_trade_day`. A day's indexes stay small while it is written; a time span reads its days alone;
---      the newest trades and those of a transaction are found without an index over all days. When a day is over
---      `tracker.close_trade_day` drops the index that only new trades need.
+--      `tracker.add_trade_day`. A day's indexes stay small while it is written; a time span reads its days alone; those
+--      of a transaction are found without an index by it. The newest trades come from the newest day, in the order of
+--      its index by time. Every day keeps that index, 22 bytes a trade: a day without it would have to be sorted, and
+--      the planner, who cannot know that the newest day is enough, then reads all days.
 --      TimescaleDB: hypertable by day, columnstore after two days with explicit settings (the default ones once made
 --      the table 2.7 times larger), and no retention: trades cannot be fetched again.
 --      `alter database … set tracker.timescale = 'off'` (or 'require') before the first start decides; without it
@@ -187,6 +191,7 @@ begin
   )$q$ || case when version is null then ' partition by range (traded_at)' else '' end;
   if version is null then
     create index trades_received_at on tracker.trades using brin (received_at) with (autosummarize = on);
+    create index trades_traded_at on tracker.trades (traded_at);
     create index trades_transaction on tracker.trades
       using brin (transaction_hash bytea_bloom_ops (n_distinct_per_range = -0.17))
       with (pages_per_range = 64, autosummarize = on);    -- two ranges to a page of the index
@@ -217,17 +222,8 @@ begin
     return;
   end if;
   execute format('create table tracker.%I (like tracker.trades including defaults including constraints)', name);
-  execute format('create index %I on tracker.%I (traded_at)', name || '_traded_at', name);
   execute format('alter table tracker.trades attach partition tracker.%I for values from (%L) to (%L)',
                  name, day::timestamp at time zone 'UTC', (day + 1)::timestamp at time zone 'UTC');
-end
-$$;
-
--- Drops what only the newest trades need of a day that is over.
-create function tracker.close_trade_day(day date) returns void
-language plpgsql security definer set search_path = pg_catalog as $$
-begin
-  execute format('drop index if exists tracker.%I', 'trades_' || to_char(day, 'YYYY_MM_DD') || '_traded_at');
 end
 $$;
 
@@ -875,7 +871,7 @@ comment on column public.coverage.known_at is
 comment on function public.coverage_gaps(text, timestamptz, timestamptz) is
   'A function: coverage_gaps(token_id, from_time, to_time); a time that is NULL is no limit. It returns when the token was wanted and listening was not proven. What is not known yet (the last seconds of a running tracker) is no gap. The present is ours, or the last time of the exchange that is known when that is later: with a clock that is behind, gaps reach up to that. Time in which nobody wanted the token is no gap either: ask coverage. A token is wanted from the moment at which its market is chosen (or, if it could have been chosen earlier and was not known, from then on) until its resolution is stored, or until it has been closed for a day (TRACKER_CLOSED_SECONDS). When a tracker stopped or was killed and another one also wants the token, or wanted it, what the other one wants counts from then on: while it runs, and for good when it lets the token go. Time in which all that want the token are away is a gap. When the first one returns and listens to the token again, it has wanted it all the time; when it returns and does not, because the market has closed meanwhile, what the other one decided stands. A tracker that was alone, or whose successor went away, too, leaves a gap until one returns. When a tracker has not been seen for 24 hours and another one has been seen later, it wants nothing any more until it returns.';
 comment on table public.connection_events is
-  'What happened to connections, for looking back.';
+  'What happened to connections, for looking back: of the last 90 days, and all marks of disputed trades.';
 comment on column public.connection_events.at is
   'when, our clock';
 comment on column public.connection_events.connection is
@@ -914,29 +910,29 @@ comment on column public.rejected_messages.taken_in_at is
   'when a version that understands it stored its trades; NULL: not yet';
 
 select tracker.add_trade_day('2026-03-01');
-insert into tracker.journals overriding system value select * from json_populate_recordset(null::tracker.journals, '[{"journal_key":1,"journal_id":"00000000-0000-0000-0000-000000000001","first_seen_at":"2026-11-29T18:32:19.825442+00:00","retired_at":null}]');
+insert into tracker.journals overriding system value select * from json_populate_recordset(null::tracker.journals, '[{"journal_key":1,"journal_id":"00000000-0000-0000-0000-000000000001","first_seen_at":"2026-11-29T20:44:58.90064+00:00","retired_at":null}]');
 insert into assets overriding system value select * from json_populate_recordset(null::assets, '[{"asset_key":1,"token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","outcome":"Yes","outcome_index":0}, 
  {"asset_key":2,"token_id":"222222222222222222222222222222222222222222222222222222222222222222222222222222","condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","outcome":"No","outcome_index":1}]');
-insert into tracker.schema_migrations overriding system value select * from json_populate_recordset(null::tracker.schema_migrations, '[{"name":"0001_create_journals.sql","checksum":"10e9950bcdbb8b1d2b77e58c251e94550ac9e168719f6ea2cb5108455271d112","applied_at":"2026-11-29T18:32:19.623373+00:00","previous_may_write":false}, 
- {"name":"0002_create_catalog.sql","checksum":"8368afb56087e6b8e82abf46bead8c06386cc094567b91d8e8174cea54f54156","applied_at":"2026-11-29T18:32:19.657682+00:00","previous_may_write":false}, 
- {"name":"0003_create_trades.sql","checksum":"92fe40e89679439ae5ed126daaaa6c69f63801168955ecc3cf45cbbd52b40c12","applied_at":"2026-11-29T18:32:19.697709+00:00","previous_may_write":false}, 
- {"name":"0004_create_resolutions.sql","checksum":"bd951a809c3570997eedd0c4ac5ef7604859d4a9f9d597d5cfe33b62b56f7234","applied_at":"2026-11-29T18:32:19.705588+00:00","previous_may_write":false}, 
- {"name":"0005_create_coverage.sql","checksum":"d3261abc353775f2c395472602087f0e4fd96bc56ea14c7eb33bfc7ac32ca653","applied_at":"2026-11-29T18:32:19.737679+00:00","previous_may_write":false}, 
- {"name":"0006_create_public.sql","checksum":"86eb1c258fedfbd48cb6c2b8e6de658fb4867d276d944b7b9481ef6c8070a064","applied_at":"2026-11-29T18:32:19.765698+00:00","previous_may_write":false}, 
- {"name":"0007_add_comments.sql","checksum":"c317d2a6d194f6b12c44debc51301b36b5a6f07382554730016036ef799cbe76","applied_at":"2026-11-29T18:32:19.793602+00:00","previous_may_write":false}]');
-insert into tracker.journal_progress overriding system value select * from json_populate_recordset(null::tracker.journal_progress, '[{"journal_key":1,"mark":20,"moved_at":"2026-11-29T18:32:19.859753+00:00","session":"f173e861-b902-4667-a081-e52a89bc9ffe"}]');
+insert into tracker.schema_migrations overriding system value select * from json_populate_recordset(null::tracker.schema_migrations, '[{"name":"0001_create_journals.sql","checksum":"ef0c62cbc6740c811775cd549582f037e1112ea8a1e5cacde1e1cde155b856ae","applied_at":"2026-11-29T20:44:58.704187+00:00","previous_may_write":false}, 
+ {"name":"0002_create_catalog.sql","checksum":"8368afb56087e6b8e82abf46bead8c06386cc094567b91d8e8174cea54f54156","applied_at":"2026-11-29T20:44:58.753639+00:00","previous_may_write":false}, 
+ {"name":"0003_create_trades.sql","checksum":"080cf3a7908a382b6bdecdc58f041306b07344264d8a4f20ba6da8d26adbf87a","applied_at":"2026-11-29T20:44:58.766097+00:00","previous_may_write":false}, 
+ {"name":"0004_create_resolutions.sql","checksum":"bd951a809c3570997eedd0c4ac5ef7604859d4a9f9d597d5cfe33b62b56f7234","applied_at":"2026-11-29T20:44:58.781576+00:00","previous_may_write":false}, 
+ {"name":"0005_create_coverage.sql","checksum":"d3261abc353775f2c395472602087f0e4fd96bc56ea14c7eb33bfc7ac32ca653","applied_at":"2026-11-29T20:44:58.809376+00:00","previous_may_write":false}, 
+ {"name":"0006_create_public.sql","checksum":"86eb1c258fedfbd48cb6c2b8e6de658fb4867d276d944b7b9481ef6c8070a064","applied_at":"2026-11-29T20:44:58.846576+00:00","previous_may_write":false}, 
+ {"name":"0007_add_comments.sql","checksum":"e7dfc5806da3a2a005c04e91b11412b70c9e76c07d241ab88a6739425dc185f3","applied_at":"2026-11-29T20:44:58.867745+00:00","previous_may_write":false}]');
+insert into tracker.journal_progress overriding system value select * from json_populate_recordset(null::tracker.journal_progress, '[{"journal_key":1,"mark":20,"moved_at":"2026-11-29T20:44:58.91791+00:00","session":"201e95fe-fa0a-4fb7-9da3-fc9aea993c51"}]');
 insert into tracker.process_life overriding system value select * from json_populate_recordset(null::tracker.process_life, '[{"journal_key":1,"start_seq":1,"started_at":"2026-03-01T12:00:00+00:00","alive_at":"2026-03-01T12:00:09+00:00","stopped_at":"2026-03-01T12:00:11+00:00","host":"h","version":"1","proven_until":null}]');
 insert into connection_events overriding system value select * from json_populate_recordset(null::connection_events, '[{"at":"2026-03-01T12:00:01+00:00","connection":"c","event":"opened","reason":"","journal_key":1}]');
 insert into rejected_messages overriding system value select * from json_populate_recordset(null::rejected_messages, '[{"received_at":"2026-03-01T12:00:01+00:00","connection":"c","reason":"r","payload":"\\x78","journal_key":1,"seq":2,"index":0,"message_key":1,"epoch":null,"occurrence":1,"doubt":null,"taken_in_at":null}]');
-insert into markets overriding system value select * from json_populate_recordset(null::markets, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","question":"Will it rain?","slug":"will-it-rain","gamma_id":null,"end_date":null,"started_at":null,"closed":false,"active":true,"neg_risk":false,"version":"v1","volume":null,"tags":[],"first_seen_at":"2026-11-29T18:32:19.859753+00:00","updated_at":"2026-11-29T18:32:19.859753+00:00"}]');
+insert into markets overriding system value select * from json_populate_recordset(null::markets, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","question":"Will it rain?","slug":"will-it-rain","gamma_id":null,"end_date":null,"started_at":null,"closed":false,"active":true,"neg_risk":false,"version":"v1","volume":null,"tags":[],"first_seen_at":"2026-11-29T20:44:58.91791+00:00","updated_at":"2026-11-29T20:44:58.91791+00:00"}]');
 insert into tracker.trades overriding system value select * from json_populate_recordset(null::tracker.trades, '[{"traded_at":"2026-03-01T12:00:01+00:00","received_at":"2026-03-01T12:00:01.005+00:00","trade_hash":-6579113934874622705,"epoch":null,"sequence":null,"asset_key":1,"fee_rate_bps":0,"occurrence":1,"is_buy":true,"price":0.330,"size":10.820819,"transaction_hash":"\\x5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f","trade_id":null,"extra":null}, 
  {"traded_at":"2026-03-01T12:00:02+00:00","received_at":"2026-03-01T12:00:02.005+00:00","trade_hash":-6579113934874622705,"epoch":null,"sequence":null,"asset_key":2,"fee_rate_bps":0,"occurrence":1,"is_buy":true,"price":0.330,"size":10.820819,"transaction_hash":"\\x5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f","trade_id":null,"extra":null}]');
-insert into resolutions overriding system value select * from json_populate_recordset(null::resolutions, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","kind":"winner","winning_token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","winning_outcome":"Yes","payouts":[1,0],"resolved_at":"2026-03-01T12:00:00+00:00","recorded_at":"2026-11-29T18:32:19.859753+00:00","sources":["gamma","clob"]}]');
+insert into resolutions overriding system value select * from json_populate_recordset(null::resolutions, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","kind":"winner","winning_token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","winning_outcome":"Yes","payouts":[1,0],"resolved_at":"2026-03-01T12:00:00+00:00","recorded_at":"2026-11-29T20:44:58.91791+00:00","sources":["gamma","clob"]}]');
 insert into resolution_payouts overriding system value select * from json_populate_recordset(null::resolution_payouts, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","outcome":"Yes","payout":1}, 
  {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","token_id":"222222222222222222222222222222222222222222222222222222222222222222222222222222","outcome":"No","payout":0}]');
-insert into resolution_observations overriding system value select * from json_populate_recordset(null::resolution_observations, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"clob","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-29T18:32:19.859753+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}, 
- {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"gamma","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-29T18:32:19.859753+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}]');
-insert into tracker.epochs overriding system value select * from json_populate_recordset(null::tracker.epochs, '[{"journal_key":1,"epoch":3,"connection":"a-0001","leg":0,"opened_at":"2026-03-01T12:00:01+00:00","proven_until":"2026-03-01T12:00:10+00:00","closed_at":"2026-03-01T12:00:10+00:00","closed_seq":9,"lost":false,"reason":"reset","proven_at":"2026-11-29T18:32:19.859753+00:00","held":false}]');
+insert into resolution_observations overriding system value select * from json_populate_recordset(null::resolution_observations, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"clob","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-29T20:44:58.91791+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}, 
+ {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"gamma","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-29T20:44:58.91791+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}]');
+insert into tracker.epochs overriding system value select * from json_populate_recordset(null::tracker.epochs, '[{"journal_key":1,"epoch":3,"connection":"a-0001","leg":0,"opened_at":"2026-03-01T12:00:01+00:00","proven_until":"2026-03-01T12:00:10+00:00","closed_at":"2026-03-01T12:00:10+00:00","closed_seq":9,"lost":false,"reason":"reset","proven_at":"2026-11-29T20:44:58.91791+00:00","held":false}]');
 insert into tracker.listening overriding system value select * from json_populate_recordset(null::tracker.listening, '[{"journal_key":1,"asset_key":1,"epoch":3,"confirmed_seq":4,"released_seq":6,"from_at":"2026-03-01T12:00:02+00:00","until_at":"2026-03-01T12:00:09+00:00","cause":"released"}]');
 insert into tracker.wanted overriding system value select * from json_populate_recordset(null::tracker.wanted, '[{"journal_key":1,"asset_key":1,"wanted_seq":2,"unwanted_seq":null,"from_at":"2026-03-01T12:00:00+00:00","until_at":null}, 
  {"journal_key":1,"asset_key":2,"wanted_seq":2,"unwanted_seq":8,"from_at":"2026-03-01T12:00:00+00:00","until_at":"2026-03-01T12:00:10+00:00"}]');
