@@ -366,13 +366,13 @@ def test_a_chore_that_fails_is_counted_shown_and_logged_once_an_hour(
         (4, (samples,)),
         (4, ()),
     ]
-    lines = [(each.message, each.__dict__["what"]) for each in caplog.records]
-    assert lines == [
+    logged = [each for each in caplog.records if each.message.startswith("housekeeping_")]
+    assert [(each.message, each.__dict__["what"]) for each in logged] == [
         ("housekeeping_failed", "samples"),
         ("housekeeping_forbidden", "others"),
         ("housekeeping_failed", "samples"),
     ]
-    assert caplog.records[0].__dict__["reason"] == "division by zero"
+    assert logged[0].__dict__["reason"] == "division by zero"
 
 
 def test_nothing_is_deleted_while_the_writer_catches_up_or_the_database_is_away() -> None:
