@@ -518,6 +518,8 @@ class RechecksRestored(Message, frozen=True, kw_only=True):
 class Report(Message, frozen=True, kw_only=True):
     """Child → supervisor, on Tick: how it is. A child that sends none is taken for stuck.
 
+    By itself: the writer's, while a transaction goes on that takes long.
+
     Attributes:
         now: Of the Tick.
         violations: How often each assumption about Polymarket was seen to be false, since

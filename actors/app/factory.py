@@ -32,7 +32,7 @@ from actors.feed.ports import ConnectionSettings, FeedSocket
 from actors.journal.journal import Journal
 from actors.journal.marker_files import NO_SPACE
 from actors.journal.recorder import Recorder
-from actors.messages import Tick
+from actors.messages import Report, Tick
 from actors.model.connection import ConnectionSpec, DescriptorLimit
 from actors.model.market import Shard, Source
 from actors.model.trade import TokenId
@@ -248,6 +248,7 @@ class ActorFactory:
         # A server that froze can hold libpq beyond every timeout of its own; only closing the
         # socket from another thread ends the call.
         self._query_watchdog.watch(store)
+        store.report_progress(lambda now: self._progressed(incarnation, now))
         return WriterActor.start(
             incarnation,
             to=self._to,
@@ -256,6 +257,11 @@ class ActorFactory:
             settings=WriterSettings(feeds=self._config.redundancy),
             rng=self._rng,
         )
+
+    def _progressed(self, incarnation: Incarnation, now: float) -> None:
+        """Tell the supervisor that the writer is not stuck in a long transaction."""
+        report = Report(child=incarnation.child, incarnation=incarnation.number, now=now)
+        self._to.supervisor.tell(report)
 
     def _start_catalog(self, incarnation: Incarnation) -> Ref:
         return CatalogActor.start(

@@ -6,6 +6,7 @@ on writing, and the database keeps that, so that they find it there: those that 
 everything in their journals, from the moment on in which the migration begins.
 """
 
+import logging
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -17,6 +18,8 @@ from actors.database import queries
 from actors.database.server.facts import KEEP_OUT, require_timescale
 from actors.database.session import Connection, Session, one_line, translate_errors
 from actors.errors import SchemaMismatch, SchemaNewer
+
+log = logging.getLogger(__name__)
 
 MIGRATIONS: Final = queries.SQL / "migrations"
 MAY_WRITE: Final = b"-- Previous versions: may go on writing."
@@ -105,7 +108,9 @@ def _apply(connection: Connection, folder: Path) -> tuple[str, ...]:
     missing = _missing(connection, folder)
     if missing:
         connection.execute(queries.CREATE_SCHEMA_MIGRATIONS)
-    for each in missing:
+    for number, each in enumerate(missing, 1):
+        place = f"{number} of {len(missing)}"
+        log.info("schema_migrating", extra={"migration": each.name, "place": place})
         _apply_one(connection, each)
     return tuple(each.name for each in missing)
 

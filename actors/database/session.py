@@ -30,6 +30,7 @@ from psycopg.conninfo import conninfo_to_dict
 from actors.database import queries
 from actors.database.server.facts import Server
 from actors.database.server.pooling import LOST_SESSION, Place, client_beside, keeps_session
+from actors.database.server.progress import ReportingConnection, nothing
 from actors.errors import ConfigError, StoreUnavailable
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -51,8 +52,9 @@ FOREIGN_STATEMENT = (
 """The driver names each prepared statement, so this cannot be within one session."""
 
 MAX_WAIT_S = 30.0
-"""Longest wait for one call of the store. Less than the silence after which the supervisor takes
-the writer for dead; more than the 20 s after which the server itself cancels a statement."""
+"""Longest wait for one statement, one block of a COPY or the COMMIT. Less than the silence after
+which the supervisor takes the writer for dead; more than the 20 s after which the server itself
+cancels a statement."""
 CHECK_EVERY_S = 1.0
 
 _CONNECT_OPTIONS: dict[str, Any] = {
@@ -116,6 +118,7 @@ class Session:
         lock_s: Longest it may wait for a lock, in seconds.
         on_connected: Called with the session before its first statement, so that even that
             one can be aborted.
+        on_moved: Called before and after each wait for the server, in the thread that waits.
 
     Raises:
         StoreUnavailable: The database does not answer.
@@ -137,13 +140,16 @@ class Session:
         statement_s: float = 20,
         lock_s: float = 5,
         on_connected: "Callable[[Session], None] | None" = None,
+        on_moved: Callable[[], None] = nothing,
     ) -> None:
         self._dsn = dsn
         self.tag = uuid4().hex
         with translate_errors():
             # autocommit: otherwise the first SELECT opens a transaction that stays open (psycopg
             # manual, "Transactions management"). `transaction()` still begins and commits one.
-            self.connection: Connection = psycopg.connect(dsn, autocommit=True, **_CONNECT_OPTIONS)
+            connection = ReportingConnection.connect(dsn, autocommit=True, **_CONNECT_OPTIONS)
+            connection.on_moved = on_moved
+            self.connection: Connection = connection
             # A second descriptor of the same socket: `abort` in another thread can never shut
             # down another file that was given the number of a closed descriptor.
             self._abort_socket = socket.socket(fileno=os.dup(self.connection.fileno()))
@@ -239,21 +245,23 @@ class Abortable(Protocol):
 
     @property
     def busy_since(self) -> float | None:
-        """Return the monotonic time since which a call waits for the database, or None."""
+        """Return the monotonic time since which a call has not moved, or None: no call runs."""
 
     def abort(self) -> None:
         """Make the waiting call raise at once."""
 
 
 class QueryWatchdog:
-    """Aborts the calls of stores that wait too long; a thread of its own checks every second.
+    """Aborts the calls of stores that do not move; a thread of its own checks every second.
 
+    A call that moves may take long. What it does is bounded by what a batch holds: so many trades,
+    records and markets, each in a bounded number of statements; see `writer.WriterSettings`.
     A store is watched until its owner drops it.
 
     Args:
         on_abort: Called in the watchdog's thread with the time that the call had waited, in
             seconds.
-        max_wait_s: Returns how long a call may take; called at each check.
+        max_wait_s: Returns how long a call may stand still; called at each check.
         every_s: Time between checks.
         monotonic: The clock that `busy_since` refers to.
     """

@@ -21,6 +21,7 @@ from actors.database.cache import DAY_MS, RecentTrades, TokenKeys, TradeDays
 from actors.database.housekeeping import Housekeeping
 from actors.database.reading import Row, decode_market, evidence, recheck
 from actors.database.server import sequences
+from actors.database.server.progress import Progress
 from actors.database.server.sequences import HINT
 from actors.database.session import Connection, Session, translate_errors
 from actors.database.settlement import Settlement
@@ -53,7 +54,7 @@ from actors.model.trade import ConditionId
 
 log = logging.getLogger(__name__)
 
-_PAGE_ROWS = 5000
+_PAGE_ROWS = 1_000
 _REVIEW_TOKENS = 2_000
 _UNRESOLVED_MARKETS = 1_000
 _OPEN_CONFLICTS = 1_000
@@ -84,7 +85,6 @@ class Store:
         self._dsn = dsn
         self._folder = folder
         self._migrations = [each.name for each in migrate.migrations(folder)]
-        self._monotonic = monotonic
         self._wall_ns = wall_ns
         self._session: Session | None = None
         self._journal = StoredJournal(0)
@@ -94,8 +94,16 @@ class Store:
         self._rejection_limit = RejectionLimit()
         self._settlement: Settlement | None = None
         self._housekeeping = Housekeeping()
-        self.busy_since: float | None = None
-        """Monotonic time since which a call waits for the database, or None."""
+        self._progress = Progress(monotonic)
+
+    @property
+    def busy_since(self) -> float | None:
+        """Return the monotonic time since which a call has not moved, or None: no call runs."""
+        return self._progress.since
+
+    def report_progress(self, on_report: Callable[[float], None]) -> None:
+        """Have this called while a call goes on, at most every 5 s, with the monotonic time."""
+        self._progress.on_report = on_report
 
     def open(self, journal_id: UUID, *, first_seq: int = 1) -> Opened:
         """Connect, check the schema, and read how far this journal is committed.
@@ -113,7 +121,9 @@ class Store:
         self.close()
         self._rejection_limit = RejectionLimit()
         with self._waiting():
-            session = Session(self._dsn, on_connected=self._keep_session)
+            session = Session(
+                self._dsn, on_connected=self._keep_session, on_moved=self._progress.moved
+            )
             run = session.connection.execute
             newer = migrate.verify(session.connection, self._folder)
             if newer:
@@ -208,7 +218,7 @@ class Store:
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
         """Yield the markets without a resolution that are open, then the others that we want.
 
-        Each statement takes at most 5,000 rows, so that none is long; a page may be empty.
+        Each statement takes at most 1,000 rows, so that none is long; a page may be empty.
 
         Raises:
             StoreUnavailable: The database went away.
@@ -295,7 +305,7 @@ class Store:
         return TimeWindow(since_ms, min(window.until_ms, since_ms + _RECHECK_WINDOW_MS))
 
     def resolutions_to_check(self, window: TimeWindow) -> Iterator[tuple[Recheck, ...]]:
-        """Return the resolutions whose next recheck falls due in this window, 5,000 at a time.
+        """Return the resolutions whose next recheck falls due in this window, 1,000 at a time.
 
         Raises:
             StoreUnavailable: The database went away.
@@ -354,8 +364,8 @@ class Store:
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:
-        """Record since when a call waits for the database; close the connection after any error."""
-        self.busy_since = self._monotonic()
+        """Record that a call runs; close the connection after any error."""
+        self._progress.begin()
         try:
             yield
         except BaseException:
@@ -363,7 +373,7 @@ class Store:
             with translate_errors():  # entered only here: most calls succeed
                 raise
         finally:
-            self.busy_since = None
+            self._progress.end()
 
 
 class MigratingStore(Store):

@@ -8,8 +8,10 @@ select %(journal)s, %(epoch)s, k.asset_key, %(seq)s, %(at)s,
        later.released_seq, later.cause
 from unnest(%(assets)s::integer[]) as k (asset_key)
 left join lateral (
-  select l.released_seq, l.until_at, l.cause from tracker.listening l
-  where l.journal_key = %(journal)s and l.epoch = %(epoch)s and l.asset_key = k.asset_key and l.released_seq > %(seq)s
+  select l.released_seq, l.until_at, l.cause
+  from (select * from tracker.listening l    -- by the primary key, and not by the releases of all tokens
+        where l.journal_key = %(journal)s and l.epoch = %(epoch)s and l.asset_key = k.asset_key offset 0) l
+  where l.released_seq > %(seq)s
   order by l.released_seq limit 1) later on true
 where %(epoch)s = 0 or %(epoch)s >= %(complete_below)s
    or exists (select from tracker.epochs k where k.journal_key = %(journal)s and k.epoch = %(epoch)s)

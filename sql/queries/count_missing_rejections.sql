@@ -5,7 +5,7 @@ select count(*)
 from unnest(%(payloads)b::bytea[], %(seqs)b::bigint[], %(indexes)b::integer[]) as g (payload, seq, index)
 where case when g.seq is null then not exists (
         select from public.rejected_messages r
-        where r.journal_key = %(journal)s and r.seq is null and sha256(r.payload) = sha256(g.payload))
+        where r.journal_key = %(journal)s and r.seq is null and sha256(r.payload) = sha256(g.payload) offset 0)
       else not exists (
         select from public.rejected_messages r
-        where (r.journal_key, r.seq, r.index) = (%(journal)s, g.seq, g.index)) end
+        where (r.journal_key, r.seq, r.index) = (%(journal)s, g.seq, g.index) offset 0) end

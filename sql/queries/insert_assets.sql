@@ -4,6 +4,6 @@
 insert into public.assets (token_id, condition_id)
 select g.token_id, g.condition_id
 from jsonb_to_recordset(%(tokens)s::jsonb) as g (token_id text, condition_id text)
-where not exists (select from public.assets a where a.token_id = g.token_id)
+where not exists (select from public.assets a where a.token_id = g.token_id offset 0)
 order by g.token_id
 on conflict do nothing

@@ -7,10 +7,11 @@ from (
   select r.condition_id, coalesce('winner ' || r.winning_token_id, r.kind) as recorded,
          coalesce('winner ' || g.winning_token_id, g.kind) as observed
   from jsonb_to_recordset(%(resolutions)s::jsonb) as g (condition_id text, kind text, winning_token_id text)
-  join public.resolutions r using (condition_id)
+  cross join lateral (select * from public.resolutions known where known.condition_id = g.condition_id offset 0) r
   where (r.kind, r.winning_token_id) is distinct from (g.kind, g.winning_token_id)) as d
 where not exists (
   select from public.resolution_conflicts c
   where c.condition_id = d.condition_id and c.source = 'verdict'
-    and (c.recorded, c.observed) = (d.recorded, d.observed))
+    and (c.recorded, c.observed) = (d.recorded, d.observed)
+  offset 0)
 on conflict do nothing

@@ -9,7 +9,7 @@ insert into public.markets (condition_id, question, slug, gamma_id, end_date, st
                      closed, active, neg_risk, version, volume, tags)
 select condition_id, question, slug, gamma_id, end_at, started_at,
        closed, active, neg_risk, version, volume, tags
-from given g where not exists (select from public.markets m where m.condition_id = g.condition_id)
+from given g where not exists (select from public.markets m where m.condition_id = g.condition_id offset 0)
 order by condition_id
 on conflict do nothing
 returning condition_id

@@ -12,6 +12,7 @@ where not exists (
   select from public.resolution_conflicts c
   where c.condition_id = g.condition_id and c.kind = g.kind
     and ((c.recorded, c.observed) = (g.recorded, g.observed) or (c.recorded, c.observed) = (g.observed, g.recorded))
-    and (c.cleared_at is null or c.cleared_at >= g.detected_at or c.cleared_by like 'acknowledged: %%'))
+    and (c.cleared_at is null or c.cleared_at >= g.detected_at or c.cleared_by like 'acknowledged: %%')
+  offset 0)
 order by condition_id, detected_at
 on conflict do nothing

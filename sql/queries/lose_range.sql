@@ -5,5 +5,5 @@
 update tracker.epochs e
 set closed_seq = %(seq)s, lost = true, reason = 'journal_hole', closed_at = proven_until
 where e.journal_key = %(journal)s and e.epoch < %(seq)s and (e.closed_seq is null or e.closed_seq > %(seq)s)
-  and not exists (select from tracker.process_life p
-                  where p.journal_key = e.journal_key and p.start_seq > e.epoch and p.start_seq < %(seq)s)
+  and e.epoch > coalesce((select max(p.start_seq) from tracker.process_life p
+                          where p.journal_key = %(journal)s and p.start_seq < %(seq)s), 0)

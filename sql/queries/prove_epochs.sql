@@ -6,10 +6,12 @@
 with proofs as (
   select m.epoch, max(m.until_at) as until_at
   from unnest(%(epochs)b::bigint[], %(seqs)b::bigint[], %(until)b::timestamptz[]) as m (epoch, seq, until_at)
-  left join tracker.epochs e on e.journal_key = %(journal)s and e.epoch = m.epoch
+  left join lateral (    -- a look into the index for each epoch
+    select k.epoch, k.closed_seq from tracker.epochs k where k.journal_key = %(journal)s and k.epoch = m.epoch
+    offset 0) e on true
   where (e.closed_seq is null or m.seq < e.closed_seq) and (e.epoch is not null or m.epoch >= %(complete_below)s)
     and not exists (select from tracker.process_life p
-                    where p.journal_key = %(journal)s and p.start_seq > m.epoch and p.start_seq < m.seq)
+                    where p.journal_key = %(journal)s and p.start_seq > m.epoch and p.start_seq < m.seq offset 0)
   group by m.epoch
 )
 insert into tracker.epochs (journal_key, epoch, proven_until, proven_at)

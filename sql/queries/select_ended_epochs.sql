@@ -5,10 +5,10 @@
 select e.epoch,
        exists (select from public.rejected_messages m
                where m.journal_key = e.journal_key and m.epoch = e.epoch and m.doubt is not null
-                 and m.taken_in_at is null)
+                 and m.taken_in_at is null offset 0)
        or exists (select from public.rejected_messages m
                   where m.journal_key = e.journal_key and m.seq > e.epoch and m.seq < e.closed_seq
-                    and m.connection = 'journal' and m.taken_in_at is null)
+                    and m.connection = 'journal' and m.taken_in_at is null offset 0)
 from tracker.epochs e
 where e.journal_key = %(journal)s and e.closed_seq < %(watermark)s and not e.held
 order by e.closed_seq limit %(most)s

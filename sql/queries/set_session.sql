@@ -14,6 +14,8 @@ select set_config('statement_timeout', %(statement_ms)s, false),
        set_config('array_nulls', 'on', false),
        set_config('default_transaction_isolation', 'read committed', false),
        set_config('search_path', 'pg_catalog', false),
+       set_config('enable_seqscan', 'off', false),
+       set_config('jit', 'off', false),
        set_config('synchronous_commit',
                   case current_setting('synchronous_commit') when 'off' then 'on'
                        else current_setting('synchronous_commit') end, false)

@@ -2,14 +2,15 @@
 -- Parameters: journal, epochs (bigint[]).
 -- Rows: asset_key, from_at, until_at, known_at, epoch, confirmed_seq, released_seq, cause of each listening.
 with ended as (
-  select l.* from unnest(%(epochs)s::bigint[]) as k (epoch)
-  cross join lateral (select * from tracker.listening_now n where n.journal_key = %(journal)s and n.epoch = k.epoch) l
+  select l.* from unnest((select %(epochs)s::bigint[])) as k (epoch)
+  cross join lateral (select * from tracker.listening_now n where n.journal_key = %(journal)s and n.epoch = k.epoch
+                      offset 0) l
 ), deleted as (
-  delete from tracker.listening l using unnest(%(epochs)s::bigint[]) as k (epoch)
-  where l.journal_key = %(journal)s and l.epoch = k.epoch
+  delete from tracker.listening l
+  where l.journal_key = %(journal)s and l.epoch = any((select %(epochs)s::bigint[])::bigint[])
 ), gone as (
-  delete from tracker.epochs e using unnest(%(epochs)s::bigint[]) as k (epoch)
-  where e.journal_key = %(journal)s and e.epoch = k.epoch
+  delete from tracker.epochs e
+  where e.journal_key = %(journal)s and e.epoch = any((select %(epochs)s::bigint[])::bigint[])
   returning e.epoch, e.proven_until
 ), proven as (
   select run.start_seq, max(gone.proven_until) as until_at

@@ -7,10 +7,10 @@ with released as (
          (e.epoch is null or e.closed_seq is null)
          and not exists (select from public.rejected_messages m
                          where m.journal_key = l.journal_key and m.epoch = l.epoch and m.doubt is not null
-                           and m.taken_in_at is null)
+                           and m.taken_in_at is null offset 0)
          and not exists (select from public.rejected_messages m
                          where m.journal_key = l.journal_key and m.seq > l.epoch and m.seq < l.released_seq
-                           and m.connection = 'journal' and m.taken_in_at is null) as is_final
+                           and m.connection = 'journal' and m.taken_in_at is null offset 0) as is_final
   from (select * from tracker.listening r
         where r.journal_key = %(journal)s and r.released_seq < %(watermark)s and r.released_seq > %(after)s
         order by r.released_seq limit %(most)s) l

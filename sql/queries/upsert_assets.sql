@@ -49,7 +49,8 @@ with given as (
     where k.condition_id = c.condition_id and k.kind = 'mapping'
       and ((k.recorded, k.observed) = (c.recorded, c.observed) or (k.recorded, k.observed) = (c.observed, c.recorded))
       -- That a list has another order is no news twice: no source can settle it.
-      and (k.cleared_at is null or k.cleared_by like 'acknowledged: %%' or c.by_index))
+      and (k.cleared_at is null or k.cleared_by like 'acknowledged: %%' or c.by_index)
+    offset 0)
   order by c.condition_id, c.known_index
   on conflict do nothing
   returning condition_id

@@ -13,5 +13,6 @@ left join lateral (
   order by w.unwanted_seq limit 1) later on true
 where not (%(complete)s and exists (
   select from tracker.wanted w where w.journal_key = %(journal)s and w.asset_key = k.asset_key
-  and w.wanted_seq <= %(seq)s and (w.unwanted_seq is null or w.unwanted_seq > %(seq)s)))
+  and w.wanted_seq <= %(seq)s and (w.unwanted_seq is null or w.unwanted_seq > %(seq)s)
+  offset 0))    -- a look into the index for each token
 on conflict do nothing

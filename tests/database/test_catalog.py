@@ -148,7 +148,7 @@ def scanned(plan: dict[str, Any]) -> set[str]:
 @pytest.mark.parametrize("query", ["SELECT_OPEN_MARKETS", "SELECT_WANTED_MARKETS"])
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
 def test_what_is_over_costs_a_start_no_time(past: str, query: str, mode: str) -> None:
-    given = {"journal": 1, "after": "" if query == "SELECT_OPEN_MARKETS" else 0, "limit": 5000}
+    given = {"journal": 1, "after": "" if query == "SELECT_OPEN_MARKETS" else 0, "limit": 1000}
     explain = b"explain (analyze, buffers, format json) " + getattr(queries, query)
     with psycopg.connect(past, prepare_threshold=0) as connection:
         connection.execute(f"set plan_cache_mode = {mode}".encode())

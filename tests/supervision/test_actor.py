@@ -11,6 +11,7 @@ from actors.messages import (
     GetHealth,
     GetListening,
     RenewEpoch,
+    Report,
     Retire,
     StopListening,
     StoreLost,
@@ -77,6 +78,17 @@ def test_it_beats_only_at_the_end_of_a_tick() -> None:
     with pytest.raises(SystemError):
         harness.tick()
     assert harness.beats == beats
+
+
+def test_a_writer_in_a_long_transaction_is_not_taken_for_stuck() -> None:
+    harness = SupervisorHarness().begin()
+    harness.mute.add("writer")
+    for _ in range(30):
+        harness.ticks(10).tell(Report(child="writer", incarnation=1, now=harness.now))
+    assert harness.incarnation("writer") == 1
+
+    harness.ticks(300)
+    assert harness.incarnation("writer") > 1
 
 
 # ------------------------------------------------------------------- coverage
