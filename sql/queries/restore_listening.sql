@@ -9,11 +9,16 @@
 with touched as (
   select t.journal_key, t.epoch, t.doubt, a.asset_key
   from unnest(%(journals)b::integer[], %(epochs)b::bigint[], %(doubts)b::text[]) as t (journal_key, epoch, doubt)
-  left join public.assets a on a.token_id = t.doubt
+  left join lateral (select a.asset_key from public.assets a where a.token_id = t.doubt offset 0) a on true
 ), ended as (
-  select l.* from touched t join tracker.listening l using (journal_key, epoch, asset_key)
+  select l.* from touched t    -- each a look into the index, as below
+  cross join lateral (select * from tracker.listening l where l.journal_key = t.journal_key and l.epoch = t.epoch
+                        and l.asset_key = t.asset_key offset 0) l
   union
-  select l.* from touched t join tracker.listening l using (journal_key, epoch) where t.doubt = '*'
+  select l.* from touched t
+  cross join lateral (select * from tracker.listening l where l.journal_key = t.journal_key and l.epoch = t.epoch
+                      offset 0) l
+  where t.doubt = '*'
 ), span as (
   select d.journal_key, d.epoch, d.asset_key, array[a.token_id, '*'] as doubts, d.confirmed_seq as since_seq,
          d.released_seq as from_seq, d.until_at as from_at, coalesce(n.confirmed_seq, e.closed_seq) as until_seq,
@@ -22,8 +27,8 @@ with touched as (
          coalesce(case when n.confirmed_seq is null then e.reason
                        when n.confirmed_seq = n.released_seq then n.cause end, 'taken_in') as cause
   from ended d
-  join public.assets a using (asset_key)
-  join tracker.epochs e using (journal_key, epoch)
+  cross join lateral (select a.token_id from public.assets a where a.asset_key = d.asset_key offset 0) a
+  cross join lateral (select * from tracker.epochs e where e.journal_key = d.journal_key and e.epoch = d.epoch offset 0) e
   left join lateral (
     select n.confirmed_seq, n.released_seq, n.from_at, n.until_at, n.cause from tracker.listening n
     where n.journal_key = d.journal_key and n.epoch = d.epoch and n.asset_key = d.asset_key
@@ -38,10 +43,12 @@ from span s
 where s.until_at > s.from_at
   and exists (select from public.rejected_messages m
               where m.journal_key = s.journal_key and m.epoch = s.epoch and m.doubt = any(s.doubts)
-                and m.seq > s.since_seq and m.seq < s.from_seq and m.taken_in_at is not null)
+                and m.seq > s.since_seq and m.seq < s.from_seq and m.taken_in_at is not null
+              offset 0)
   and not exists (select from public.rejected_messages m
                   where m.journal_key = s.journal_key and m.epoch = s.epoch and m.doubt = any(s.doubts)
-                    and m.seq > s.since_seq and m.seq < s.until_seq and m.taken_in_at is null)
+                    and m.seq > s.since_seq and m.seq < s.until_seq and m.taken_in_at is null
+                  offset 0)
 -- An end without a beginning may stand there, which holds no time.
 on conflict (journal_key, epoch, asset_key, confirmed_seq) do update
 set from_at = excluded.from_at, until_at = excluded.until_at, released_seq = excluded.released_seq,

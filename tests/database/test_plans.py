@@ -12,9 +12,13 @@ from typing import Final
 
 import psycopg
 import pytest
+from psycopg.types.numeric import Int4, Int8
 
+from actors.database import queries
+from actors.database.session import Session
 from actors.database.store import Store
-from tests.database.ordinary_path import FILL, steps
+from actors.model.connection import GapCause
+from tests.database.ordinary_path import FILL, OPEN_EPOCHS, steps
 from tests.postgres import Server, ask, do, name_of
 
 pytestmark = pytest.mark.db
@@ -129,6 +133,22 @@ def test_no_statement_of_the_ordinary_path_reads_a_table_as_a_whole(
         store.close()
         found[name] = reads.whole()
     assert {name: read for name, read in found.items() if read} == {}
+
+
+def test_what_is_taken_in_later_reads_no_table_as_a_whole(large: str) -> None:
+    _set_statistics(large, "fresh")
+    reads = Reads(large)
+    session = Session(large)
+    given = {
+        "journals": [Int4(1)] * 500,
+        "epochs": [Int8(epoch) for epoch in OPEN_EPOCHS for _ in range(5)][:500],
+        "doubts": [str(token) for token in range(1_000, 1_500)],
+        "missed": GapCause.TOKEN_MISSED.value,
+    }
+    session.connection.execute(queries.RESTORE_LISTENING, given)
+    session.connection.execute(queries.MARK_TAKEN_IN, {"keys": [Int8(key) for key in range(500)]})
+    session.close()
+    assert reads.whole() == []
 
 
 QUESTIONS = (
