@@ -17,7 +17,8 @@ from actors.catalog.actor import CatalogActor, CatalogSettings
 from actors.catalog.universe import Filters
 from actors.config.load import Config
 from actors.database.server.embedded import Embedded
-from actors.database.session import QueryWatchdog, SafeDsn, check_dsn
+from actors.database.server.watchdog import QueryWatchdog
+from actors.database.session import SafeDsn, check_dsn
 from actors.database.store import MigratingStore
 from actors.errors import (
     ConfigError,

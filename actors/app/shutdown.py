@@ -16,7 +16,7 @@ from typing import Any, Final
 import pykka
 
 from actors.actor import Addresses
-from actors.database.session import QueryWatchdog
+from actors.database.server.watchdog import QueryWatchdog
 from actors.errors import EXIT_INTERNAL, JournalFailed, JournalFull
 from actors.journal.journal import Journal
 from actors.messages import Drain, GetListening, StopListening

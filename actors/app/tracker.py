@@ -30,7 +30,8 @@ from actors.app.embedded_keeper import EmbeddedKeeper
 from actors.app.factory import ActorFactory, check_schema, database, open_journal, prepare_state_dir
 from actors.app.shutdown import FORCED_EXIT_S, STOP_S, Shutdown, force_exit_after
 from actors.config.load import Config
-from actors.database.session import MAX_WAIT_S, QueryWatchdog, SafeDsn
+from actors.database.server.watchdog import MAX_WAIT_S, QueryWatchdog
+from actors.database.session import SafeDsn
 from actors.errors import EXIT_INTERNAL, EXIT_IO, EXIT_OK, AddressTaken
 from actors.health.metrics import Metrics
 from actors.health.rules import headline

@@ -1,8 +1,7 @@
-"""One connection to the database: its address, its limits, its errors, a watchdog for its calls.
+"""One connection to the database: its address, its limits, its errors, how its calls move.
 
-libpq can wait forever for a server that froze in the middle of an answer: the server's kernel
-answers the keepalives, and the statement timeout is enforced by the frozen server itself. Only
-another thread can end such a wait, by shutting down the socket. `QueryWatchdog` is that thread.
+A call moves whenever a wait for the server begins or ends: one statement, one block of a COPY, the
+COMMIT. `server.watchdog` cuts off one that does not.
 
 libpq's error messages quote what it cannot parse, and libpq takes the rest of a password with an
 unescaped `@`, `/` or `:` for a host, port or database. So an address is parsed by `check_dsn`
@@ -14,26 +13,24 @@ import ipaddress
 import os
 import re
 import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import DecimalException
-from typing import Any, Protocol
+from typing import Any, TypeVar
 from uuid import uuid4
-from weakref import WeakSet
 
 import msgspec
 import psycopg
+from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict
 
 from actors.database import queries
 from actors.database.server.facts import Server
 from actors.database.server.pooling import LOST_SESSION, Place, client_beside, keeps_session
-from actors.database.server.progress import ReportingConnection, nothing
 from actors.errors import ConfigError, StoreUnavailable
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+T = TypeVar("T")
 
 DATA_FAULTS = (
     psycopg.DataError,  # class 22, and what the driver itself cannot write
@@ -51,11 +48,8 @@ FOREIGN_STATEMENT = (
 )
 """The driver names each prepared statement, so this cannot be within one session."""
 
-MAX_WAIT_S = 30.0
-"""Longest wait for one statement, one block of a COPY or the COMMIT. Less than the silence after
-which the supervisor takes the writer for dead; more than the 20 s after which the server itself
-cancels a statement."""
-CHECK_EVERY_S = 1.0
+REPORT_EVERY_S = 5.0
+"""How often a long call says that it goes on."""
 
 _CONNECT_OPTIONS: dict[str, Any] = {
     # A host that vanished is noticed after 25 s of silence (10 and 3 times 5). While sent bytes are
@@ -109,6 +103,69 @@ def one_line(exc: BaseException) -> str:
     return " ".join((text or str(exc) or type(exc).__name__).split())[:300]
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def _ignore(_now: float) -> None:
+    """Report nothing."""
+
+
+class ReportingConnection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that reports each wait for the server.
+
+    Attributes:
+        on_moved: Called before and after each wait, in the thread that waits.
+    """
+
+    on_moved: Callable[[], None] = staticmethod(_nothing)
+
+    def wait(self, gen: PQGen[T], *args: Any, **kwargs: Any) -> T:
+        """Wait for the server; all that cursors, transactions and COPY ask of it passes here."""
+        self.on_moved()
+        try:
+            return super().wait(gen, *args, **kwargs)
+        finally:
+            self.on_moved()
+
+
+class Progress:
+    """Since when the call that runs has not moved.
+
+    Written by the thread of the store; `since` is read by the watchdog's, without a lock.
+
+    Args:
+        monotonic: The clock.
+
+    Attributes:
+        since: When the call began, or moved last; None: no call runs.
+        on_report: Called with the time while a call goes on, at most every 5 s.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._reported_at = 0.0
+        self.since: float | None = None
+        self.on_report: Callable[[float], None] = _ignore
+
+    def begin(self) -> None:
+        """Record that a call begins."""
+        self.since = self._reported_at = self._monotonic()
+
+    def moved(self) -> None:
+        """Record that the call moves, if one runs."""
+        if self.since is None:
+            return
+        self.since = now = self._monotonic()
+        if now - self._reported_at >= REPORT_EVERY_S:
+            self._reported_at = now
+            self.on_report(now)
+
+    def end(self) -> None:
+        """Record that no call runs."""
+        self.since = None
+
+
 class Session:
     """A connection with the limits of a writer. Used by one thread; `abort` by any.
 
@@ -140,7 +197,7 @@ class Session:
         statement_s: float = 20,
         lock_s: float = 5,
         on_connected: "Callable[[Session], None] | None" = None,
-        on_moved: Callable[[], None] = nothing,
+        on_moved: Callable[[], None] = _nothing,
     ) -> None:
         self._dsn = dsn
         self.tag = uuid4().hex
@@ -238,93 +295,6 @@ class Session:
         """Close the connection. Never waits for the server."""
         self._abort_socket.close()
         self.connection.close()
-
-
-class Abortable(Protocol):
-    """A store, as the watchdog's thread uses it."""
-
-    @property
-    def busy_since(self) -> float | None:
-        """Return the monotonic time since which a call has not moved, or None: no call runs."""
-
-    def abort(self) -> None:
-        """Make the waiting call raise at once."""
-
-
-class QueryWatchdog:
-    """Aborts the calls of stores that do not move; a thread of its own checks every second.
-
-    A call that moves may take long. What it does is bounded by what a batch holds: so many trades,
-    records and markets, each in a bounded number of statements; see `writer.WriterSettings`.
-    A store is watched until its owner drops it.
-
-    Args:
-        on_abort: Called in the watchdog's thread with the time that the call had waited, in
-            seconds.
-        max_wait_s: Returns how long a call may stand still; called at each check.
-        every_s: Time between checks.
-        monotonic: The clock that `busy_since` refers to.
-    """
-
-    def __init__(
-        self,
-        on_abort: Callable[[float], None],
-        *,
-        max_wait_s: Callable[[], float] = lambda: MAX_WAIT_S,
-        every_s: float = CHECK_EVERY_S,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._on_abort = on_abort
-        self._max_wait_s = max_wait_s
-        self._every_s = every_s
-        self._monotonic = monotonic
-        self._lock = threading.Lock()
-        self._watched: WeakSet[Abortable] = WeakSet()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="query-watchdog", daemon=True)
-
-    def watch(self, store: Abortable) -> None:
-        """Check this store too. From any thread."""
-        with self._lock:
-            self._watched.add(store)
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    @property
-    def is_alive(self) -> bool:
-        """Return whether the thread runs."""
-        return self._thread.is_alive()
-
-    def stop(self, timeout_s: float = 2.0) -> None:
-        """Stop the thread."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
-
-    def check(self) -> None:
-        """Abort the calls that have waited longer than `max_wait_s`."""
-        self.abort_calls(self._max_wait_s())
-
-    def abort_calls(self, longer_than_s: float = 0.0) -> None:
-        """Abort the calls that have waited longer than this. From any thread."""
-        with self._lock:
-            # A copy: the callbacks below must not hold the lock, and the set must not change
-            # meanwhile.
-            watched = tuple(self._watched)
-        for store in watched:
-            since = store.busy_since
-            if since is None:
-                continue
-            waited_s = self._monotonic() - since
-            if waited_s > longer_than_s:
-                store.abort()
-                self._on_abort(waited_s)
-
-    def _run(self) -> None:
-        while not self._stopping.wait(self._every_s):
-            self.check()
 
 
 class SafeDsn(msgspec.Struct, frozen=True):

@@ -21,9 +21,8 @@ from actors.database.cache import DAY_MS, RecentTrades, TokenKeys, TradeDays
 from actors.database.housekeeping import Housekeeping
 from actors.database.reading import Row, decode_market, evidence, recheck
 from actors.database.server import sequences
-from actors.database.server.progress import Progress
 from actors.database.server.sequences import HINT
-from actors.database.session import Connection, Session, translate_errors
+from actors.database.session import Connection, Progress, Session, translate_errors
 from actors.database.settlement import Settlement
 from actors.database.transaction import (
     RejectionLimit,

@@ -2,11 +2,11 @@
 
 Owns: all other actors as data, the subscription plan, the health state.
 Receives: Tick, DatabaseServerEnded, GetConnections, GetListening and StopListening from the main
-thread; GetHealth from
-the status, metrics and watchdog threads; UniverseChanged and CatalogReport from the catalog;
+thread; GetHealth from the status, metrics and watchdog threads; UniverseChanged and CatalogReport
+from the catalog;
 ResolutionReport from resolution; AnnouncedConfirmed, ConnectionReport and ConnectionEnded from
-connections; WriterReport, BatchWritten, TradesMissed, StoreOpened, CoverageForgotten and StoreLost
-from the writer; ChildDied from all children; MailboxDrained from itself.
+connections; Report, WriterReport, BatchWritten, TradesMissed, StoreOpened, CoverageForgotten and
+StoreLost from the writer; ChildDied from all children; MailboxDrained from itself.
 Sends: Tick to all children; Subscribe, Unsubscribe, ChangeCanary, HeardElsewhere, Renew,
 RenewEpoch, RecheckCoverage and Retire to connections; ConnectionNoted and coverage facts to the
 writer.

@@ -14,7 +14,7 @@ import pytest
 from actors.actor import Address, Addresses
 from actors.app import shutdown
 from actors.app.shutdown import Shutdown
-from actors.database.session import QueryWatchdog
+from actors.database.server.watchdog import QueryWatchdog
 from actors.messages import Drain, GetListening, Message, StopListening
 
 LATE = pykka.Timeout

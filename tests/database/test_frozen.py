@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from actors.database.session import QueryWatchdog
+from actors.database.server.watchdog import QueryWatchdog
 from actors.database.store import Store
 from actors.errors import StoreUnavailable
 from actors.model.storage import Batch

@@ -2,7 +2,7 @@
 
 import threading
 
-from actors.database.session import QueryWatchdog
+from actors.database.server.watchdog import QueryWatchdog
 
 
 class Waiter:
