@@ -48,9 +48,6 @@ FOREIGN_STATEMENT = (
 )
 """The driver names each prepared statement, so this cannot be within one session."""
 
-REPORT_EVERY_S = 5.0
-"""How often a long call says that it goes on."""
-
 _CONNECT_OPTIONS: dict[str, Any] = {
     # A host that vanished is noticed after 25 s of silence (10 and 3 times 5). While sent bytes are
     # not acknowledged the kernel sends no keepalives: `tcp_user_timeout` ends that wait.
@@ -107,10 +104,6 @@ def _nothing() -> None:
     """Do nothing."""
 
 
-def _ignore(_now: float) -> None:
-    """Report nothing."""
-
-
 class ReportingConnection(psycopg.Connection[tuple[Any, ...]]):
     """A connection that reports each wait for the server.
 
@@ -127,43 +120,6 @@ class ReportingConnection(psycopg.Connection[tuple[Any, ...]]):
             return super().wait(gen, *args, **kwargs)
         finally:
             self.on_moved()
-
-
-class Progress:
-    """Since when the call that runs has not moved.
-
-    Written by the thread of the store; `since` is read by the watchdog's, without a lock.
-
-    Args:
-        monotonic: The clock.
-
-    Attributes:
-        since: When the call began, or moved last; None: no call runs.
-        on_report: Called with the time while a call goes on, at most every 5 s.
-    """
-
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._reported_at = 0.0
-        self.since: float | None = None
-        self.on_report: Callable[[float], None] = _ignore
-
-    def begin(self) -> None:
-        """Record that a call begins."""
-        self.since = self._reported_at = self._monotonic()
-
-    def moved(self) -> None:
-        """Record that the call moves, if one runs."""
-        if self.since is None:
-            return
-        self.since = now = self._monotonic()
-        if now - self._reported_at >= REPORT_EVERY_S:
-            self._reported_at = now
-            self.on_report(now)
-
-    def end(self) -> None:
-        """Record that no call runs."""
-        self.since = None
 
 
 class Session:

@@ -22,7 +22,7 @@ from actors.database.housekeeping import Housekeeping
 from actors.database.reading import Row, decode_market, evidence, recheck
 from actors.database.server import sequences
 from actors.database.server.sequences import HINT
-from actors.database.session import Connection, Progress, Session, translate_errors
+from actors.database.session import Connection, Session, translate_errors
 from actors.database.settlement import Settlement
 from actors.database.transaction import (
     RejectionLimit,
@@ -53,12 +53,55 @@ from actors.model.trade import ConditionId
 
 log = logging.getLogger(__name__)
 
+REPORT_EVERY_S = 5.0
+"""How often a long call says that it goes on."""
 _PAGE_ROWS = 1_000
 _REVIEW_TOKENS = 2_000
 _UNRESOLVED_MARKETS = 1_000
 _OPEN_CONFLICTS = 1_000
 _RECHECK_WINDOW_MS = 900_000
 _RECHECK_AGES = [timedelta(milliseconds=each) for each in RECHECKS_MS]
+
+
+def _ignore(_now: float) -> None:
+    """Report nothing."""
+
+
+class Progress:
+    """Since when the call that runs has not moved.
+
+    Written by the thread of the store; `since` is read by the watchdog's, without a lock.
+
+    Args:
+        monotonic: The clock.
+
+    Attributes:
+        since: When the call began, or moved last; None: no call runs.
+        on_report: Called with the time while a call goes on, at most every 5 s.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._reported_at = 0.0
+        self.since: float | None = None
+        self.on_report: Callable[[float], None] = _ignore
+
+    def begin(self) -> None:
+        """Record that a call begins."""
+        self.since = self._reported_at = self._monotonic()
+
+    def moved(self) -> None:
+        """Record that the call moves, if one runs."""
+        if self.since is None:
+            return
+        self.since = now = self._monotonic()
+        if now - self._reported_at >= REPORT_EVERY_S:
+            self._reported_at = now
+            self.on_report(now)
+
+    def end(self) -> None:
+        """Record that no call runs."""
+        self.since = None
 
 
 class Store:
