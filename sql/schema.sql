@@ -123,18 +123,18 @@ create table tracker.trades (
   epoch            bigint,
   sequence         bigint,
   asset_key        integer not null,
-  fee_rate_bps     integer,
+  fee_rate_bps     smallint,
   occurrence       smallint not null check (occurrence > 0),
   is_buy           boolean not null,    -- the taker's side
   price            numeric not null check (price > 0 and price <= 1),
   size             numeric not null check (size > 0 and size < 'Infinity'),
   transaction_hash bytea,
   trade_id         text,
-  extra            jsonb,
-  unique (asset_key, traded_at, trade_hash)
+  extra            jsonb
 ) partition by range (traded_at);
+alter table tracker.trades add unique (traded_at, asset_key, trade_hash);
+create index trades_asset on tracker.trades (asset_key);
 create index trades_received_at on tracker.trades using brin (received_at) with (autosummarize = on);
-create index trades_traded_at on tracker.trades (traded_at);
 create index trades_transaction on tracker.trades
   using brin (transaction_hash bytea_bloom_ops (n_distinct_per_range = -0.17))
   with (pages_per_range = 64, autosummarize = on);    -- two ranges to a page of the index
@@ -316,7 +316,7 @@ create index wanted_open on tracker.wanted (journal_key, asset_key) where until_
 
 create view public.trades as
 select t.traded_at, t.received_at, a.condition_id, a.token_id, a.outcome, t.price, t.size,
-       case when t.is_buy then 'BUY' else 'SELL' end as side, t.fee_rate_bps,
+       case when t.is_buy then 'BUY' else 'SELL' end as side, t.fee_rate_bps::integer as fee_rate_bps,
        '0x' || encode(t.transaction_hash, 'hex') as transaction_hash, t.occurrence::integer as occurrence,
        t.epoch, t.sequence, t.trade_id, t.extra
 from tracker.trades t join public.assets a using (asset_key);
@@ -563,7 +563,7 @@ begin
        where f.transaction_hash = decode(substr($1, 3), ''hex'') and f.traded_at >= $2 and f.traded_at < $3
      )
      select f.traded_at, f.received_at, a.condition_id, a.token_id, a.outcome, f.price, f.size,
-            case when f.is_buy then ''BUY'' else ''SELL'' end, f.fee_rate_bps,
+            case when f.is_buy then ''BUY'' else ''SELL'' end, f.fee_rate_bps::integer,
             ''0x'' || encode(f.transaction_hash, ''hex''), f.occurrence::integer, f.epoch, f.sequence, f.trade_id, f.extra
      from found f join public.assets a using (asset_key)
      order by f.traded_at, f.received_at, f.sequence'

@@ -208,7 +208,7 @@ def _usual_fields(
     amount = _numeric(price)
     if fee is None or side not in _SIDES or len(amount) != _GROUPS_BYTES:
         return None
-    middle = _int2_field(2, occurrence) + _int4_field(4, fee) + _SIDES[side] + amount
+    middle = _int2_field(2, occurrence) + _int2_field(2, fee) + _SIDES[side] + amount
     middle += _groups_head
     return _row_packer(len(middle)), middle
 
@@ -228,7 +228,7 @@ def _encode_unusual(keyed: KeyedTrade, first_epoch: int) -> bytes:
             _head(_FIELDS, 8, traded, 8, received, 8, digest),
             _int8_field(8, first_epoch + epoch) + _int8_field(8, sequence) if epoch else 2 * _NULL,
             _int4_field(4, asset) + _int2_field(2, row.occurrence),
-            _NULL if fee is None else _int4_field(4, fee),
+            _NULL if fee is None else _int2_field(2, fee),
             _SIDES.get(row.side, _NULL),
             _numeric(str(row.price)),
             _numeric(str(row.size)),

@@ -24,7 +24,7 @@ _EARLIEST_MS: Final = 1_577_836_800_000  # 2020-01-01, before the exchange exist
 DAY_MS: Final = 86_400_000
 LATEST_MS: Final = 4_102_444_800_000
 """2100-01-01: no time is later, whatever any clock shows. Times in another unit are later."""
-_LARGEST_FEE: Final = 999_999_999
+_LARGEST_FEE: Final = 32_767
 _MOMENT_DIGITS: Final = 18
 _MILLISECOND_DIGITS: Final = 13  # from 2001 to 2286
 _LONGEST_HASH: Final = 2 + 128
@@ -201,9 +201,9 @@ def _is_hash(text: str) -> bool:
 
 
 def is_fee(value: object) -> TypeGuard[str | int | None]:
-    """Return whether this is a whole number of basis points, or absent."""
+    """Return whether this is a whole number of basis points that a column holds, or absent."""
     if isinstance(value, str):
-        return not value or _fee(value) is not None
+        return not value or (_fee(value) is not None and int(value) <= _LARGEST_FEE)
     if isinstance(value, int) and not isinstance(value, bool):
         return 0 <= value <= _LARGEST_FEE
     return value is None
@@ -215,7 +215,7 @@ def fee(value: str | int | None) -> int | None:
     """Return basis points, or None when the feed gave none.
 
     Raises:
-        PayloadRejected: Not a whole number of at most nine digits.
+        PayloadRejected: Not a whole number from 0 to 32,767.
     """
     if not is_fee(value):
         raise PayloadRejected("fee_rate_bps is not a whole number")

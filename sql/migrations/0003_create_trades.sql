@@ -1,20 +1,20 @@
 -- Why: one row for each trade. `tracker.trades` is what is stored; the view `public.trades` joins the names back.
---      The unique key is the identity of a trade: token and exchange time as columns, the rest as a 64-bit digest. It
---      begins with the token, so it also answers "trades of this token from … to …", and a late or repeated row into a
---      compressed chunk costs 0.05 ms instead of 3-9. No foreign key to assets: it would cost one look-up a row, and
---      the writer numbers the token first, in the same transaction.
+--      The unique key is the identity of a trade: token and exchange time as columns, the rest as a 64-bit digest. No
+--      foreign key to assets: it would cost one look-up a row, and the writer numbers the token first, in the same
+--      transaction.
 --      epoch and sequence keep the order of receipt: within one epoch of one connection `sequence` orders trades with
 --      the same millisecond. epoch is unique in the database: the journal's key times 2^44, plus the number that the
 --      epoch has in its journal. sequence is 2^20 times the records since the epoch began, plus the place in the
 --      record. Both are NULL where the order is not known.
 --      Columns stand by alignment, the widest first, and the side is a boolean: 8 bytes a row less.
 --      Elsewhere than on TimescaleDB the table has a partition for each day (UTC), made before its first row by
---      `tracker.add_trade_day`. A day's indexes stay small while it is written; a time span reads its days alone; those
---      of a transaction are found without an index by it. The newest trades come from the newest day, in the order of
---      its index by time. Every day keeps that index, 22 bytes a trade: a day without it would have to be sorted, and
---      the planner, who cannot know that the newest day is enough, then reads all days.
+--      `tracker.add_trade_day`. A day's indexes stay small while it is written, and a time span reads its days alone.
+--      There the unique key begins with the time: it grows at its end alone, so its pages are full (40 bytes a trade; 60
+--      when it began with the token), and it is the index by time as well. The index of tokens keeps a list of rows for
+--      each token (9 bytes a trade). Trades of a transaction are found without an index by it.
 --      TimescaleDB: hypertable by day, columnstore after two days with explicit settings (the default ones once made
---      the table 2.7 times larger), and no retention: trades cannot be fetched again.
+--      the table 2.7 times larger), and no retention: trades cannot be fetched again. There the unique key begins with
+--      the token: a late or repeated row into a compressed chunk then costs 0.05 ms instead of 3-9.
 --      `alter database … set tracker.timescale = 'off'` (or 'require') before the first start decides; without it
 --      TimescaleDB is used where it is.
 -- Locks: none that matter, the tables are new. Takes: under a second.
@@ -54,23 +54,24 @@ begin
     epoch            bigint,
     sequence         bigint,
     asset_key        integer not null,
-    fee_rate_bps     integer,
+    fee_rate_bps     smallint,
     occurrence       smallint not null check (occurrence > 0),
     is_buy           boolean not null,    -- the taker's side
     price            numeric not null check (price > 0 and price <= 1),
     size             numeric not null check (size > 0 and size < 'Infinity'),
     transaction_hash bytea,
     trade_id         text,
-    extra            jsonb,
-    unique (asset_key, traded_at, trade_hash)
+    extra            jsonb
   )$q$ || case when version is null then ' partition by range (traded_at)' else '' end;
   if version is null then
+    alter table tracker.trades add unique (traded_at, asset_key, trade_hash);
+    create index trades_asset on tracker.trades (asset_key);
     create index trades_received_at on tracker.trades using brin (received_at) with (autosummarize = on);
-    create index trades_traded_at on tracker.trades (traded_at);
     create index trades_transaction on tracker.trades
       using brin (transaction_hash bytea_bloom_ops (n_distinct_per_range = -0.17))
       with (pages_per_range = 64, autosummarize = on);    -- two ranges to a page of the index
   else
+    alter table tracker.trades add unique (asset_key, traded_at, trade_hash);
     execute $q$select public.create_hypertable('tracker.trades', public.by_range('traded_at', interval '1 day'),
                                         create_default_indexes => false)$q$;
     execute $q$create index trades_traded_at on tracker.trades (traded_at)$q$;

@@ -16,7 +16,7 @@
 -- Previous versions: must not write.
 create view public.trades as
 select t.traded_at, t.received_at, a.condition_id, a.token_id, a.outcome, t.price, t.size,
-       case when t.is_buy then 'BUY' else 'SELL' end as side, t.fee_rate_bps,
+       case when t.is_buy then 'BUY' else 'SELL' end as side, t.fee_rate_bps::integer as fee_rate_bps,
        '0x' || encode(t.transaction_hash, 'hex') as transaction_hash, t.occurrence::integer as occurrence,
        t.epoch, t.sequence, t.trade_id, t.extra
 from tracker.trades t join public.assets a using (asset_key);
@@ -263,7 +263,7 @@ begin
        where f.transaction_hash = decode(substr($1, 3), ''hex'') and f.traded_at >= $2 and f.traded_at < $3
      )
      select f.traded_at, f.received_at, a.condition_id, a.token_id, a.outcome, f.price, f.size,
-            case when f.is_buy then ''BUY'' else ''SELL'' end, f.fee_rate_bps,
+            case when f.is_buy then ''BUY'' else ''SELL'' end, f.fee_rate_bps::integer,
             ''0x'' || encode(f.transaction_hash, ''hex''), f.occurrence::integer, f.epoch, f.sequence, f.trade_id, f.extra
      from found f join public.assets a using (asset_key)
      order by f.traded_at, f.received_at, f.sequence'

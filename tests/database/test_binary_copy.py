@@ -27,7 +27,7 @@ FIELDS: list[dict[str, Any]] = [
     *({"size": Decimal(number)} for number in NUMBERS),
     *({"price": Decimal(number)} for number in ("1", "0.9990", "1E-3", "0.000000000001")),
     *({"side": side} for side in ("BUY", "SELL")),
-    *({"fee_rate_bps": fee} for fee in (None, 0, 1000, 2**31 - 1)),
+    *({"fee_rate_bps": fee} for fee in (None, 0, 1000, 2**15 - 1)),
     *({"transaction_hash": text} for text in (None, "0x" + "00" * 32, "0xab")),
     *({"trade_id": text} for text in (None, "", "é 1")),
     *({"extra": text} for text in (None, '{"a": [1, "ü"]}')),

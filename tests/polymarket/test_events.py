@@ -53,6 +53,8 @@ def test_a_trade_of_2024_had_no_transaction_hash() -> None:
         ({"fee_rate_bps": None}, {"fee_rate_bps": None}),
         ({"fee_rate_bps": 1000}, {"fee_rate_bps": 1000}),
         ({"fee_rate_bps": "0.5"}, {"fee_rate_bps": None, "extra": '{"fee_rate_bps":"0.5"}'}),
+        ({"fee_rate_bps": 32_767}, {"fee_rate_bps": 32_767}),
+        ({"fee_rate_bps": "32768"}, {"fee_rate_bps": None, "extra": '{"fee_rate_bps":"32768"}'}),
         ({"fee_rate_bps": True}, {"fee_rate_bps": None, "extra": '{"fee_rate_bps":true}'}),
         (
             {"zebra": 1.10, "ant": ["\u00e9\\u0000", None]},

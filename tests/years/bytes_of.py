@@ -18,7 +18,6 @@ from tests.years.size import (
 )
 
 TRADE_BYTES = 190
-"""Without the index by time."""
 COVERAGE_SHARE = 0.05
 _TABLES = b"""
 select n.nspname || '.' || c.relname, pg_table_size(c.oid), c.reltuples::bigint
@@ -28,8 +27,6 @@ order by pg_total_relation_size(c.oid) desc"""
 _INDEXES = b"""
 select i.indexrelid::regclass::text, pg_relation_size(i.indexrelid)
 from pg_index i where i.indrelid = %s::regclass order by 2 desc"""
-BY_TIME = "_traded_at_idx"
-"""The end of the name of the index of a day by time."""
 EVENTS, SAMPLES = "public.connection_events", "public.rejected_messages"
 KEPT = ("tracker.coverage_ranges", "tracker.wanted")
 OPEN = ("tracker.epochs", "tracker.listening")
@@ -39,7 +36,7 @@ def report(dsn: str, size: Size) -> tuple[list[str], list[str], str]:
     """Return lines for people, what is beyond the bounds, and the figures in one line."""
     lines: list[str] = []
     totals: dict[str, float] = {}
-    trades = by_time = 0
+    trades = 0
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(b"set search_path to pg_catalog")
         for name, table_bytes, rows in connection.execute(_TABLES).fetchall():
@@ -48,8 +45,7 @@ def report(dsn: str, size: Size) -> tuple[list[str], list[str], str]:
             lines += _lines(name, table_bytes, rows, indexes)
             if name.startswith("tracker.trades_"):
                 trades += int(totals[name])
-                by_time += sum(each for index, each in indexes if index.endswith(BY_TIME))
-    broken, note = judged(totals, trades - by_time, by_time, size)
+    broken, note = judged(totals, trades, size)
     return lines, broken, f"{note}; {after_retention(totals, trades, size)}"
 
 
@@ -88,9 +84,7 @@ def after_retention(totals: dict[str, float], trades: int, size: Size) -> str:
     )
 
 
-def judged(
-    totals: dict[str, float], trades: int, by_time: int, size: Size
-) -> tuple[list[str], str]:
+def judged(totals: dict[str, float], trades: int, size: Size) -> tuple[list[str], str]:
     """Return what is beyond the bounds, and the figures in one line.
 
     Coverage is compared day by day, since there are more days of it than of trades here: what the
@@ -98,8 +92,7 @@ def judged(
 
     Args:
         totals: Bytes of each table with its indexes.
-        trades: Bytes of all trades without the index by time.
-        by_time: Bytes of that.
+        trades: Bytes of all trades with all indexes.
         size: What was filled.
     """
     a_trade = trades / size.trades
@@ -112,8 +105,8 @@ def judged(
     if share >= COVERAGE_SHARE:
         broken.append(f"coverage takes {share:.1%} of trades, not less than {COVERAGE_SHARE:.0%}")
     note = (
-        f"{a_trade:.0f} bytes a trade, {by_time / size.trades:.0f} more for the index by time;"
-        f" coverage: {a_token:.0f} bytes a token for ever, {share:.1%} of the trades of a day,"
+        f"{a_trade:.0f} bytes a trade; coverage: {a_token:.0f} bytes a token for ever,"
+        f" {share:.1%} of the trades of a day,"
         f" and {open_now / 1e6:.0f} MB that are open now"
     )
     return broken, note

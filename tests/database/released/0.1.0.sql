@@ -124,22 +124,22 @@ create table tracker.unresolved (
 
 -- 0003_create_trades.sql
 -- Why: one row for each trade. `tracker.trades` is what is stored; the view `public.trades` joins the names back.
---      The unique key is the identity of a trade: token and exchange time as columns, the rest as a 64-bit digest. It
---      begins with the token, so it also answers "trades of this token from … to …", and a late or repeated row into a
---      compressed chunk costs 0.05 ms instead of 3-9. No foreign key to assets: it would cost one look-up a row, and
---      the writer numbers the token first, in the same transaction.
+--      The unique key is the identity of a trade: token and exchange time as columns, the rest as a 64-bit digest. No
+--      foreign key to assets: it would cost one look-up a row, and the writer numbers the token first, in the same
+--      transaction.
 --      epoch and sequence keep the order of receipt: within one epoch of one connection `sequence` orders trades with
 --      the same millisecond. epoch is unique in the database: the journal's key times 2^44, plus the number that the
 --      epoch has in its journal. sequence is 2^20 times the records since the epoch began, plus the place in the
 --      record. Both are NULL where the order is not known.
 --      Columns stand by alignment, the widest first, and the side is a boolean: 8 bytes a row less.
 --      Elsewhere than on TimescaleDB the table has a partition for each day (UTC), made before its first row by
---      `tracker.add_trade_day`. A day's indexes stay small while it is written; a time span reads its days alone; those
---      of a transaction are found without an index by it. The newest trades come from the newest day, in the order of
---      its index by time. Every day keeps that index, 22 bytes a trade: a day without it would have to be sorted, and
---      the planner, who cannot know that the newest day is enough, then reads all days.
+--      `tracker.add_trade_day`. A day's indexes stay small while it is written, and a time span reads its days alone.
+--      There the unique key begins with the time: it grows at its end alone, so its pages are full (40 bytes a trade; 60
+--      when it began with the token), and it is the index by time as well. The index of tokens keeps a list of rows for
+--      each token (9 bytes a trade). Trades of a transaction are found without an index by it.
 --      TimescaleDB: hypertable by day, columnstore after two days with explicit settings (the default ones once made
---      the table 2.7 times larger), and no retention: trades cannot be fetched again.
+--      the table 2.7 times larger), and no retention: trades cannot be fetched again. There the unique key begins with
+--      the token: a late or repeated row into a compressed chunk then costs 0.05 ms instead of 3-9.
 --      `alter database … set tracker.timescale = 'off'` (or 'require') before the first start decides; without it
 --      TimescaleDB is used where it is.
 -- Locks: none that matter, the tables are new. Takes: under a second.
@@ -179,23 +179,24 @@ begin
     epoch            bigint,
     sequence         bigint,
     asset_key        integer not null,
-    fee_rate_bps     integer,
+    fee_rate_bps     smallint,
     occurrence       smallint not null check (occurrence > 0),
     is_buy           boolean not null,    -- the taker's side
     price            numeric not null check (price > 0 and price <= 1),
     size             numeric not null check (size > 0 and size < 'Infinity'),
     transaction_hash bytea,
     trade_id         text,
-    extra            jsonb,
-    unique (asset_key, traded_at, trade_hash)
+    extra            jsonb
   )$q$ || case when version is null then ' partition by range (traded_at)' else '' end;
   if version is null then
+    alter table tracker.trades add unique (traded_at, asset_key, trade_hash);
+    create index trades_asset on tracker.trades (asset_key);
     create index trades_received_at on tracker.trades using brin (received_at) with (autosummarize = on);
-    create index trades_traded_at on tracker.trades (traded_at);
     create index trades_transaction on tracker.trades
       using brin (transaction_hash bytea_bloom_ops (n_distinct_per_range = -0.17))
       with (pages_per_range = 64, autosummarize = on);    -- two ranges to a page of the index
   else
+    alter table tracker.trades add unique (asset_key, traded_at, trade_hash);
     execute $q$select public.create_hypertable('tracker.trades', public.by_range('traded_at', interval '1 day'),
                                         create_default_indexes => false)$q$;
     execute $q$create index trades_traded_at on tracker.trades (traded_at)$q$;
@@ -427,7 +428,7 @@ create index wanted_open on tracker.wanted (journal_key, asset_key) where until_
 -- Previous versions: must not write.
 create view public.trades as
 select t.traded_at, t.received_at, a.condition_id, a.token_id, a.outcome, t.price, t.size,
-       case when t.is_buy then 'BUY' else 'SELL' end as side, t.fee_rate_bps,
+       case when t.is_buy then 'BUY' else 'SELL' end as side, t.fee_rate_bps::integer as fee_rate_bps,
        '0x' || encode(t.transaction_hash, 'hex') as transaction_hash, t.occurrence::integer as occurrence,
        t.epoch, t.sequence, t.trade_id, t.extra
 from tracker.trades t join public.assets a using (asset_key);
@@ -674,7 +675,7 @@ begin
        where f.transaction_hash = decode(substr($1, 3), ''hex'') and f.traded_at >= $2 and f.traded_at < $3
      )
      select f.traded_at, f.received_at, a.condition_id, a.token_id, a.outcome, f.price, f.size,
-            case when f.is_buy then ''BUY'' else ''SELL'' end, f.fee_rate_bps,
+            case when f.is_buy then ''BUY'' else ''SELL'' end, f.fee_rate_bps::integer,
             ''0x'' || encode(f.transaction_hash, ''hex''), f.occurrence::integer, f.epoch, f.sequence, f.trade_id, f.extra
      from found f join public.assets a using (asset_key)
      order by f.traded_at, f.received_at, f.sequence'
@@ -910,29 +911,29 @@ comment on column public.rejected_messages.taken_in_at is
   'when a version that understands it stored its trades; NULL: not yet';
 
 select tracker.add_trade_day('2026-03-01');
-insert into tracker.journals overriding system value select * from json_populate_recordset(null::tracker.journals, '[{"journal_key":1,"journal_id":"00000000-0000-0000-0000-000000000001","first_seen_at":"2026-11-29T20:44:58.90064+00:00","retired_at":null}]');
+insert into tracker.journals overriding system value select * from json_populate_recordset(null::tracker.journals, '[{"journal_key":1,"journal_id":"00000000-0000-0000-0000-000000000001","first_seen_at":"2026-11-29T21:01:46.704144+00:00","retired_at":null}]');
 insert into assets overriding system value select * from json_populate_recordset(null::assets, '[{"asset_key":1,"token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","outcome":"Yes","outcome_index":0}, 
  {"asset_key":2,"token_id":"222222222222222222222222222222222222222222222222222222222222222222222222222222","condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","outcome":"No","outcome_index":1}]');
-insert into tracker.schema_migrations overriding system value select * from json_populate_recordset(null::tracker.schema_migrations, '[{"name":"0001_create_journals.sql","checksum":"ef0c62cbc6740c811775cd549582f037e1112ea8a1e5cacde1e1cde155b856ae","applied_at":"2026-11-29T20:44:58.704187+00:00","previous_may_write":false}, 
- {"name":"0002_create_catalog.sql","checksum":"8368afb56087e6b8e82abf46bead8c06386cc094567b91d8e8174cea54f54156","applied_at":"2026-11-29T20:44:58.753639+00:00","previous_may_write":false}, 
- {"name":"0003_create_trades.sql","checksum":"080cf3a7908a382b6bdecdc58f041306b07344264d8a4f20ba6da8d26adbf87a","applied_at":"2026-11-29T20:44:58.766097+00:00","previous_may_write":false}, 
- {"name":"0004_create_resolutions.sql","checksum":"bd951a809c3570997eedd0c4ac5ef7604859d4a9f9d597d5cfe33b62b56f7234","applied_at":"2026-11-29T20:44:58.781576+00:00","previous_may_write":false}, 
- {"name":"0005_create_coverage.sql","checksum":"d3261abc353775f2c395472602087f0e4fd96bc56ea14c7eb33bfc7ac32ca653","applied_at":"2026-11-29T20:44:58.809376+00:00","previous_may_write":false}, 
- {"name":"0006_create_public.sql","checksum":"86eb1c258fedfbd48cb6c2b8e6de658fb4867d276d944b7b9481ef6c8070a064","applied_at":"2026-11-29T20:44:58.846576+00:00","previous_may_write":false}, 
- {"name":"0007_add_comments.sql","checksum":"e7dfc5806da3a2a005c04e91b11412b70c9e76c07d241ab88a6739425dc185f3","applied_at":"2026-11-29T20:44:58.867745+00:00","previous_may_write":false}]');
-insert into tracker.journal_progress overriding system value select * from json_populate_recordset(null::tracker.journal_progress, '[{"journal_key":1,"mark":20,"moved_at":"2026-11-29T20:44:58.91791+00:00","session":"201e95fe-fa0a-4fb7-9da3-fc9aea993c51"}]');
+insert into tracker.schema_migrations overriding system value select * from json_populate_recordset(null::tracker.schema_migrations, '[{"name":"0001_create_journals.sql","checksum":"ef0c62cbc6740c811775cd549582f037e1112ea8a1e5cacde1e1cde155b856ae","applied_at":"2026-11-29T21:01:46.605705+00:00","previous_may_write":false}, 
+ {"name":"0002_create_catalog.sql","checksum":"8368afb56087e6b8e82abf46bead8c06386cc094567b91d8e8174cea54f54156","applied_at":"2026-11-29T21:01:46.621731+00:00","previous_may_write":false}, 
+ {"name":"0003_create_trades.sql","checksum":"f0b8baf308301f0d76737d0d06698ecfcece51fe255185b8766a8cf09d28f37b","applied_at":"2026-11-29T21:01:46.629549+00:00","previous_may_write":false}, 
+ {"name":"0004_create_resolutions.sql","checksum":"bd951a809c3570997eedd0c4ac5ef7604859d4a9f9d597d5cfe33b62b56f7234","applied_at":"2026-11-29T21:01:46.636617+00:00","previous_may_write":false}, 
+ {"name":"0005_create_coverage.sql","checksum":"d3261abc353775f2c395472602087f0e4fd96bc56ea14c7eb33bfc7ac32ca653","applied_at":"2026-11-29T21:01:46.647828+00:00","previous_may_write":false}, 
+ {"name":"0006_create_public.sql","checksum":"b2ea477a7401eeca9462786869c976a9efb3978320a82492ed5a7792f84916d3","applied_at":"2026-11-29T21:01:46.664549+00:00","previous_may_write":false}, 
+ {"name":"0007_add_comments.sql","checksum":"e7dfc5806da3a2a005c04e91b11412b70c9e76c07d241ab88a6739425dc185f3","applied_at":"2026-11-29T21:01:46.68324+00:00","previous_may_write":false}]');
+insert into tracker.journal_progress overriding system value select * from json_populate_recordset(null::tracker.journal_progress, '[{"journal_key":1,"mark":20,"moved_at":"2026-11-29T21:01:46.718706+00:00","session":"3a1e1610-7a48-4d72-811c-19855797723a"}]');
 insert into tracker.process_life overriding system value select * from json_populate_recordset(null::tracker.process_life, '[{"journal_key":1,"start_seq":1,"started_at":"2026-03-01T12:00:00+00:00","alive_at":"2026-03-01T12:00:09+00:00","stopped_at":"2026-03-01T12:00:11+00:00","host":"h","version":"1","proven_until":null}]');
 insert into connection_events overriding system value select * from json_populate_recordset(null::connection_events, '[{"at":"2026-03-01T12:00:01+00:00","connection":"c","event":"opened","reason":"","journal_key":1}]');
 insert into rejected_messages overriding system value select * from json_populate_recordset(null::rejected_messages, '[{"received_at":"2026-03-01T12:00:01+00:00","connection":"c","reason":"r","payload":"\\x78","journal_key":1,"seq":2,"index":0,"message_key":1,"epoch":null,"occurrence":1,"doubt":null,"taken_in_at":null}]');
-insert into markets overriding system value select * from json_populate_recordset(null::markets, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","question":"Will it rain?","slug":"will-it-rain","gamma_id":null,"end_date":null,"started_at":null,"closed":false,"active":true,"neg_risk":false,"version":"v1","volume":null,"tags":[],"first_seen_at":"2026-11-29T20:44:58.91791+00:00","updated_at":"2026-11-29T20:44:58.91791+00:00"}]');
+insert into markets overriding system value select * from json_populate_recordset(null::markets, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","question":"Will it rain?","slug":"will-it-rain","gamma_id":null,"end_date":null,"started_at":null,"closed":false,"active":true,"neg_risk":false,"version":"v1","volume":null,"tags":[],"first_seen_at":"2026-11-29T21:01:46.718706+00:00","updated_at":"2026-11-29T21:01:46.718706+00:00"}]');
 insert into tracker.trades overriding system value select * from json_populate_recordset(null::tracker.trades, '[{"traded_at":"2026-03-01T12:00:01+00:00","received_at":"2026-03-01T12:00:01.005+00:00","trade_hash":-6579113934874622705,"epoch":null,"sequence":null,"asset_key":1,"fee_rate_bps":0,"occurrence":1,"is_buy":true,"price":0.330,"size":10.820819,"transaction_hash":"\\x5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f","trade_id":null,"extra":null}, 
  {"traded_at":"2026-03-01T12:00:02+00:00","received_at":"2026-03-01T12:00:02.005+00:00","trade_hash":-6579113934874622705,"epoch":null,"sequence":null,"asset_key":2,"fee_rate_bps":0,"occurrence":1,"is_buy":true,"price":0.330,"size":10.820819,"transaction_hash":"\\x5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f","trade_id":null,"extra":null}]');
-insert into resolutions overriding system value select * from json_populate_recordset(null::resolutions, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","kind":"winner","winning_token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","winning_outcome":"Yes","payouts":[1,0],"resolved_at":"2026-03-01T12:00:00+00:00","recorded_at":"2026-11-29T20:44:58.91791+00:00","sources":["gamma","clob"]}]');
+insert into resolutions overriding system value select * from json_populate_recordset(null::resolutions, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","kind":"winner","winning_token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","winning_outcome":"Yes","payouts":[1,0],"resolved_at":"2026-03-01T12:00:00+00:00","recorded_at":"2026-11-29T21:01:46.718706+00:00","sources":["gamma","clob"]}]');
 insert into resolution_payouts overriding system value select * from json_populate_recordset(null::resolution_payouts, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","outcome":"Yes","payout":1}, 
  {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","token_id":"222222222222222222222222222222222222222222222222222222222222222222222222222222","outcome":"No","payout":0}]');
-insert into resolution_observations overriding system value select * from json_populate_recordset(null::resolution_observations, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"clob","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-29T20:44:58.91791+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}, 
- {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"gamma","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-29T20:44:58.91791+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}]');
-insert into tracker.epochs overriding system value select * from json_populate_recordset(null::tracker.epochs, '[{"journal_key":1,"epoch":3,"connection":"a-0001","leg":0,"opened_at":"2026-03-01T12:00:01+00:00","proven_until":"2026-03-01T12:00:10+00:00","closed_at":"2026-03-01T12:00:10+00:00","closed_seq":9,"lost":false,"reason":"reset","proven_at":"2026-11-29T20:44:58.91791+00:00","held":false}]');
+insert into resolution_observations overriding system value select * from json_populate_recordset(null::resolution_observations, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"clob","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-29T21:01:46.718706+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}, 
+ {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"gamma","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-29T21:01:46.718706+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}]');
+insert into tracker.epochs overriding system value select * from json_populate_recordset(null::tracker.epochs, '[{"journal_key":1,"epoch":3,"connection":"a-0001","leg":0,"opened_at":"2026-03-01T12:00:01+00:00","proven_until":"2026-03-01T12:00:10+00:00","closed_at":"2026-03-01T12:00:10+00:00","closed_seq":9,"lost":false,"reason":"reset","proven_at":"2026-11-29T21:01:46.718706+00:00","held":false}]');
 insert into tracker.listening overriding system value select * from json_populate_recordset(null::tracker.listening, '[{"journal_key":1,"asset_key":1,"epoch":3,"confirmed_seq":4,"released_seq":6,"from_at":"2026-03-01T12:00:02+00:00","until_at":"2026-03-01T12:00:09+00:00","cause":"released"}]');
 insert into tracker.wanted overriding system value select * from json_populate_recordset(null::tracker.wanted, '[{"journal_key":1,"asset_key":1,"wanted_seq":2,"unwanted_seq":null,"from_at":"2026-03-01T12:00:00+00:00","until_at":null}, 
  {"journal_key":1,"asset_key":2,"wanted_seq":2,"unwanted_seq":8,"from_at":"2026-03-01T12:00:00+00:00","until_at":"2026-03-01T12:00:10+00:00"}]');
