@@ -21,7 +21,7 @@ comment on column public.trades.size is
 comment on column public.trades.side is
   'the taker''s: BUY or SELL';
 comment on column public.trades.fee_rate_bps is
-  'fee rate that the feed reported, basis points; NULL when it reported none';
+  'fee rate that the feed reported, basis points; NULL when it reported none (one that cannot be is in extra)';
 comment on column public.trades.transaction_hash is
   '0x… of the Polygon transaction; NULL when the feed reported none. Several trades may share one';
 comment on column public.trades.occurrence is

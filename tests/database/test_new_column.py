@@ -20,7 +20,8 @@ MIGRATION = """
 alter table tracker.trades add column venue text;
 create or replace view public.trades as
 select t.traded_at, t.received_at, a.condition_id, a.token_id, a.outcome, t.price, t.size,
-       case when t.is_buy then 'BUY' else 'SELL' end as side, t.fee_rate_bps::integer as fee_rate_bps,
+       case when t.is_buy then 'BUY' else 'SELL' end as side,
+       t.fee_rate_bps::integer as fee_rate_bps,
        '0x' || encode(t.transaction_hash, 'hex') as transaction_hash,
        t.occurrence::integer as occurrence, t.epoch, t.sequence, t.trade_id, t.extra, t.venue
 from tracker.trades t join public.assets a using (asset_key);
