@@ -43,8 +43,8 @@ declare
   it text;
   place text;
   -- Rows of these change while they are current: names are added, watermarks and proofs move, listening ends.
-  growing constant text[] := array['assets', 'markets', 'journal_progress', 'process_life', 'epochs',
-                                   'listening', 'wanted', 'coverage_ranges'];
+  growing constant text[] := array['assets', 'events', 'markets', 'journal_progress', 'process_life',
+                                   'epochs', 'listening', 'wanted', 'coverage_ranges'];
   -- What is final there moves on into another table.
   passing constant text[] := array['epochs', 'listening', 'coverage_ranges', 'unresolved'];
   -- coverage_gaps() reads these with the rights of its caller.

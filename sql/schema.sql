@@ -2,9 +2,10 @@
 -- A test proves that both build the same database. Why things are as they are, and what TimescaleDB changes
 -- (tracker.trades is a hypertable with a columnstore), stands at the heads of sql/migrations.
 --
--- Schema `public` is for readers: assets, markets, trades, candles(), trades_of_transaction(), resolutions,
--- resolution_payouts, resolution_observations, resolution_confirmations, resolution_conflicts, unresolved_markets,
--- coverage, coverage_gaps(), connection_events, rejected_messages. Schema `tracker` is the tracker's own.
+-- Schema `public` is for readers: assets, events, markets, market_history, trades, candles(),
+-- trades_of_transaction(), resolutions, resolution_payouts, resolution_observations, resolution_confirmations,
+-- resolution_conflicts, unresolved_markets, coverage, coverage_gaps(), connection_events, rejected_messages.
+-- Schema `tracker` is the tracker's own.
 
 create schema if not exists tracker;
 create table if not exists tracker.schema_migrations (
@@ -92,22 +93,85 @@ create table public.assets (
 );
 create index assets_condition on public.assets (condition_id);
 
-create table public.markets (
-  condition_id  text primary key,
-  question      text not null,
-  slug          text not null,
-  gamma_id      text,
-  end_date      timestamptz,          -- when trading is planned to end
-  started_at    timestamptz,
-  closed        boolean not null,     -- trading ended; not that it resolved
-  active        boolean not null,
-  neg_risk      boolean not null,
-  version       text not null,        -- v1 (CTF tokens) or v2 (positions)
-  volume        numeric,              -- USDC, as last reported
-  tags          text[] not null,
-  first_seen_at timestamptz not null default now(),
-  updated_at    timestamptz not null default now()
+create table public.events (
+  event_id            text primary key,
+  slug                text,
+  title               text,
+  series_slug         text,
+  neg_risk            boolean,
+  neg_risk_augmented  boolean,
+  neg_risk_market_id  text,
+  starts_at           timestamptz,
+  end_date            timestamptz,
+  first_seen_at       timestamptz not null default now(),
+  updated_at          timestamptz not null default now()
 );
+
+create table public.markets (
+  condition_id       text primary key,
+  question           text not null,
+  slug               text not null,
+  gamma_id           text,
+  end_date           timestamptz,     -- when trading is planned to end
+  started_at         timestamptz,
+  closed             boolean not null,    -- trading ended; not that it resolved
+  active             boolean not null,
+  neg_risk           boolean not null,
+  version            text not null,   -- v1 (CTF tokens) or v2 (positions)
+  volume             numeric,         -- USDC, as last reported
+  tags               text[] not null,
+  event_id           text,
+  neg_risk_market_id text,            -- of one group at most one resolves Yes
+  group_title        text,
+  game_start         timestamptz,
+  closed_time        timestamptz,
+  tick_size          numeric,
+  fee_schedule       jsonb,
+  description        text,
+  first_seen_at      timestamptz not null default now(),
+  updated_at         timestamptz not null default now()
+);
+create index markets_event on public.markets (event_id) where event_id is not null;
+create index markets_neg_risk on public.markets (neg_risk_market_id) where neg_risk_market_id is not null;
+
+create table public.market_history (
+  condition_id text not null,
+  known_at     timestamptz not null,
+  changes      jsonb not null,        -- columns of public.markets and their new values
+  primary key (condition_id, known_at)
+);
+
+create function tracker.keep_market_history() returns trigger language plpgsql
+set search_path = pg_catalog set timezone = 'UTC' as $$
+declare
+  -- They say when and how much, and not what the market is.
+  unkept constant text[] := array['condition_id', 'volume', 'first_seen_at', 'updated_at'];
+  changed jsonb;
+begin
+  select jsonb_object_agg(n.key, n.value) into changed
+  from jsonb_each(to_jsonb(new) - unkept) n
+  left join jsonb_each(to_jsonb(old) - unkept) o using (key)    -- there is no old row when it is stored first
+  where n.value <> coalesce(o.value, 'null');
+  if changed is not null then
+    insert into public.market_history
+    select new.condition_id,
+           greatest(clock_timestamp(), max(h.known_at) + interval '1 microsecond'),    -- a clock may be set back
+           changed
+    from public.market_history h where h.condition_id = new.condition_id;
+  end if;
+  return null;
+end
+$$;
+create trigger keep_history after insert or update on public.markets
+  for each row execute function tracker.keep_market_history();
+
+create function tracker.refuse_change() returns trigger language plpgsql set search_path = pg_catalog as $$
+begin
+  raise exception '% is append-only: % is refused', tg_table_name, tg_op using errcode = 'restrict_violation';
+end
+$$;
+create trigger append_only before update or delete or truncate on public.market_history
+  for each statement execute function tracker.refuse_change();
 
 -- Every condition that is known, from a listing or a trade, and has no resolution.
 create table tracker.unresolved (
@@ -219,11 +283,6 @@ create unique index resolution_conflicts_open
   on public.resolution_conflicts (condition_id, kind, least(md5(recorded), md5(observed)), greatest(md5(recorded), md5(observed)))
   where cleared_at is null;
 
-create function tracker.refuse_change() returns trigger language plpgsql set search_path = pg_catalog as $$
-begin
-  raise exception '% is append-only: % is refused', tg_table_name, tg_op using errcode = 'restrict_violation';
-end
-$$;
 create trigger append_only before update or delete or truncate on public.resolutions
   for each statement execute function tracker.refuse_change();
 create trigger append_only before update or delete or truncate on public.resolution_observations
@@ -610,7 +669,7 @@ comment on function public.candles(text, timestamptz, timestamptz, interval) is
 comment on function public.trades_of_transaction(text, timestamptz, timestamptz) is
   'A function: trades_of_transaction(transaction_hash, from_time, to_time). It returns the rows of trades with this transaction in a time span; without one, those of the last 7 days. There is no index of transactions over all days: the shorter the span, the faster it is.';
 comment on table public.markets is
-  'One row for each market, as last reported: closed, active, volume, end_date and tags are overwritten.';
+  'One row for each market, as last reported: all but the first and the last two columns are overwritten, though never by nothing: what a later report leaves out stays. What was known earlier is in market_history. A market that is known from the feed''s announcement alone has most of them only when Gamma lists it.';
 comment on column public.markets.condition_id is
   'the market, 0x…';
 comment on column public.markets.question is
@@ -635,10 +694,58 @@ comment on column public.markets.volume is
   'USDC traded, as Gamma reported it last; may be NULL';
 comment on column public.markets.tags is
   'tag slugs';
+comment on column public.markets.event_id is
+  'its event, in events; may be NULL';
+comment on column public.markets.neg_risk_market_id is
+  '0x…, the same for all markets of which at most one resolves Yes: when one of them trains a model, none may test it; NULL when there are none';
+comment on column public.markets.group_title is
+  'its name among the markets of its event, such as $1B; may be NULL';
+comment on column public.markets.game_start is
+  'when the game is planned to start; NULL when it is about none';
+comment on column public.markets.closed_time is
+  'when trading ended, as Gamma says; often before the tracker learnt of it. NULL while it is open, and of a market whose resolution was recorded before a listing called it closed';
+comment on column public.markets.tick_size is
+  'smallest step of a price, USDC; it becomes smaller near 0 and 1; may be NULL';
+comment on column public.markets.fee_schedule is
+  'the fees as Gamma tells them, such as {"rate": 0.03, "exponent": 1, "takerOnly": true, "rebateRate": 0.25}; may be NULL';
+comment on column public.markets.description is
+  'the rules by which it resolves; may be NULL';
 comment on column public.markets.first_seen_at is
   'when the tracker first stored it';
 comment on column public.markets.updated_at is
   'when the row last changed';
+comment on table public.events is
+  'One row for each event: what markets about the same thing belong to, as last reported with one of them. What a later report leaves out stays. Rows and columns that Gamma did not tell are missing: join it with left join.';
+comment on column public.events.event_id is
+  'its number at Gamma';
+comment on column public.events.slug is
+  'the end of its web address; may be NULL, as all below';
+comment on column public.events.title is
+  'its title';
+comment on column public.events.series_slug is
+  'the series that it repeats in, such as btc-up-or-down-5m';
+comment on column public.events.neg_risk is
+  'at most one of its markets resolves Yes';
+comment on column public.events.neg_risk_augmented is
+  'markets may be added to it later, so none of those that are known now may resolve Yes';
+comment on column public.events.neg_risk_market_id is
+  'that of its markets';
+comment on column public.events.starts_at is
+  'when what it is about is planned to begin';
+comment on column public.events.end_date is
+  'when it is planned to end; often wrong';
+comment on column public.events.first_seen_at is
+  'when the tracker first stored it';
+comment on column public.events.updated_at is
+  'when the row last changed';
+comment on table public.market_history is
+  'What was known of a market when: one row when it was first stored, with all that was known, and one for each later change, with what changed. Rows are only added. The market as of a time is made of its rows until then, the last value of each column: see A market as it was known. The order of outcome_index never changes, so assets has no history; volumes have none either.';
+comment on column public.market_history.condition_id is
+  'the market';
+comment on column public.market_history.known_at is
+  'when the tracker stored it; later than it became true';
+comment on column public.market_history.changes is
+  'columns of markets and their new values, without volume, first_seen_at and updated_at; a column that is not in any row until then was NULL';
 comment on table public.assets is
   'One row for each token.';
 comment on column public.assets.asset_key is

@@ -14,9 +14,9 @@ from typing import Any
 
 from actors.errors import SourceUnavailable
 from actors.model.trade import ConditionId
-from actors.polymarket.chain import ChainFacts
+from actors.polymarket.contract.chain import ChainFacts
+from actors.polymarket.contract.slots import COLLATERALS, position_ids
 from actors.polymarket.pagination import Params, Route
-from actors.polymarket.slots import COLLATERALS, position_ids
 
 WALL_MS = 1_791_000_000_000  # 2026-10-03T04:00:00Z
 

@@ -38,8 +38,8 @@ from actors.model.connection import ConnectionSpec, DescriptorLimit
 from actors.model.market import Shard, Source
 from actors.model.trade import TokenId
 from actors.polymarket.client import BookTimes, Polymarket
+from actors.polymarket.contract.nodes import Chain
 from actors.polymarket.http import Http
-from actors.polymarket.nodes import Chain
 from actors.resolution.actor import ResolutionActor, ResolutionSettings
 from actors.resolution.asking import ThreadAsker
 from actors.supervision.actor import ChildSpecs, VitalChild

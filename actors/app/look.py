@@ -32,8 +32,8 @@ from actors.model.connection import DescriptorLimit
 from actors.model.conversion import terminal_safe
 from actors.model.market import Market
 from actors.polymarket import http as polymarket_http
+from actors.polymarket.contract.nodes import Chain
 from actors.polymarket.http import Call, OnCall
-from actors.polymarket.nodes import Chain
 from actors.process.runtime import raise_descriptor_limit
 from actors.transport.reactor import Reactor
 

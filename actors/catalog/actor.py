@@ -5,8 +5,7 @@ Receives: Tick, Poll, NewMarketSeen, MarketsRestored, MarketsReviewed, MarketsSe
 StoreOpened, TicketsStored. Sends: MarketsSeen, RequestMarkets and RequestReview to the
 writer, UniverseChanged to supervisor and resolution, CatalogReport to the supervisor.
 Fails on unexpected errors only; a source that does not answer is an expected one. Restarted by the
-supervisor; the new incarnation asks the writer for the stored markets and sweeps
-again.
+supervisor; the new incarnation asks the writer for the stored markets and sweeps again.
 
 Each Poll makes one request to Gamma (`catalog/discovery.py` decides which), then
 the actor sends itself Poll again, so Tick and stop get through within the time of
@@ -23,16 +22,16 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from actors.actor import Addresses, BaseActor, Incarnation, Outbox
+from actors.actor import Addresses, BaseActor, Incarnation
 from actors.catalog.discovery import Discovery, Kind, ListFormTry, Lookup, NextPage, Request
 from actors.catalog.lookups import Review
+from actors.catalog.outbox import MarketOutbox
 from actors.catalog.universe import Filters, Universe, UniverseDiff
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.messages import (
     CatalogReport,
     MarketsRestored,
     MarketsReviewed,
-    MarketsSeen,
     MarketsSettled,
     NewMarketSeen,
     Poll,
@@ -45,7 +44,7 @@ from actors.messages import (
 )
 from actors.model.assumptions import Assumption, ViolationCounter
 from actors.model.conversion import chunks, milliseconds
-from actors.model.market import Market
+from actors.model.market import Market, without_details
 from actors.model.trade import ConditionId
 from actors.polymarket.listings import MarketReader, Reading, spellings
 from actors.polymarket.pagination import Pagination, Route, Row, Trouble, is_answer
@@ -53,9 +52,7 @@ from actors.polymarket.sources import GAMMA_LISTINGS, Gamma, RateLimit, SourceBa
 
 log = logging.getLogger(__name__)
 
-SEEN_CHUNK = 500
 CHANGED_CHUNK = 1_000
-OUTBOX_MAX = 200
 TELL_S = 600.0
 """How long the log does not repeat what is wrong with a route."""
 _ASSUMPTIONS = {Trouble.PASSED_OVER: Assumption.CLEAN_PAGES}
@@ -98,7 +95,7 @@ class CatalogActor(BaseActor):
         self._resolution = to.resolution
         self._gamma = gamma
         self._universe = Universe(settings.filters, closed_s=settings.closed_s)
-        self._outbox = Outbox(incarnation=incarnation.number, keep=OUTBOX_MAX)
+        self._outbox = MarketOutbox(to.writer, self._universe, incarnation=incarnation.number)
         self._backoffs = {kind: SourceBackoff() for kind in Kind}
         self._pause_until = 0.0
         self._violations = ViolationCounter()
@@ -108,7 +105,7 @@ class CatalogActor(BaseActor):
         self._discovery = Discovery(settings.filters, settings.discovery_s)
         self._reader = MarketReader()
         self._now = 0.0
-        self._ticked = self._polling = self._overflowed = False
+        self._ticked = self._polling = False
         self.handlers = {
             Tick: self._tick,
             Poll: self._poll,
@@ -142,7 +139,7 @@ class CatalogActor(BaseActor):
         if after is not None:
             self._writer.tell(RequestReview(after=after))
         if self._discovery.tick(tick.now, wall):
-            self._overflowed = False
+            self._outbox.overflowed = False
         for kind in self._discovery.idle():
             self._backoffs[kind].succeeded()  # what failed is gone, not waited for any more
         self._go_on()
@@ -287,8 +284,7 @@ class CatalogActor(BaseActor):
         """Store what the database lacked, watched or not, and let its outcome be looked for."""
         new = self._review.take(found)
         self._send_resolution(new)  # what is watched was sent already, and changes nothing
-        for chunk in chunks(new, SEEN_CHUNK):
-            self._store(chunk)
+        self._outbox.send_unlisted(new)
 
     def _sweep(self, listing: Pagination) -> None:
         diff = self._universe.sweep(self._read_page(listing).markets)
@@ -372,13 +368,8 @@ class CatalogActor(BaseActor):
 
     def _store_opened(self, _: StoreOpened) -> None:
         """Send the writer again what may not be stored; sweep for what did not fit the outbox."""
-        # Each only as it was sent last: as it was before, it would undo what is stored.
-        messages = self._outbox.to_send_again()
-        last = {each.condition_id: m.ticket for m in messages for each in m.markets}
-        for m in messages:
-            markets = tuple(each for each in m.markets if last[each.condition_id] == m.ticket)
-            self._writer.tell(MarketsSeen(ticket=m.ticket, markets=markets))
-        if self._overflowed:
+        self._outbox.send_again()
+        if self._outbox.overflowed:
             self._discovery.sweep_soon()
         self._discovery.restored()
 
@@ -390,35 +381,24 @@ class CatalogActor(BaseActor):
     def _publish(self, diff: UniverseDiff) -> None:
         """Send the writer what is new or changed, supervisor and resolution what to watch."""
         self._send_added(diff.added, self._discovery.overlooked_since)
-        for chunk in chunks(diff.listed, CHANGED_CHUNK):
+        for chunk in chunks(without_details(diff.listed), CHANGED_CHUNK):
             self.supervisor.tell(UniverseChanged(added=chunk, removed=()))
         self._send_resolution(diff.changed)
-        for chunk in chunks(diff.added + diff.changed, SEEN_CHUNK):
-            self._store(chunk)
+        self._outbox.send(diff.added + diff.changed)
 
     def _send_added(
         self,
         added: tuple[Market, ...],
         since: Callable[[Market], datetime | None] = lambda _: None,
     ) -> None:
-        for chunk in chunks(added, CHANGED_CHUNK):
+        for chunk in chunks(without_details(added), CHANGED_CHUNK):
             change = UniverseChanged(added=chunk, removed=(), overlooked=_overlooked(chunk, since))
             self.supervisor.tell(change)
             self._resolution.tell(change)
 
     def _send_resolution(self, markets: tuple[Market, ...]) -> None:
-        for chunk in chunks(markets, CHANGED_CHUNK):
+        for chunk in chunks(without_details(markets), CHANGED_CHUNK):
             self._resolution.tell(UniverseChanged(added=chunk, removed=()))
-
-    def _store(self, markets: tuple[Market, ...]) -> None:
-        """Send markets to the writer; while too many wait, the next sweep finds them again."""
-        if len(self._outbox) >= OUTBOX_MAX:
-            self._universe.not_stored(markets)
-            self._overflowed = True
-            return
-        self._writer.tell(
-            self._outbox.put(lambda ticket: MarketsSeen(ticket=ticket, markets=markets))
-        )
 
 
 def _narrows(request: Request) -> bool:

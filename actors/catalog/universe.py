@@ -18,7 +18,7 @@ from math import inf
 
 import msgspec
 
-from actors.model.market import Market, Shard
+from actors.model.market import Market, Shard, without_description
 from actors.model.trade import ConditionId
 
 ASSETS_PER_MARKET = 2
@@ -356,7 +356,8 @@ class ClosedMarkets:
 class Candidates:
     """The largest markets that one sweep lists, as many as there are places.
 
-    Memory: each market, and one entry of a heap.
+    Memory: each market without its description, and one entry of a heap. A chosen one differs from
+    what the next listing tells, so its description is stored then.
 
     Attributes:
         overflowed: Whether there were more candidates than places.
@@ -390,7 +391,8 @@ class Candidates:
         self._arrivals += 1
         # Negative, so that of equal volumes the one that came last is the
         # smallest and leaves first.
-        self._entries[market.condition_id] = (volume, -self._arrivals, market)
+        kept = without_description(market)
+        self._entries[market.condition_id] = (volume, -self._arrivals, kept)
         heapq.heappush(self._smallest, (volume, -self._arrivals, market.condition_id))
         while len(self._entries) > max(places, 0):
             self.overflowed = True
@@ -428,6 +430,7 @@ def fingerprint(market: Market) -> int:
                 market.neg_risk,
                 market.version,
                 market.tags,
+                market.details,
             )
         )
         # 0 is `_NOT_STORED`.

@@ -1,7 +1,7 @@
 """Query parameters: turns the values of a batch into columns that PostgreSQL can hold."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -12,9 +12,12 @@ from actors.model.conversion import EPOCH, instant, storable_text
 from actors.model.facts import Fact, encode
 from actors.model.market import (
     TRACKER,
+    Asset,
     Clearance,
     Confirmation,
     Contradiction,
+    Details,
+    Event,
     Market,
     Naming,
     Observation,
@@ -186,9 +189,43 @@ def connection_events(rows: Sequence[ConnectionEvent]) -> Columns:
 
 
 def markets(rows: Sequence[Market]) -> Columns:
-    """Return the parameters of `upsert_markets` and `upsert_assets`; of duplicates the last one."""
-    latest = {row.condition_id: row for row in rows}
-    return {"markets": as_json([_clean_market(row) for row in latest.values()])}
+    """Return the parameters of `insert_markets`, `upsert_markets`; of duplicates the last one."""
+    return {"markets": as_json([_clean_market(row) for row in _latest(rows)])}
+
+
+def named(rows: Sequence[Market]) -> Columns:
+    """Return the parameters of `upsert_assets`; of duplicates the last one."""
+    names = (
+        {"condition_id": row.condition_id, "assets": _clean_assets(row)} for row in _latest(rows)
+    )
+    return {"markets": as_json(list(names))}
+
+
+def _latest(rows: Sequence[Market]) -> Iterable[Market]:
+    return {row.condition_id: row for row in rows}.values()
+
+
+def events(rows: Sequence[Market]) -> list[Event]:
+    """Return the events of markets in their order, with the last that any of them tells."""
+    found: dict[str, Event] = {}
+    for row in rows:
+        event = row.details and row.details.event
+        if event:
+            known = found.get(event.event_id)
+            found[event.event_id] = event if known in (None, event) else _merged(known, event)
+    return [_clean_event(found[event_id]) for event_id in sorted(found)]
+
+
+def _merged(old: Event, new: Event) -> Event:
+    told = {name: each for name, each in msgspec.structs.asdict(new).items() if each is not None}
+    return msgspec.structs.replace(old, **told)
+
+
+def _clean_assets(market: Market) -> tuple[Asset, ...]:
+    return tuple(
+        msgspec.structs.replace(asset, outcome=storable_text(asset.outcome))
+        for asset in market.assets
+    )
 
 
 def _clean_market(market: Market) -> Market:
@@ -197,10 +234,26 @@ def _clean_market(market: Market) -> Market:
         question=storable_text(market.question),
         slug=storable_text(market.slug),
         tags=tuple(storable_text(tag) for tag in market.tags),
-        assets=tuple(
-            msgspec.structs.replace(asset, outcome=storable_text(asset.outcome))
-            for asset in market.assets
-        ),
+        assets=(),  # they are stored by themselves
+        details=None if market.details is None else _clean_details(market.details),
+    )
+
+
+def _clean_details(details: Details) -> Details:
+    return msgspec.structs.replace(
+        details,
+        event=details.event and Event(event_id=details.event.event_id),  # it is stored by itself
+        group_title=_clean_name(details.group_title),
+        description=_clean_name(details.description),
+    )
+
+
+def _clean_event(event: Event) -> Event:
+    return msgspec.structs.replace(
+        event,
+        slug=_clean_name(event.slug),
+        title=_clean_name(event.title),
+        series_slug=_clean_name(event.series_slug),
     )
 
 

@@ -1,11 +1,12 @@
 """Markets and how they end: writes what the catalog and resolution found in one transaction."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from actors.database import columns, queries
 from actors.database.cache import TokenKeys
 from actors.database.session import Connection
+from actors.database.shared_rows import Locked, store_events
 from actors.model.market import (
     Clearance,
     Confirmation,
@@ -25,7 +26,7 @@ class OutcomeWriter:
 
     Args:
         journal_key: The key of the journal of the tracker.
-        added: Markets that are stored already as they are given.
+        locked: What is stored already, and need not be stored again.
 
     Attributes:
         unproven: Resolutions that were not recorded, because the database lacks evidence on them.
@@ -33,21 +34,23 @@ class OutcomeWriter:
     """
 
     def __init__(
-        self, connection: Connection, journal_key: int, tokens: TokenKeys, added: Container[str]
+        self, connection: Connection, journal_key: int, tokens: TokenKeys, locked: Locked
     ) -> None:
         self._connection = connection
         self._journal_key = journal_key
         self._tokens = tokens
-        self._added = added
+        self._locked = locked
         self.unproven: list[Resolution] = []
         self.mapping_changed: list[ConditionId] = []
 
     def upsert_markets(self, rows: Sequence[Market]) -> int:
-        """Store markets and the names of their tokens; return how many were given."""
+        """Store markets, their events, the names of their tokens; return how many were given."""
         given = columns.markets(rows)
-        if not all(row.condition_id in self._added for row in rows):
+        if not self._locked.with_events:
+            store_events(self._connection, rows)
+        if not all(row.condition_id in self._locked.added for row in rows):
             self._run(queries.UPSERT_MARKETS, **given)
-        changed = self._rows(queries.UPSERT_ASSETS, **given)
+        changed = self._rows(queries.UPSERT_ASSETS, **columns.named(rows))
         conditions = columns.as_json([row.condition_id for row in rows])
         self._run(queries.INSERT_UNRESOLVED, conditions=conditions)
         self._tokens.conditions_stored(asset.token_id for row in rows for asset in row.assets)

@@ -68,6 +68,7 @@ DELETE_OLD_SAMPLES = read("delete_old_samples")
 DELETE_OLD_EVENTS = read("delete_old_events")
 SELECT_MARKET_PROGRESS = read("select_market_progress")
 
+UPSERT_EVENTS = read("upsert_events")
 SELECT_MISSING_MARKETS = read("select_missing_markets")
 INSERT_MARKETS = read("insert_markets")
 LOCK_MARKETS = read("lock_markets")

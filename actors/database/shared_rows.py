@@ -6,11 +6,13 @@ lock in this order:
 
 1. tokens that are new, then those that may change: names, condition; each in the order of tokens
 2. the conditions that are remembered as unresolved, in their order
-3. markets that are new, then those that change or whose outcome is written, in their order
-4. trades, in the order of their key
-5. what belongs to a market that is locked since 3: its resolution, its contradictions
+3. events that are new or change, in their order
+4. markets that are new, then those that change or whose outcome is written, in their order
+5. trades, in the order of their key
+6. what belongs to a market that is locked since 4: its history, its resolution, its contradictions
 
-New ones come first, since they cannot be locked: who adds one waits for another one who does.
+New tokens and markets come before known ones, since they cannot be locked: who adds one waits for
+another one who does. Of events nothing is locked but by the statement that stores them all.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -159,10 +161,17 @@ class Tokens(Protocol):
 
 
 class Locked(NamedTuple):
-    """What is known once all is locked: the key of each token, and the markets that were new."""
+    """What is known once all is locked.
+
+    Attributes:
+        keys: The key of each token.
+        added: Markets that were new, and are stored as they are given.
+        with_events: The events of all markets are stored.
+    """
 
     keys: Mapping[str, int]
     added: set[str]
+    with_events: bool
 
 
 def lock_shared(
@@ -174,7 +183,7 @@ def lock_shared(
         connection: In a transaction that has locked nothing of it.
         batch: What is to be stored.
         tokens: Those of this connection.
-        add_markets: New markets are added here, and not only when they are stored.
+        add_markets: Events and new markets are stored here, and not only with the other markets.
     """
     shared = Shared.of(batch)
     keys = tokens.get(
@@ -184,10 +193,19 @@ def lock_shared(
         changing=shared.changing if shared.changing.named or shared.changing.paid else None,
         unresolved=shared.unresolved,
     )
-    added = _add_markets(connection, batch.markets) if add_markets and batch.markets else set()
+    added: set[str] = set()
+    if add_markets and batch.markets:
+        store_events(connection, batch.markets)
+        added = _add_markets(connection, batch.markets)
     for each in chunks(sorted(shared.decided | shared.unresolved), _AT_ONCE):
         connection.execute(queries.LOCK_MARKETS, {"conditions": columns.as_json(each)})
-    return Locked(keys, added)
+    return Locked(keys, added, with_events=add_markets)
+
+
+def store_events(connection: Connection, markets: Sequence[Market]) -> None:
+    """Store what the markets tell of their events, in the order of the events."""
+    for some in chunks(columns.events(markets), MARKETS_AT_ONCE):
+        connection.execute(queries.UPSERT_EVENTS, {"events": columns.as_json(some)})
 
 
 def _add_markets(connection: Connection, markets: Sequence[Market]) -> set[str]:

@@ -258,7 +258,7 @@ class Transaction:
         locked = lock_shared(self._connection, batch, self._tokens, add_markets=not self._careful)
         if all(row.token_id in locked.keys for row in batch.trades):
             self._keys = locked.keys
-        outcomes = OutcomeWriter(self._connection, self._journal.key, self._tokens, locked.added)
+        outcomes = OutcomeWriter(self._connection, self._journal.key, self._tokens, locked)
         for some in chunks(in_order(batch.markets), MARKETS_AT_ONCE):
             self._bisect(some, outcomes.upsert_markets, self._reject)
         return outcomes

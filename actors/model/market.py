@@ -28,6 +28,55 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True):
     outcome_index: int
 
 
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """What markets belong to, as Gamma lists it with one of them. What is not told is None.
+
+    Attributes:
+        event_id: Gamma's number for it.
+        series_slug: Of the series that it repeats in, such as one event every five minutes.
+        neg_risk: Of its markets at most one resolves Yes.
+        neg_risk_augmented: Markets may be added to it later.
+        neg_risk_market_id: What its markets have in common on the chain.
+        starts_at: When what it is about begins (aware UTC), such as a game.
+        end_at: When it is planned to end (aware UTC).
+    """
+
+    event_id: str
+    slug: str | None = None
+    title: str | None = None
+    series_slug: str | None = None
+    neg_risk: bool | None = None
+    neg_risk_augmented: bool | None = None
+    neg_risk_market_id: str | None = None
+    starts_at: datetime | None = None
+    end_at: datetime | None = None
+
+
+class Details(msgspec.Struct, frozen=True, kw_only=True):
+    """What a listing says of a market that only readers of the data need. None: it is not told.
+
+    Long: only what is on its way to the database keeps it.
+
+    Attributes:
+        neg_risk_market_id: The same for all markets of which at most one resolves Yes.
+        group_title: Its name among the markets of its event.
+        game_start: When the game begins (aware UTC).
+        closed_time: When trading ended (aware UTC).
+        tick_size: Smallest step of a price, USDC.
+        fee_schedule: A JSON object as Gamma tells it.
+        description: The rules by which it resolves.
+    """
+
+    event: Event | None = None
+    neg_risk_market_id: str | None = None
+    group_title: str | None = None
+    game_start: datetime | None = None
+    closed_time: datetime | None = None
+    tick_size: Decimal | None = None
+    fee_schedule: str | None = None
+    description: str | None = None
+
+
 class Market(msgspec.Struct, frozen=True, kw_only=True):
     """One condition with its tokens.
 
@@ -41,6 +90,7 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
         version: `v1` (CTF tokens) or `v2` (positions).
         volume: USDC traded so far as the source reports it, or None.
         tags: Slugs of the tags, lower case.
+        details: What only readers of the data need; None where it was not listed, or is dropped.
     """
 
     condition_id: ConditionId
@@ -56,11 +106,28 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
     version: str = "v1"
     volume: Decimal | None = None
     tags: tuple[str, ...] = ()
+    details: Details | None = None
 
     @property
     def token_ids(self) -> tuple[TokenId, ...]:
         """Return the token ids in outcome order."""
         return tuple(asset.token_id for asset in self.assets)
+
+
+def without_details(markets: Sequence[Market]) -> tuple[Market, ...]:
+    """Return the markets as those need them who do not store them."""
+    return tuple(
+        each if each.details is None else msgspec.structs.replace(each, details=None)
+        for each in markets
+    )
+
+
+def without_description(market: Market) -> Market:
+    """Return the market without its longest text."""
+    if market.details is None or market.details.description is None:
+        return market
+    details = msgspec.structs.replace(market.details, description=None)
+    return msgspec.structs.replace(market, details=details)
 
 
 class Shard(msgspec.Struct, frozen=True):

@@ -28,7 +28,7 @@ from actors.model.market import (
 )
 from actors.model.trade import ConditionId, TokenId
 from actors.polymarket import strict_json
-from actors.polymarket.slots import UNPROVEN, Payouts, by_token
+from actors.polymarket.contract.slots import UNPROVEN, Payouts, by_token
 
 _ABSENT = msgspec.Raw(b"null")
 _PAYOUTS = {Decimal(0): NOTHING, Decimal(500_000): HALF, Decimal(1_000_000): ALL}

@@ -334,9 +334,7 @@ def announced_market(event: MarketEvent) -> Market:
         active=False,
         # The ids of V2 have 31 bytes; one in 256 of V1 ends so, too, until Gamma lists it.
         version="v2" if condition_id.endswith("00") else "v1",
-        tags=tuple(
-            dict.fromkeys(tag.lower() for tag in strict_json.texts(event.tags) or () if tag)
-        ),
+        tags=tuple(sorted({tag.lower() for tag in strict_json.texts(event.tags) or () if tag})),
     )
 
 

@@ -10,7 +10,6 @@ still worth listening to. An outcome is stricter: it is never read from a damage
 """
 
 import re
-from datetime import datetime
 from decimal import Decimal, DecimalException
 
 import msgspec
@@ -31,41 +30,48 @@ from actors.model.market import (
 )
 from actors.model.trade import ConditionId, TokenId
 from actors.polymarket import strict_json
+from actors.polymarket.gamma_details import (
+    ABSENT,
+    FLAGS,
+    DetailFields,
+    flag,
+    gamma_id,
+    is_present,
+    moment,
+    read_details,
+    text,
+)
 
 NO_TOKENS, NOT_TWO = "no tokens", "not two outcomes"
 """Why markets are rejected that are in order and not for us: placeholders, more outcomes."""
 NO_JSON = "not JSON"
 MAX_NAME_CHARS = 40
-_ABSENT = msgspec.Raw(b"null")
 _SPELLING = {share: share for share in (NOTHING, HALF, ALL)}  # 1.00 becomes 1
 _UNDER_WAY = frozenset({"proposed", "disputed", "active"})
-_FLAGS = {b"true": True, b"false": False}
-_LOOSE_FLAGS = {"true": True, "false": False, "1": True, "0": False}
 _CONDITION = re.compile(rb'"conditionId"\s*:\s*"(0[xX][0-9a-fA-F]{1,64})"')
 _ID = re.compile(rb'"id"\s*:\s*"?([0-9]{1,20})')
 
 
-class _Answer(msgspec.Struct, rename="camel", frozen=True):
-    condition_id: msgspec.Raw = _ABSENT
-    id: msgspec.Raw = _ABSENT
-    question: msgspec.Raw = _ABSENT
-    slug: msgspec.Raw = _ABSENT
-    outcomes: msgspec.Raw = _ABSENT
-    outcome_prices: msgspec.Raw = _ABSENT
-    clob_token_ids: msgspec.Raw = _ABSENT
-    position_ids: msgspec.Raw = _ABSENT
-    version: msgspec.Raw = _ABSENT
-    start_date: msgspec.Raw = _ABSENT
-    end_date: msgspec.Raw = _ABSENT
-    closed_time: msgspec.Raw = _ABSENT
-    volume: msgspec.Raw = _ABSENT
-    volume_num: msgspec.Raw = _ABSENT
-    tags: msgspec.Raw = _ABSENT
-    uma_resolution_status: msgspec.Raw = _ABSENT
-    resolution_status: msgspec.Raw = _ABSENT
-    closed: msgspec.Raw = _ABSENT
-    active: msgspec.Raw = _ABSENT
-    neg_risk: msgspec.Raw = _ABSENT
+class _Answer(DetailFields, rename="camel", frozen=True):
+    condition_id: msgspec.Raw = ABSENT
+    id: msgspec.Raw = ABSENT
+    question: msgspec.Raw = ABSENT
+    slug: msgspec.Raw = ABSENT
+    outcomes: msgspec.Raw = ABSENT
+    outcome_prices: msgspec.Raw = ABSENT
+    clob_token_ids: msgspec.Raw = ABSENT
+    position_ids: msgspec.Raw = ABSENT
+    version: msgspec.Raw = ABSENT
+    start_date: msgspec.Raw = ABSENT
+    end_date: msgspec.Raw = ABSENT
+    volume: msgspec.Raw = ABSENT
+    volume_num: msgspec.Raw = ABSENT
+    tags: msgspec.Raw = ABSENT
+    uma_resolution_status: msgspec.Raw = ABSENT
+    resolution_status: msgspec.Raw = ABSENT
+    closed: msgspec.Raw = ABSENT
+    active: msgspec.Raw = ABSENT
+    neg_risk: msgspec.Raw = ABSENT
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,26 +117,27 @@ def read_market(raw: bytes) -> Reading:
     condition_id = strict_json.condition(strict_json.text(found.condition_id))
     if condition_id is None:
         raise PayloadRejected("no condition id")
-    closed = _flag(found.closed, "closed", drift)
-    active = _flag(found.active, "active", drift)
-    neg_risk = _flag(found.neg_risk, "negRisk", drift)
+    closed = flag(found.closed, "closed", drift)
+    active = flag(found.active, "active", drift)
+    neg_risk = flag(found.neg_risk, "negRisk", drift)
     market = Market(
         condition_id=condition_id,
-        question=_text(found.question, "question", drift),
-        slug=_text(found.slug, "slug", drift),
+        question=text(found.question, "question", drift),
+        slug=text(found.slug, "slug", drift),
         assets=_assets(found),
-        gamma_id=_gamma_id(found.id, drift),
-        end_at=_moment(found.end_date, "endDate", drift),
-        started_at=_moment(found.start_date, "startDate", drift),
+        gamma_id=gamma_id(found.id, drift),
+        end_at=moment(found.end_date, "endDate", drift),
+        started_at=moment(found.start_date, "startDate", drift),
         closed=closed is True,
         active=active is not False,
         neg_risk=neg_risk is True,
         version=_version(found),
         volume=_volume(found, drift),
         tags=_slugs(found, drift),
+        details=read_details(found, drift),
     )
-    _text(found.uma_resolution_status, "umaResolutionStatus", drift)
-    _text(found.resolution_status, "resolutionStatus", drift)
+    text(found.uma_resolution_status, "umaResolutionStatus", drift)
+    text(found.resolution_status, "resolutionStatus", drift)
     return Reading(market=market, drift=tuple(drift))
 
 
@@ -226,48 +233,13 @@ def _strict(raw: bytes) -> _Answer:
     """Return an answer about an outcome: all of what decides has its documented type."""
     found = strict_json.read(raw, _answer)
     for name in (found.condition_id, found.uma_resolution_status, found.resolution_status):
-        if _is_present(name) and bytes(name)[:1] != b'"':
+        if is_present(name) and bytes(name)[:1] != b'"':
             raise PayloadRejected("unexpected shape")
-        if _is_present(name):
+        if is_present(name):
             strict_json.read(bytes(name), _string)
-    if _is_present(found.closed) and bytes(found.closed) not in _FLAGS:
+    if is_present(found.closed) and bytes(found.closed) not in FLAGS:
         raise PayloadRejected("unexpected shape")
     return found
-
-
-def _is_present(raw: msgspec.Raw) -> bool:
-    return bytes(raw) != b"null"
-
-
-def _text(raw: msgspec.Raw, name: str, drift: list[str]) -> str:
-    """Return a text; of anything else an empty one, named in `drift`."""
-    found = strict_json.text(raw)
-    if not found and _is_present(raw) and bytes(raw) != b'""':
-        drift.append(name)
-    return found
-
-
-def _gamma_id(raw: msgspec.Raw, drift: list[str]) -> str | None:
-    if bytes(raw).isdigit():  # a number means the same
-        return bytes(raw).decode()
-    return _text(raw, "id", drift) or None
-
-
-def _flag(raw: msgspec.Raw, name: str, drift: list[str]) -> bool | None:
-    """Return a truth value; one in another spelling is named in `drift`."""
-    if not _is_present(raw):
-        return None
-    if (native := _FLAGS.get(bytes(raw))) is not None:
-        return native
-    drift.append(name)
-    return _LOOSE_FLAGS.get((strict_json.text(raw) or bytes(raw).decode(errors="replace")).lower())
-
-
-def _moment(raw: msgspec.Raw, name: str, drift: list[str]) -> datetime | None:
-    at = strict_json.moment(raw)
-    if at is None and _is_present(raw) and bytes(raw) != b'""':
-        drift.append(name)
-    return at
 
 
 # ------------------------------------------------------------- tokens, outcomes
@@ -317,7 +289,7 @@ def _volume(found: _Answer, drift: list[str]) -> Decimal | None:
             continue
         if volume.is_finite() and volume >= 0 and _is_small(volume):
             return volume
-    if any(_is_present(raw) and bytes(raw) != b'""' for raw in (found.volume, found.volume_num)):
+    if any(is_present(raw) and bytes(raw) != b'""' for raw in (found.volume, found.volume_num)):
         drift.append("volume")
     return None
 
@@ -328,7 +300,7 @@ def _is_small(number: Decimal) -> bool:
 
 
 def _slugs(found: _Answer, drift: list[str]) -> tuple[str, ...]:
-    if not _is_present(found.tags):
+    if not is_present(found.tags):
         return ()
     try:
         tags = strict_json.read(bytes(found.tags), _tags)
@@ -336,7 +308,8 @@ def _slugs(found: _Answer, drift: list[str]) -> tuple[str, ...]:
         drift.append("tags")
         return ()
     slugs = (tag if isinstance(tag, str) else tag.slug for tag in tags)
-    return tuple(dict.fromkeys(storable_text(slug).lower() for slug in slugs if slug))
+    # In one order: another one is no change.
+    return tuple(sorted({storable_text(slug).lower() for slug in slugs if slug}))
 
 
 def _sides(found: _Answer) -> dict[TokenId, str]:
@@ -385,7 +358,7 @@ def _evidence(found: _Answer) -> str:
     prices = strict_json.numbers(found.outcome_prices)
     return strict_json.evidence(
         {
-            "closed": _FLAGS.get(bytes(found.closed)),
+            "closed": FLAGS.get(bytes(found.closed)),
             "umaResolutionStatus": strict_json.text(found.uma_resolution_status) or None,
             "resolutionStatus": strict_json.text(found.resolution_status) or None,
             "outcomePrices": None if prices is None else [str(price) for price in prices],

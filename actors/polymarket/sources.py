@@ -22,7 +22,7 @@ from actors.backoff import Backoff
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.model.market import Source
 from actors.model.trade import ConditionId
-from actors.polymarket.chain import ChainFacts
+from actors.polymarket.contract.chain import ChainFacts
 from actors.polymarket.pagination import Params, Route, is_answer
 
 MAX_GAMMA_IDS = 100

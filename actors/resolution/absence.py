@@ -16,7 +16,7 @@ import msgspec
 
 from actors.model.market import ALL, EndedMarkets, Market, Observation, Source
 from actors.model.trade import ConditionId
-from actors.polymarket.chain import is_on_chain
+from actors.polymarket.contract.chain import is_on_chain
 
 NO_SOURCE: frozenset[Source] = frozenset()
 

@@ -23,7 +23,7 @@ from actors.model.market import (
     Transition,
 )
 from actors.model.trade import ConditionId
-from actors.polymarket.chain import is_on_chain
+from actors.polymarket.contract.chain import is_on_chain
 from actors.resolution.absence import MuteSources, OverdueLabels, expected_of
 from actors.resolution.conflicts import (
     OpenConflicts,

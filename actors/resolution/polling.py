@@ -12,7 +12,8 @@ import msgspec
 
 from actors.model.market import Market, Observation, Resolution, Source
 from actors.model.trade import ConditionId
-from actors.polymarket import chain, clob, data_api, gamma
+from actors.polymarket import clob, data_api, gamma
+from actors.polymarket.contract import chain
 from actors.polymarket.listings import closings, spellings
 from actors.polymarket.pagination import Pagination, Params, Route
 from actors.polymarket.sources import (

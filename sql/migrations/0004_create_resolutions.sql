@@ -63,11 +63,6 @@ create unique index resolution_conflicts_open
   on public.resolution_conflicts (condition_id, kind, least(md5(recorded), md5(observed)), greatest(md5(recorded), md5(observed)))
   where cleared_at is null;
 
-create function tracker.refuse_change() returns trigger language plpgsql set search_path = pg_catalog as $$
-begin
-  raise exception '% is append-only: % is refused', tg_table_name, tg_op using errcode = 'restrict_violation';
-end
-$$;
 create trigger append_only before update or delete or truncate on public.resolutions
   for each statement execute function tracker.refuse_change();
 create trigger append_only before update or delete or truncate on public.resolution_observations

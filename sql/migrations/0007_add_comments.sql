@@ -39,7 +39,7 @@ comment on function public.candles(text, timestamptz, timestamptz, interval) is
 comment on function public.trades_of_transaction(text, timestamptz, timestamptz) is
   'A function: trades_of_transaction(transaction_hash, from_time, to_time). It returns the rows of trades with this transaction in a time span; without one, those of the last 7 days. There is no index of transactions over all days: the shorter the span, the faster it is.';
 comment on table public.markets is
-  'One row for each market, as last reported: closed, active, volume, end_date and tags are overwritten.';
+  'One row for each market, as last reported: all but the first and the last two columns are overwritten, though never by nothing: what a later report leaves out stays. What was known earlier is in market_history. A market that is known from the feed''s announcement alone has most of them only when Gamma lists it.';
 comment on column public.markets.condition_id is
   'the market, 0x…';
 comment on column public.markets.question is
@@ -64,10 +64,58 @@ comment on column public.markets.volume is
   'USDC traded, as Gamma reported it last; may be NULL';
 comment on column public.markets.tags is
   'tag slugs';
+comment on column public.markets.event_id is
+  'its event, in events; may be NULL';
+comment on column public.markets.neg_risk_market_id is
+  '0x…, the same for all markets of which at most one resolves Yes: when one of them trains a model, none may test it; NULL when there are none';
+comment on column public.markets.group_title is
+  'its name among the markets of its event, such as $1B; may be NULL';
+comment on column public.markets.game_start is
+  'when the game is planned to start; NULL when it is about none';
+comment on column public.markets.closed_time is
+  'when trading ended, as Gamma says; often before the tracker learnt of it. NULL while it is open, and of a market whose resolution was recorded before a listing called it closed';
+comment on column public.markets.tick_size is
+  'smallest step of a price, USDC; it becomes smaller near 0 and 1; may be NULL';
+comment on column public.markets.fee_schedule is
+  'the fees as Gamma tells them, such as {"rate": 0.03, "exponent": 1, "takerOnly": true, "rebateRate": 0.25}; may be NULL';
+comment on column public.markets.description is
+  'the rules by which it resolves; may be NULL';
 comment on column public.markets.first_seen_at is
   'when the tracker first stored it';
 comment on column public.markets.updated_at is
   'when the row last changed';
+comment on table public.events is
+  'One row for each event: what markets about the same thing belong to, as last reported with one of them. What a later report leaves out stays. Rows and columns that Gamma did not tell are missing: join it with left join.';
+comment on column public.events.event_id is
+  'its number at Gamma';
+comment on column public.events.slug is
+  'the end of its web address; may be NULL, as all below';
+comment on column public.events.title is
+  'its title';
+comment on column public.events.series_slug is
+  'the series that it repeats in, such as btc-up-or-down-5m';
+comment on column public.events.neg_risk is
+  'at most one of its markets resolves Yes';
+comment on column public.events.neg_risk_augmented is
+  'markets may be added to it later, so none of those that are known now may resolve Yes';
+comment on column public.events.neg_risk_market_id is
+  'that of its markets';
+comment on column public.events.starts_at is
+  'when what it is about is planned to begin';
+comment on column public.events.end_date is
+  'when it is planned to end; often wrong';
+comment on column public.events.first_seen_at is
+  'when the tracker first stored it';
+comment on column public.events.updated_at is
+  'when the row last changed';
+comment on table public.market_history is
+  'What was known of a market when: one row when it was first stored, with all that was known, and one for each later change, with what changed. Rows are only added. The market as of a time is made of its rows until then, the last value of each column: see A market as it was known. The order of outcome_index never changes, so assets has no history; volumes have none either.';
+comment on column public.market_history.condition_id is
+  'the market';
+comment on column public.market_history.known_at is
+  'when the tracker stored it; later than it became true';
+comment on column public.market_history.changes is
+  'columns of markets and their new values, without volume, first_seen_at and updated_at; a column that is not in any row until then was NULL';
 comment on table public.assets is
   'One row for each token.';
 comment on column public.assets.asset_key is

@@ -8,7 +8,8 @@ from decimal import Decimal
 import pytest
 
 from actors.actor import Addresses, Incarnation
-from actors.catalog.actor import OUTBOX_MAX, CatalogActor, CatalogSettings
+from actors.catalog.actor import CatalogActor, CatalogSettings
+from actors.catalog.outbox import DETAILED_MAX, OUTBOX_MAX
 from actors.catalog.universe import Filters
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.messages import (
@@ -24,6 +25,7 @@ from actors.messages import (
     UniverseChanged,
 )
 from actors.model.assumptions import Assumption
+from actors.model.market import without_details
 from actors.model.trade import ConditionId
 from actors.polymarket.gamma import parse_market
 from actors.polymarket.pagination import Params, Route
@@ -611,13 +613,16 @@ def test_what_is_not_stored_is_sent_again_when_the_database_opens() -> None:
     first = harness.writer.of(MarketsSeen)
     harness.writer.clear()
     harness.actor.on_receive(StoreOpened(server="x"))
-    assert harness.writer.of(MarketsSeen) == first
+    again = [
+        MarketsSeen(ticket=each.ticket, markets=without_details(each.markets)) for each in first
+    ]
+    assert harness.writer.of(MarketsSeen) == again
     harness.actor.on_receive(TicketsStored(tickets=tuple(m.ticket for m in first)))
     harness.tick()
     assert harness.report().waiting == 0
     harness.writer.clear()
     harness.actor.on_receive(StoreOpened(server="x"))
-    assert harness.writer.of(MarketsSeen) == first  # it may have lost its last commits
+    assert harness.writer.of(MarketsSeen) == again  # it may have lost its last commits
 
 
 def test_what_changed_since_is_sent_again_as_it_was_last() -> None:
@@ -664,12 +669,24 @@ def test_while_the_database_is_away_memory_is_bounded_and_everything_is_watched(
     assert len(harness.watched()) == OUTBOX_MAX * 2 + 10
     harness.tick()
     assert harness.report().waiting == OUTBOX_MAX
+    assert sum(has_details(message) for message in harness.writer.of(MarketsSeen)) == DETAILED_MAX
+    harness.writer.clear()
     harness.actor.on_receive(StoreOpened(server="x"))
+    assert not any(has_details(message) for message in harness.writer.of(MarketsSeen))
     harness.store_all()
+    stored = harness.stored()
     harness.writer.clear()
     for _ in range(6):
         harness.tick(10.0)
-    assert sorted(harness.stored()) == sorted(ids(range(10)))  # the latest made are listed first
+        harness.store_all()
+    # What had no place (the latest made are listed first), and once more all that was sent bare.
+    everything = ids(range(OUTBOX_MAX * 2 + 10))
+    assert everything - {*stored} == ids(range(10))
+    assert sorted(harness.stored()) == sorted(everything)
+
+
+def has_details(message: MarketsSeen) -> bool:
+    return any(market.details is not None for market in message.markets)
 
 
 def test_gamma_is_not_asked_more_often_than_its_rate_limit_allows() -> None:

@@ -14,7 +14,7 @@ from actors.messages import (
     UniverseChanged,
 )
 from actors.model.assumptions import Assumption
-from actors.model.market import Market, Shard
+from actors.model.market import Market, Shard, without_details
 from actors.polymarket.gamma import parse_market
 from tests.catalog.test_actor import CLOSED_S, Harness, watching, web_of
 from tests.catalog.test_universe import market
@@ -55,7 +55,7 @@ def test_it_is_completed_and_called_active_when_gamma_lists_it() -> None:
     for _ in range(5):
         harness.tick()
 
-    assert harness.supervisor.last(UniverseChanged).added == (late_market(late),)
+    assert harness.supervisor.last(UniverseChanged).added == without_details((late_market(late),))
     assert harness.writer.last(MarketsSeen).markets == (late_market(late),)
     told = len(harness.supervisor.of(UniverseChanged))
     harness.tick(1_800)
@@ -153,7 +153,7 @@ def test_their_number_is_bounded() -> None:
 def test_after_a_restart_it_is_still_known_from_the_feed_alone() -> None:
     harness = watching(web_of(1))
     listed = FakeMarket(60)
-    known = msgspec.structs.replace(late_market(listed), active=False)
+    known = msgspec.structs.replace(late_market(listed), active=False, details=None)
     harness.actor.on_receive(MarketsRestored(markets=(known,)))
     harness.tick()
     assert harness.supervisor.of(UniverseChanged)[0].added == (known,)
@@ -161,7 +161,7 @@ def test_after_a_restart_it_is_still_known_from_the_feed_alone() -> None:
     harness.web.add(listed)
     harness.tick(CLOSED_S)
     harness.tick()
-    assert harness.supervisor.last(UniverseChanged).added == (late_market(listed),)
+    assert harness.supervisor.last(UniverseChanged).added == without_details((late_market(listed),))
 
 
 def test_one_that_resolves_unlisted_is_let_go() -> None:

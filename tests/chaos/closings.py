@@ -24,7 +24,7 @@ import msgspec
 from actors.actor import Address, Addresses, Incarnation
 from actors.messages import Message, ResolutionReport, UniverseChanged
 from actors.model.market import Source
-from actors.polymarket.slots import COLLATERALS, position_ids
+from actors.polymarket.contract.slots import COLLATERALS, position_ids
 from actors.polymarket.sources import MOST
 from actors.resolution.actor import ResolutionActor, ResolutionSettings
 from tests.chaos.closing_world import ASKED, NEVER, Closing, ClosingWorld, plan

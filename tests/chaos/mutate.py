@@ -308,7 +308,7 @@ MUTATIONS = (
     ),
     Mutation(
         "slots that are computed, whatever the order of a list",
-        "actors/polymarket/slots.py",
+        "actors/polymarket/contract/slots.py",
         "        if set(computed) == listed:\n            return computed\n",
         "        if set(computed) == listed:\n            return market.token_ids\n",
         ("tests/resolution/test_worlds.py",),

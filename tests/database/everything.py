@@ -15,7 +15,7 @@ from actors.model.facts import (
 )
 from actors.model.storage import Batch, ConnectionEvent, RejectedRow
 from actors.model.trade import Rejection
-from tests.database.samples import NO, YES, market, ns, observation, resolution, trade
+from tests.database.samples import DETAILS, NO, YES, market, ns, observation, resolution, trade
 
 FACTS: tuple[Fact, ...] = (
     ProcessStarted(at_ns=ns(0), host="h", version="1"),
@@ -45,7 +45,7 @@ def everything() -> Batch:
         ),
         facts=tuple((seq, fact) for seq, fact in enumerate(FACTS, 1)),
         events=(ConnectionEvent(at_ns=ns(1), connection="c", event="opened", reason=""),),
-        markets=(market(),),
+        markets=(market(details=DETAILS),),
         observations=(observation(),),
         resolutions=(resolution(),),
         watermark=20,

@@ -9,6 +9,8 @@ read a whole table, so a step that does not with many does not with few.
 from collections.abc import Callable, Iterator
 from typing import Final
 
+import msgspec
+
 from actors.database.store import Store
 from actors.model.facts import (
     Fact,
@@ -29,6 +31,7 @@ from actors.model.market import (
     Confirmation,
     Contradiction,
     ContradictionKind,
+    Details,
     MarketState,
     Source,
     TimeWindow,
@@ -36,7 +39,7 @@ from actors.model.market import (
 )
 from actors.model.storage import Batch, ConnectionEvent, RejectedRow
 from actors.model.trade import ConditionId, Rejection, TokenId
-from tests.database.samples import START, market, ns, observation, resolution, trade
+from tests.database.samples import DETAILS, EVENT, START, market, ns, observation, resolution, trade
 
 TOKENS: Final = 40_000
 """Rows of the table of tokens; no other one has fewer than half as many."""
@@ -54,10 +57,12 @@ FILL: Final = (
        select n::text, '0x' || lpad(to_hex(n / 2), 64, '0'),
               case n % 2 when 0 then 'Yes' else 'No' end, n % 2
        from generate_series(1, {TOKENS}) n""",
+    f"""insert into events (event_id, title)
+       select n, 'Rain' from generate_series(1, {TOKENS // 2}) n""",
     f"""insert into markets (condition_id, question, slug, end_date, closed, active, neg_risk,
-         version, tags)
+         version, tags, event_id, neg_risk_market_id)
        select '0x' || lpad(to_hex(n), 64, '0'), 'Will it rain?', 'will-it-rain',
-         now() - n * interval '1 minute', true, true, false, 'v1', '{{}}'
+         now() - n * interval '1 minute', true, true, false, 'v1', '{{}}', n / 3, '0x' || n / 3
        from generate_series(1, {TOKENS // 2}) n""",
     f"""insert into unresolved select condition_id from markets
        order by condition_id limit {TOKENS // 4}""",
@@ -251,13 +256,29 @@ def _evidence(store: Store) -> None:
     store.commit(Batch(confirmations=confirmed))
 
 
+def _details(number: int, title: str) -> Details | None:
+    """Return what a listing tells besides; every third market is announced, without any."""
+    if number % 3 == 0:
+        return None
+    event = msgspec.structs.replace(EVENT, event_id=str(number // 3), title=title)
+    return msgspec.structs.replace(DETAILS, event=event, description=title)
+
+
 def _markets(store: Store) -> None:
     """Store markets of which some are new, some changed and some neither."""
     numbers = [*known(4_000), *known(TOKENS + AT_ONCE)]
-    listed = [market(condition(number), tokens_of(number), closed=True) for number in numbers]
+    listed = [
+        market(condition(number), tokens_of(number), closed=True, details=_details(number, "Rain?"))
+        for number in numbers
+    ]
     store.commit(Batch(markets=tuple(listed)))
     changed = [
-        market(each.condition_id, tokens_of(number)[::-1], closed=number % 2 == 0)
+        market(
+            each.condition_id,
+            tokens_of(number)[::-1],
+            closed=number % 2 == 0,
+            details=_details(number, "Rain or snow?"),
+        )
         for number, each in zip(numbers, listed, strict=True)
     ]
     store.commit(Batch(markets=tuple(changed)))

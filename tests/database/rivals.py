@@ -10,6 +10,8 @@ from actors.model.market import (
     Confirmation,
     Contradiction,
     ContradictionKind,
+    Details,
+    Event,
     Market,
     Observation,
     Resolution,
@@ -33,7 +35,18 @@ def tokens(number: int) -> tuple[TokenId, TokenId]:
 
 
 def a_market(number: int, volume: int) -> Market:
-    return market(condition(number), tokens(number), volume=Decimal(volume))
+    return market(
+        condition(number), tokens(number), volume=Decimal(volume), details=details(number, volume)
+    )
+
+
+def details(number: int, volume: int) -> Details:
+    """Return what is told of a market and its event, which it shares with two others.
+
+    With another volume all of it is told otherwise. The order of events is not that of markets.
+    """
+    event = Event(event_id=f"{number // 3 * 7_919 % 100_003}", title=f"title {volume}")
+    return Details(event=event, description=f"rules {volume}")
 
 
 def trades_of(number: int) -> tuple[Trade, Trade]:

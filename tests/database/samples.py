@@ -4,7 +4,16 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from actors.model.market import Asset, Market, Observation, Resolution, Source, TokenPayout
+from actors.model.market import (
+    Asset,
+    Details,
+    Event,
+    Market,
+    Observation,
+    Resolution,
+    Source,
+    TokenPayout,
+)
 from actors.model.trade import ConditionId, TokenId, Trade
 
 CONDITION = ConditionId("0x" + "a1" * 32)
@@ -34,6 +43,29 @@ def trade(second: float = 0, **changes: Any) -> Trade:
         "transaction_hash": "0x" + "5f" * 32,
     }
     return Trade(**given | changes)
+
+
+EVENT = Event(
+    event_id="30829",
+    slug="weather",
+    title="The weather",
+    series_slug="daily-weather",
+    neg_risk=True,
+    neg_risk_augmented=False,
+    neg_risk_market_id="0x" + "c3" * 32,
+    starts_at=datetime(2026, 3, 2, tzinfo=UTC),
+    end_at=datetime(2026, 3, 3, tzinfo=UTC),
+)
+DETAILS = Details(
+    event=EVENT,
+    neg_risk_market_id="0x" + "c3" * 32,
+    group_title="Rain",
+    game_start=datetime(2026, 3, 2, 12, tzinfo=UTC),
+    closed_time=datetime(2026, 3, 3, 12, tzinfo=UTC),
+    tick_size=Decimal("0.001"),
+    fee_schedule='{"exponent":1,"rate":0.03,"rebateRate":0.25,"takerOnly":true}',
+    description="This market resolves to Yes if it rains.",
+)
 
 
 def market(

@@ -73,7 +73,7 @@ def test_naming_a_few_tokens_does_not_read_the_whole_table(database: str) -> Non
     )
     do(database, "vacuum analyze assets")
     with psycopg.connect(database) as connection:
-        given = columns.markets([market()])
+        given = columns.named([market()])
         plan = connection.execute(b"explain " + queries.UPSERT_ASSETS, given).fetchall()
     assert not any("Seq Scan on assets" in line for (line,) in plan)
     assert any("assets_token_id_key" in line for (line,) in plan)

@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 from psycopg import sql
@@ -28,6 +29,7 @@ from actors.writer.feed_comparison import Disputed
 from actors.writer.gather import mark
 from tests.database.samples import (
     CONDITION,
+    DETAILS,
     NO,
     YES,
     at,
@@ -53,6 +55,7 @@ GIVEN = {
     "as_of": "2100-01-01 00:00+00",
 }
 Rows = list[tuple[Any, ...]]
+OF_MARKET = "select * from markets where condition_id = %s"
 
 
 def entries(text: str, level: str) -> dict[str, str]:
@@ -74,6 +77,12 @@ FUNCTIONS = ("coverage_gaps", "candles", "trades_of_transaction")
 RECIPES = {name: blocks(text) for name, text in entries(QUERY, "##").items()}
 
 
+def names_of(dsn: str, relation: str) -> list[str]:
+    query = """select attname::text from pg_attribute
+        where attrelid = %s::regclass and attnum > 0 order by attnum"""
+    return [name for (name,) in ask(dsn, query, f"public.{relation}")]
+
+
 @pytest.fixture
 def filled(database: str, store: Store) -> str:
     """Return a database with an example of everything.
@@ -82,7 +91,8 @@ def filled(database: str, store: Store) -> str:
     130 s to 300 s; NO was wanted and never covered. Trades of YES at 20 s (two identical ones),
     70 s, 140 s and, after the resolution, 295 s.
     """
-    store.commit(Batch(markets=(market(), market(OPEN, ("3", "4"), closed=True)), watermark=1))
+    sibling = market(OPEN, ("3", "4"), closed=True, details=DETAILS)
+    store.commit(Batch(markets=(market(details=DETAILS), sibling), watermark=1))
     facts: list[Fact] = [
         ProcessStarted(at_ns=ns(0), host="h", version="1"),
         TokensWanted(at_ns=ns(0), tokens=(YES, NO)),
@@ -325,6 +335,29 @@ def test_a_rejected_message_is_readable_whatever_its_bytes(filled: str) -> None:
 
     assert run(filled, by_reason) == [("price out of range", 1, at(30), at(30))]
     assert run(filled, payloads)[0][-1] == "\\377{}"
+
+
+def test_a_market_is_as_it_was_known_at_the_time(filled: str, store: Store) -> None:
+    known, changes = RECIPES["A market as it was known"]
+    ((at_first,),) = ask(
+        filled, "select known_at from market_history where condition_id = %s", CONDITION
+    )
+    now = dict(zip(names_of(filled, "markets"), ask(filled, OF_MARKET, CONDITION)[0], strict=True))
+    store.commit(
+        Batch(
+            markets=(
+                market(closed=True, details=msgspec.structs.replace(DETAILS, description="later")),
+            )
+        )
+    )
+    (row,) = run(filled, known, as_of=at_first.isoformat())
+    was = dict(zip(names_of(filled, "markets"), row, strict=True))
+    unkept = {"volume", "first_seen_at", "updated_at"}
+    assert {name: was[name] for name in was.keys() - unkept} == {
+        name: now[name] for name in now.keys() - unkept
+    }
+    assert run(filled, known, as_of=(at_first - timedelta(microseconds=1)).isoformat()) == []
+    assert ("description", "later") in [row[1:] for row in run(filled, changes)]
 
 
 def test_unresolved_markets_are_listed_with_the_last_observation_of_each_source(

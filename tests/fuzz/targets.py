@@ -20,7 +20,8 @@ from actors.health.status_socket import LONGEST_REQUEST, StatusSocket
 from actors.model import facts
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, TokenId
-from actors.polymarket import chain, channel, clob, data_api, gamma
+from actors.polymarket import channel, clob, data_api, gamma
+from actors.polymarket.contract import chain
 from actors.polymarket.http import Http
 from actors.transport.skimmer import FrameSkimmer
 from tests.cli.status_samples import health

@@ -42,7 +42,7 @@ def test_an_announcement_carries_ids_outcomes_and_what_filters_need() -> None:
         assets=ASSETS,
         gamma_id="123",
         active=False,
-        tags=("crypto", "5m"),
+        tags=("5m", "crypto"),
     )
 
 

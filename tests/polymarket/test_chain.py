@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from actors.errors import PayloadRejected
 from actors.model.market import HALF, Asset, Market, Naming, Observation, Source
 from actors.model.trade import ConditionId, TokenId
-from actors.polymarket import chain
-from actors.polymarket.chain import REVERTED, Answered, ChainFacts
-from actors.polymarket.slots import UNPROVEN
+from actors.polymarket.contract import chain
+from actors.polymarket.contract.chain import REVERTED, Answered, ChainFacts
+from actors.polymarket.contract.slots import UNPROVEN
 from tests.resolution.recorded_answers import AT_MS, CONDITION, MARKET, NO, YES, in_order
 
 

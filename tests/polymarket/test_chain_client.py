@@ -12,9 +12,9 @@ import pytest
 
 from actors.errors import SourceUnavailable
 from actors.model.trade import ConditionId
-from actors.polymarket import chain
-from actors.polymarket.chain import FAILED, REVERTED, ChainFacts
-from actors.polymarket.nodes import (
+from actors.polymarket.contract import chain
+from actors.polymarket.contract.chain import FAILED, REVERTED, ChainFacts
+from actors.polymarket.contract.nodes import (
     LARGER_AFTER_S,
     LARGER_AT_LAST_S,
     LONGEST_S,

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from actors.model.market import HALF, Asset, Market, Naming, Observation, Source
 from actors.model.trade import ConditionId, TokenId
-from actors.polymarket import data_api, slots
+from actors.polymarket import data_api
+from actors.polymarket.contract import slots
 from tests.resolution.recorded_answers import (
     AT_MS,
     CONDITION,

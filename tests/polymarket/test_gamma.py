@@ -58,7 +58,7 @@ def test_a_market_is_read_whole() -> None:
     assert market.started_at == datetime(2026, 4, 28, 18, 24, 5, 410_000, tzinfo=UTC)
     assert market.volume == Decimal("1234.567890123")
     assert (market.closed, market.active, market.neg_risk) == (False, True, False)
-    assert (market.version, market.tags) == ("v1", ("weather", "swiss"))
+    assert (market.version, market.tags) == ("v1", ("swiss", "weather"))
 
 
 def test_nothing_but_ids_and_outcomes_is_needed() -> None:
@@ -201,8 +201,8 @@ def test_one_damaged_value_takes_its_field_and_not_the_market(value: bytes) -> N
         (ACTIVE[:-1] + b',"question":' + value + b"}", ("question",)),
         # Nothing reads it. What makes its page no JSON is named all the same; wrong bytes do not.
         (
-            ACTIVE[:-1] + b',"description":' + value + b"}",
-            () if value == b'"\xff"' else ("description",),
+            ACTIVE[:-1] + b',"icon":' + value + b"}",
+            () if value == b'"\xff"' else ("icon",),
         ),
     ):
         found = gamma.read_market(raw)

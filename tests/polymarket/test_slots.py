@@ -9,7 +9,7 @@ import pytest
 
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, TokenId
-from actors.polymarket.slots import tokens_by_slot, v2_module
+from actors.polymarket.contract.slots import tokens_by_slot, v2_module
 from tests.resolution.recorded_answers import fixtures
 
 RECORDED = (

@@ -34,12 +34,12 @@ from actors.messages import (
 )
 from actors.model.market import Market, Source
 from actors.model.trade import ConditionId, TokenId
-from actors.polymarket import chain
-from actors.polymarket.chain import Answered, ChainFacts
+from actors.polymarket.contract import chain
+from actors.polymarket.contract.chain import Answered, ChainFacts
+from actors.polymarket.contract.slots import COLLATERALS, position_ids
 from actors.polymarket.events import MarketEvent, announced_market
 from actors.polymarket.gamma import parse_market
 from actors.polymarket.pagination import Params, Route
-from actors.polymarket.slots import COLLATERALS, position_ids
 from actors.resolution.actor import ResolutionActor, ResolutionSettings
 from tests.fakes_asking import FakeAsker
 from tests.fakes_box import Box, drain

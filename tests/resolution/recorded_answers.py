@@ -11,7 +11,7 @@ import msgspec
 
 from actors.model.market import Asset, Market, Observation, Source
 from actors.model.trade import ConditionId, TokenId
-from actors.polymarket.slots import COLLATERALS, position_ids
+from actors.polymarket.contract.slots import COLLATERALS, position_ids
 from actors.resolution.evidence import Evidence
 
 CONDITION = ConditionId("0x" + "c0ffee" * 10 + "0001")

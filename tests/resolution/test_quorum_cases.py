@@ -15,7 +15,7 @@ import pytest
 
 from actors.model.market import Market, Observation, Source
 from actors.model.trade import ConditionId
-from actors.polymarket.chain import ChainFacts
+from actors.polymarket.contract.chain import ChainFacts
 from actors.resolution.polling import Request, read_answer
 from actors.resolution.quorum import Conflict, NotYet, Winner, decide
 from tests.resolution.recorded_answers import (

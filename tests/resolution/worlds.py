@@ -16,8 +16,9 @@ import msgspec
 
 from actors.model.market import Market, Observation, Resolution, Source, StoredEvidence
 from actors.model.trade import ConditionId, TokenId
-from actors.polymarket import chain, clob, data_api, gamma
-from actors.polymarket.slots import COLLATERALS, position_ids
+from actors.polymarket import clob, data_api, gamma
+from actors.polymarket.contract import chain
+from actors.polymarket.contract.slots import COLLATERALS, position_ids
 from actors.resolution.cases import CaseBook
 
 GAMMA, CLOB, DATA, CHAIN = Source.GAMMA, Source.CLOB, Source.DATA, Source.CHAIN

@@ -30,6 +30,18 @@ GAMMA_KEYS = {
     "bestAsk",
     "volume",
 }
+EVENT_KEYS = {
+    "id",
+    "ticker",
+    "slug",
+    "title",
+    "description",
+    "active",
+    "closed",
+    "negRisk",
+    "negRiskAugmented",
+    "seriesSlug",
+}
 CLOB_KEYS = {
     "condition_id",
     "question_id",
@@ -323,5 +335,44 @@ def test_the_default_agent_of_urllib_is_rejected(tmp_path: Path) -> None:
             headers = {"User-Agent": "Python-urllib/3.11"}
             async with harness.session.get(url, headers=headers) as response:
                 assert response.status == 403
+
+    run_async(steps)
+
+
+def test_markets_of_a_group_tell_the_same_event_and_the_same_id_everywhere(tmp_path: Path) -> None:
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *FULL) as harness:
+            harness.turn(0.5)
+            rows, _ = await walk(harness, limit="100")
+            groups: dict[str, set[str]] = {}
+            for row in rows:
+                (event,) = row["events"]
+                assert set(event) >= EVENT_KEYS
+                assert event.get("negRiskMarketID") == row.get("negRiskMarketID")
+                assert event["negRisk"] == row["negRisk"]
+                groups.setdefault(row.get("negRiskMarketID", ""), set()).add(event["id"])
+            alone = groups.pop("")
+            assert all(len(events) == 1 for events in groups.values())
+            shared = [row for row in rows if row["negRisk"]]
+            assert 1 < len(groups) < len(shared)
+            assert len(alone) == len(rows) - len(shared)
+            row = next(each for each in shared if each["version"] == "v1")
+            clob = await harness.get(f"/clob/markets/{row['conditionId']}")
+            assert clob["neg_risk_market_id"] == row["negRiskMarketID"]
+
+    run_async(steps)
+
+
+def test_games_tell_their_fees(tmp_path: Path) -> None:
+    async def steps() -> None:
+        async with rehearsal(tmp_path, *FULL) as harness:
+            harness.turn(0.5)
+            rows, _ = await walk(harness, limit="100")
+            games = [row for row in rows if "gameStartTime" in row]
+            assert 0 < len(games) < len(rows)
+            assert all(row["feesEnabled"] == (row in games) for row in rows)
+            assert {frozenset(row["feeSchedule"]) for row in games} == {
+                frozenset({"exponent", "rate", "rebateRate", "takerOnly"})
+            }
 
     run_async(steps)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from actors.model.trade import ConditionId
-from actors.polymarket.slots import COLLATERALS, position_ids, v2_module
+from actors.polymarket.contract.slots import COLLATERALS, position_ids, v2_module
 from actors.simulator.market_ids import (
     BINARY,
     NEG_RISK,

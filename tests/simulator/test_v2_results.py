@@ -10,7 +10,7 @@ from Crypto.Hash import keccak
 from actors.model.market import Asset, Naming, Source
 from actors.model.market import Market as ListedMarket
 from actors.model.trade import ConditionId, TokenId
-from actors.polymarket import chain as reader
+from actors.polymarket.contract import chain as reader
 from actors.simulator.market import SOURCES, Market, Pace
 from actors.simulator.markets import Markets, MarketSpec
 from actors.simulator.sources import chain

@@ -145,14 +145,34 @@ _ASSETS = f"""insert into public.assets (asset_key, token_id, condition_id, outc
     from {_TIMES}, {_SIDES} order by m, side"""
 _MARKETS = f"""insert into public.markets (condition_id, question, slug, gamma_id, end_date,
       started_at,
-      closed, active, neg_risk, version, volume, tags, first_seen_at, updated_at)
+      closed, active, neg_risk, version, volume, tags, event_id, closed_time, tick_size,
+      fee_schedule, description, first_seen_at, updated_at)
     select years.condition(m),
            'Bitcoin Up or Down - ' || to_char(years.at(ended), 'FMMonth DD, HH12:MIAM') || ' ET',
            'btc-updown-5m-' || ended / 1000 || '-' || m % 7, (500000 + m)::text, years.at(ended),
            years.at(started), ended <= years.ends(), true, false, 'v1',
            (years.h(m, 3) % 1000000)::numeric * 0.01,
-           array['up-or-down', 'crypto-prices', 'recurring', 'hide-from-new'],
+           array['crypto-prices', 'hide-from-new', 'recurring', 'up-or-down'],
+           (40000 + m)::text, case when ended <= years.ends() then years.at(ended) end, 0.01,
+           jsonb_build_object('exponent', 1, 'rate', 0.07, 'rebateRate', 0.2, 'takerOnly', true),
+           repeat('The price at the end of the range in the title decides. ', 10) || m,
            years.at(started), years.at(least(ended, years.ends()))
+    from {_TIMES}"""
+_EVENTS_OF_MARKETS = f"""insert into public.events (event_id, slug, title, series_slug, neg_risk,
+      starts_at, end_date, first_seen_at, updated_at)
+    select (40000 + m)::text, 'btc-updown-5m-' || ended / 1000 || '-' || m % 7,
+           'Bitcoin Up or Down - ' || to_char(years.at(ended), 'FMMonth DD, HH12:MIAM') || ' ET',
+           'btc-up-or-down-5m', false, years.at(ended - 300000), years.at(ended),
+           years.at(started), years.at(started)
+    from {_TIMES}"""
+_FIRST_KNOWN = f"""insert into public.market_history (condition_id, known_at, changes)
+    select condition_id, first_seen_at, jsonb_strip_nulls(to_jsonb(k)
+      - array['condition_id', 'volume', 'first_seen_at', 'updated_at', 'closed_time'])
+      || jsonb_build_object('closed', false)
+    from {_TIMES} join public.markets k on k.condition_id = years.condition(m)"""
+_CLOSED_KNOWN = f"""insert into public.market_history (condition_id, known_at, changes)
+    select years.condition(m), years.at(ended + 30000),
+           jsonb_build_object('closed', true, 'closed_time', years.at(ended))
     from {_TIMES}"""
 _UNRESOLVED = f"insert into tracker.unresolved select years.condition(m) from {_TIMES}"
 _RESOLUTIONS = f"""insert into public.resolutions (condition_id, kind, winning_token_id,
@@ -236,6 +256,9 @@ def _by_market(size: Size) -> Iterator[tuple[str, str, int, int]]:
     every, resolved, ended = size.markets, size.resolved_markets, size.ended_markets
     yield "assets", _ASSETS, 1, every
     yield "markets", _MARKETS, 1, every
+    yield "events", _EVENTS_OF_MARKETS, 1, every
+    yield "market_history", _FIRST_KNOWN, 1, every
+    yield "market_history", _CLOSED_KNOWN, 1, ended
     yield "unresolved", _UNRESOLVED, resolved + 1, every
     yield "resolutions", _RESOLUTIONS, 1, resolved
     yield "resolution_payouts", _PAYOUTS, 1, resolved

@@ -26,7 +26,7 @@ EVENTS_A_CONNECTION = 8
 """Connected and ended, four times a day."""
 DAY_S = 86_400
 BYTES_A_TRADE = 215
-BYTES_A_MARKET = 5_500
+BYTES_A_MARKET = 8_800
 """About, with indexes and all that is kept of a market that has ended; for the free disk."""
 BYTES_AN_OPEN_TOKEN = 1_500
 SPARE_BYTES = 2_000_000_000

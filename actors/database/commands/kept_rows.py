@@ -13,6 +13,7 @@ from actors.database import columns, queries
 from actors.database.cache import TokenKeys
 from actors.database.coverage import CoverageWriter, NumberedFact
 from actors.database.session import Connection
+from actors.database.shared_rows import store_events
 from actors.database.transaction import StoredJournal, move_watermark
 from actors.model.market import (
     Clearance,
@@ -101,9 +102,9 @@ class KeptRows:
     def _store_market(self, market: Market) -> str:
         listed, _, _ = self._progress(market.condition_id)
         if not listed:  # else a later listing has told more
-            given = columns.markets((market,))
-            self._run(queries.UPSERT_MARKETS, given)
-            self._run(queries.UPSERT_ASSETS, given)
+            store_events(self._connection, (market,))
+            self._run(queries.UPSERT_MARKETS, columns.markets((market,)))
+            self._run(queries.UPSERT_ASSETS, columns.named((market,)))
             conditions = columns.as_json([market.condition_id])
             self._run(queries.INSERT_UNRESOLVED, {"conditions": conditions})
         return ""

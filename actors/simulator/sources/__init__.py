@@ -1,6 +1,8 @@
 """The HTTP sources of the simulated Polymarket: Gamma, CLOB, Data API and chain.
 
 gamma, listing  Gamma's market object; its listings and look-ups
+event           what markets belong to, and their fees
+times           the two formats of times
 clob            one market by condition, and books
 data_api        resolutions, and tokens with their slots
 chain           JSON-RPC calls to the conditional tokens contract

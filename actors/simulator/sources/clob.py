@@ -12,9 +12,10 @@ from actors.simulator.events import LevelPool, book
 from actors.simulator.market import Market
 from actors.simulator.market_ids import hex_id
 from actors.simulator.markets import Markets
+from actors.simulator.sources.event import group_id
 from actors.simulator.sources.finality import clob_knows
-from actors.simulator.sources.gamma import iso
 from actors.simulator.sources.oddities import apply_clob_oddity, apply_compact_oddity, shown_winner
+from actors.simulator.sources.times import iso
 
 MAX_BOOKS = 500
 """Tokens in one request for books."""
@@ -102,7 +103,7 @@ def clob_market(market: Market, now: int, *, lie: bool = False) -> dict[str, Any
         "minimum_order_size": 5,
         "minimum_tick_size": 1 / market.ticks,
         "neg_risk": market.neg_risk,
-        "neg_risk_market_id": hex_id("negrisk", market.condition) if market.neg_risk else "",
+        "neg_risk_market_id": group_id(market),
         "neg_risk_request_id": hex_id("request", market.condition) if market.neg_risk else "",
         "notifications_enabled": True,
         "question": market.question,

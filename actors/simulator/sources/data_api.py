@@ -9,6 +9,7 @@ from typing import Any
 from actors.simulator.market import Market
 from actors.simulator.market_ids import hex_id, number_in_event
 from actors.simulator.markets import Markets
+from actors.simulator.sources.event import group_id
 from actors.simulator.sources.oddities import apply_data_oddity, shown_numerators
 from actors.simulator.sources.orders import by_slot, slot_of
 
@@ -169,7 +170,7 @@ def token_row(market: Market, side: int, at: int, *, lie: bool = False) -> dict[
         "market_slug": market.slug,
         "closed": market.lifetime.closed <= at,
         "neg_risk": market.neg_risk,
-        "neg_risk_market_id": hex_id("negrisk", market.condition) if market.neg_risk else None,
+        "neg_risk_market_id": group_id(market) or None,
         "question_index": _question_index(market),
         "event_id": f"9{market.gamma_id}",
         "event_slug": market.slug,

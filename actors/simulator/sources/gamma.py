@@ -1,26 +1,16 @@
 """Gamma: its market object. Arrays are JSON inside strings; it shows the past by Gamma's lag."""
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 from actors.simulator.market import Market, gamma_condition_id
 from actors.simulator.market_ids import hex_id
+from actors.simulator.sources.event import FEES, event_of, group_id, group_title
 from actors.simulator.sources.oddities import apply_gamma_oddity, shown_winner
 from actors.simulator.sources.orders import listed_orders
+from actors.simulator.sources.times import iso, spaced
 
 ORACLE = "0x65070BE91477460D8A7AeEb94ef92fe056C2f2A7"
-
-
-def iso(ms: int) -> str:
-    """Return a time such as `2026-02-27T23:34:28.752Z`."""
-    text = datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
-
-
-def spaced(ms: int) -> str:
-    """Return a time such as `2026-03-19 23:20:15+00`, the other format of the same API."""
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S+00")
 
 
 def prices(market: Market, at: int, *, lie: bool = False) -> tuple[str, str]:
@@ -80,10 +70,11 @@ def gamma_market(
     if market.last_price[0]:
         row["lastTradePrice"] = float(market.last_price[0])
     if market.neg_risk:
-        row["negRiskMarketID"] = hex_id("negrisk", market.condition)
+        row["negRiskMarketID"] = group_id(market)
         row["negRiskRequestID"] = hex_id("request", market.condition)
     if "sports" in market.tags:
         row["gameStartTime"] = spaced(market.begun)
+        row.update(feesEnabled=True, feeType="sports_fees_v2", feeSchedule=FEES)
     if closed:
         row["closedTime"] = spaced(market.lifetime.closed)
         row["automaticallyResolved"] = True
@@ -128,7 +119,7 @@ def _row_of_every_market(market: Market, now: int, *, closed: bool) -> dict[str,
         "new": False,
         "featured": False,
         "restricted": True,
-        "groupItemTitle": "",
+        "groupItemTitle": group_title(market),
         "questionID": hex_id("question", market.condition),
         "enableOrderBook": True,
         "orderPriceMinTickSize": 1 / market.ticks,
@@ -149,7 +140,7 @@ def _row_of_every_market(market: Market, now: int, *, closed: bool) -> dict[str,
         "spread": 2 / market.ticks,
         "umaResolutionStatuses": "[]",
         "feesEnabled": False,
-        "events": [{"id": f"9{market.gamma_id}", "slug": market.slug, "title": market.question}],
+        "events": [event_of(market, closed=closed)],
     }
 
 

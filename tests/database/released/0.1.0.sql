@@ -86,8 +86,14 @@ create index rejected_messages_doubts on public.rejected_messages (journal_key, 
 
 
 -- 0002_create_catalog.sql
--- Why: the names of what is traded. A token is one outcome of a market. Trades name it by a number of ours, which makes
---      the table of trades a third as large.
+-- Why: the names of what is traded. A token is one outcome of a market, and a market belongs to an event. Trades name a
+--      token by a number of ours, which makes the table of trades a third as large.
+--   market_history  what was known of a market when: a row with all that was known when it was stored first, and one for
+--                   each later change, which has the changed columns and no others. A copy of the whole row for each
+--                   change would repeat the description, the most of it, four times or more. The new values and not the
+--                   old ones, so that nothing that was known is read from a row that changes. A trigger writes it, so
+--                   that no statement can forget to. A year has some 14 million markets with a few changes each: 1.5 kB
+--                   for a first row and 0.28 kB for a change, 33 GB, where copies would take 80 GB.
 -- Locks: none that matter, the tables are new. Takes: milliseconds.
 -- Previous versions: must not write.
 create table public.assets (
@@ -99,22 +105,85 @@ create table public.assets (
 );
 create index assets_condition on public.assets (condition_id);
 
-create table public.markets (
-  condition_id  text primary key,
-  question      text not null,
-  slug          text not null,
-  gamma_id      text,
-  end_date      timestamptz,          -- when trading is planned to end
-  started_at    timestamptz,
-  closed        boolean not null,     -- trading ended; not that it resolved
-  active        boolean not null,
-  neg_risk      boolean not null,
-  version       text not null,        -- v1 (CTF tokens) or v2 (positions)
-  volume        numeric,              -- USDC, as last reported
-  tags          text[] not null,
-  first_seen_at timestamptz not null default now(),
-  updated_at    timestamptz not null default now()
+create table public.events (
+  event_id            text primary key,
+  slug                text,
+  title               text,
+  series_slug         text,
+  neg_risk            boolean,
+  neg_risk_augmented  boolean,
+  neg_risk_market_id  text,
+  starts_at           timestamptz,
+  end_date            timestamptz,
+  first_seen_at       timestamptz not null default now(),
+  updated_at          timestamptz not null default now()
 );
+
+create table public.markets (
+  condition_id       text primary key,
+  question           text not null,
+  slug               text not null,
+  gamma_id           text,
+  end_date           timestamptz,     -- when trading is planned to end
+  started_at         timestamptz,
+  closed             boolean not null,    -- trading ended; not that it resolved
+  active             boolean not null,
+  neg_risk           boolean not null,
+  version            text not null,   -- v1 (CTF tokens) or v2 (positions)
+  volume             numeric,         -- USDC, as last reported
+  tags               text[] not null,
+  event_id           text,
+  neg_risk_market_id text,            -- of one group at most one resolves Yes
+  group_title        text,
+  game_start         timestamptz,
+  closed_time        timestamptz,
+  tick_size          numeric,
+  fee_schedule       jsonb,
+  description        text,
+  first_seen_at      timestamptz not null default now(),
+  updated_at         timestamptz not null default now()
+);
+create index markets_event on public.markets (event_id) where event_id is not null;
+create index markets_neg_risk on public.markets (neg_risk_market_id) where neg_risk_market_id is not null;
+
+create table public.market_history (
+  condition_id text not null,
+  known_at     timestamptz not null,
+  changes      jsonb not null,        -- columns of public.markets and their new values
+  primary key (condition_id, known_at)
+);
+
+create function tracker.keep_market_history() returns trigger language plpgsql
+set search_path = pg_catalog set timezone = 'UTC' as $$
+declare
+  -- They say when and how much, and not what the market is.
+  unkept constant text[] := array['condition_id', 'volume', 'first_seen_at', 'updated_at'];
+  changed jsonb;
+begin
+  select jsonb_object_agg(n.key, n.value) into changed
+  from jsonb_each(to_jsonb(new) - unkept) n
+  left join jsonb_each(to_jsonb(old) - unkept) o using (key)    -- there is no old row when it is stored first
+  where n.value <> coalesce(o.value, 'null');
+  if changed is not null then
+    insert into public.market_history
+    select new.condition_id,
+           greatest(clock_timestamp(), max(h.known_at) + interval '1 microsecond'),    -- a clock may be set back
+           changed
+    from public.market_history h where h.condition_id = new.condition_id;
+  end if;
+  return null;
+end
+$$;
+create trigger keep_history after insert or update on public.markets
+  for each row execute function tracker.keep_market_history();
+
+create function tracker.refuse_change() returns trigger language plpgsql set search_path = pg_catalog as $$
+begin
+  raise exception '% is append-only: % is refused', tg_table_name, tg_op using errcode = 'restrict_violation';
+end
+$$;
+create trigger append_only before update or delete or truncate on public.market_history
+  for each statement execute function tracker.refuse_change();
 
 -- Every condition that is known, from a listing or a trade, and has no resolution.
 create table tracker.unresolved (
@@ -295,11 +364,6 @@ create unique index resolution_conflicts_open
   on public.resolution_conflicts (condition_id, kind, least(md5(recorded), md5(observed)), greatest(md5(recorded), md5(observed)))
   where cleared_at is null;
 
-create function tracker.refuse_change() returns trigger language plpgsql set search_path = pg_catalog as $$
-begin
-  raise exception '% is append-only: % is refused', tg_table_name, tg_op using errcode = 'restrict_violation';
-end
-$$;
 create trigger append_only before update or delete or truncate on public.resolutions
   for each statement execute function tracker.refuse_change();
 create trigger append_only before update or delete or truncate on public.resolution_observations
@@ -726,7 +790,7 @@ comment on function public.candles(text, timestamptz, timestamptz, interval) is
 comment on function public.trades_of_transaction(text, timestamptz, timestamptz) is
   'A function: trades_of_transaction(transaction_hash, from_time, to_time). It returns the rows of trades with this transaction in a time span; without one, those of the last 7 days. There is no index of transactions over all days: the shorter the span, the faster it is.';
 comment on table public.markets is
-  'One row for each market, as last reported: closed, active, volume, end_date and tags are overwritten.';
+  'One row for each market, as last reported: all but the first and the last two columns are overwritten, though never by nothing: what a later report leaves out stays. What was known earlier is in market_history. A market that is known from the feed''s announcement alone has most of them only when Gamma lists it.';
 comment on column public.markets.condition_id is
   'the market, 0x…';
 comment on column public.markets.question is
@@ -751,10 +815,58 @@ comment on column public.markets.volume is
   'USDC traded, as Gamma reported it last; may be NULL';
 comment on column public.markets.tags is
   'tag slugs';
+comment on column public.markets.event_id is
+  'its event, in events; may be NULL';
+comment on column public.markets.neg_risk_market_id is
+  '0x…, the same for all markets of which at most one resolves Yes: when one of them trains a model, none may test it; NULL when there are none';
+comment on column public.markets.group_title is
+  'its name among the markets of its event, such as $1B; may be NULL';
+comment on column public.markets.game_start is
+  'when the game is planned to start; NULL when it is about none';
+comment on column public.markets.closed_time is
+  'when trading ended, as Gamma says; often before the tracker learnt of it. NULL while it is open, and of a market whose resolution was recorded before a listing called it closed';
+comment on column public.markets.tick_size is
+  'smallest step of a price, USDC; it becomes smaller near 0 and 1; may be NULL';
+comment on column public.markets.fee_schedule is
+  'the fees as Gamma tells them, such as {"rate": 0.03, "exponent": 1, "takerOnly": true, "rebateRate": 0.25}; may be NULL';
+comment on column public.markets.description is
+  'the rules by which it resolves; may be NULL';
 comment on column public.markets.first_seen_at is
   'when the tracker first stored it';
 comment on column public.markets.updated_at is
   'when the row last changed';
+comment on table public.events is
+  'One row for each event: what markets about the same thing belong to, as last reported with one of them. What a later report leaves out stays. Rows and columns that Gamma did not tell are missing: join it with left join.';
+comment on column public.events.event_id is
+  'its number at Gamma';
+comment on column public.events.slug is
+  'the end of its web address; may be NULL, as all below';
+comment on column public.events.title is
+  'its title';
+comment on column public.events.series_slug is
+  'the series that it repeats in, such as btc-up-or-down-5m';
+comment on column public.events.neg_risk is
+  'at most one of its markets resolves Yes';
+comment on column public.events.neg_risk_augmented is
+  'markets may be added to it later, so none of those that are known now may resolve Yes';
+comment on column public.events.neg_risk_market_id is
+  'that of its markets';
+comment on column public.events.starts_at is
+  'when what it is about is planned to begin';
+comment on column public.events.end_date is
+  'when it is planned to end; often wrong';
+comment on column public.events.first_seen_at is
+  'when the tracker first stored it';
+comment on column public.events.updated_at is
+  'when the row last changed';
+comment on table public.market_history is
+  'What was known of a market when: one row when it was first stored, with all that was known, and one for each later change, with what changed. Rows are only added. The market as of a time is made of its rows until then, the last value of each column: see A market as it was known. The order of outcome_index never changes, so assets has no history; volumes have none either.';
+comment on column public.market_history.condition_id is
+  'the market';
+comment on column public.market_history.known_at is
+  'when the tracker stored it; later than it became true';
+comment on column public.market_history.changes is
+  'columns of markets and their new values, without volume, first_seen_at and updated_at; a column that is not in any row until then was NULL';
 comment on table public.assets is
   'One row for each token.';
 comment on column public.assets.asset_key is
@@ -911,32 +1023,36 @@ comment on column public.rejected_messages.taken_in_at is
   'when a version that understands it stored its trades; NULL: not yet';
 
 select tracker.add_trade_day('2026-03-01');
-insert into tracker.journals overriding system value select * from json_populate_recordset(null::tracker.journals, '[{"journal_key":1,"journal_id":"00000000-0000-0000-0000-000000000001","first_seen_at":"2026-11-29T21:06:21.571572+00:00","retired_at":null}]');
+alter table public.markets disable trigger keep_history;
+insert into tracker.journals overriding system value select * from json_populate_recordset(null::tracker.journals, '[{"journal_key":1,"journal_id":"00000000-0000-0000-0000-000000000001","first_seen_at":"2026-11-29T21:09:33.4841+00:00","retired_at":null}]');
 insert into assets overriding system value select * from json_populate_recordset(null::assets, '[{"asset_key":1,"token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","outcome":"Yes","outcome_index":0}, 
  {"asset_key":2,"token_id":"222222222222222222222222222222222222222222222222222222222222222222222222222222","condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","outcome":"No","outcome_index":1}]');
-insert into tracker.schema_migrations overriding system value select * from json_populate_recordset(null::tracker.schema_migrations, '[{"name":"0001_create_journals.sql","checksum":"ef0c62cbc6740c811775cd549582f037e1112ea8a1e5cacde1e1cde155b856ae","applied_at":"2026-11-29T21:06:21.427057+00:00","previous_may_write":false}, 
- {"name":"0002_create_catalog.sql","checksum":"8368afb56087e6b8e82abf46bead8c06386cc094567b91d8e8174cea54f54156","applied_at":"2026-11-29T21:06:21.453985+00:00","previous_may_write":false}, 
- {"name":"0003_create_trades.sql","checksum":"f0b8baf308301f0d76737d0d06698ecfcece51fe255185b8766a8cf09d28f37b","applied_at":"2026-11-29T21:06:21.467338+00:00","previous_may_write":false}, 
- {"name":"0004_create_resolutions.sql","checksum":"bd951a809c3570997eedd0c4ac5ef7604859d4a9f9d597d5cfe33b62b56f7234","applied_at":"2026-11-29T21:06:21.473207+00:00","previous_may_write":false}, 
- {"name":"0005_create_coverage.sql","checksum":"d3261abc353775f2c395472602087f0e4fd96bc56ea14c7eb33bfc7ac32ca653","applied_at":"2026-11-29T21:06:21.495849+00:00","previous_may_write":false}, 
- {"name":"0006_create_public.sql","checksum":"b2ea477a7401eeca9462786869c976a9efb3978320a82492ed5a7792f84916d3","applied_at":"2026-11-29T21:06:21.519041+00:00","previous_may_write":false}, 
- {"name":"0007_add_comments.sql","checksum":"fc9cf5be8d894df8ce5375cd6939893114c4e8a4b04507aef669ce19c0e44fc9","applied_at":"2026-11-29T21:06:21.54048+00:00","previous_may_write":false}]');
-insert into tracker.journal_progress overriding system value select * from json_populate_recordset(null::tracker.journal_progress, '[{"journal_key":1,"mark":20,"moved_at":"2026-11-29T21:06:21.596377+00:00","session":"b930aaaa-0973-4ac5-a1ca-fe1cf061aa1d"}]');
+insert into tracker.schema_migrations overriding system value select * from json_populate_recordset(null::tracker.schema_migrations, '[{"name":"0001_create_journals.sql","checksum":"ef0c62cbc6740c811775cd549582f037e1112ea8a1e5cacde1e1cde155b856ae","applied_at":"2026-11-29T21:09:33.361489+00:00","previous_may_write":false}, 
+ {"name":"0002_create_catalog.sql","checksum":"23a53d344263d35800ab833620941476c77ef2f4216a4056e82048c6c72af2f0","applied_at":"2026-11-29T21:09:33.377663+00:00","previous_may_write":false}, 
+ {"name":"0003_create_trades.sql","checksum":"f0b8baf308301f0d76737d0d06698ecfcece51fe255185b8766a8cf09d28f37b","applied_at":"2026-11-29T21:09:33.397588+00:00","previous_may_write":false}, 
+ {"name":"0004_create_resolutions.sql","checksum":"512b394fc809983c9785f56e99bed556b8a1792a055906e017f562d13c7bcd4a","applied_at":"2026-11-29T21:09:33.409505+00:00","previous_may_write":false}, 
+ {"name":"0005_create_coverage.sql","checksum":"d3261abc353775f2c395472602087f0e4fd96bc56ea14c7eb33bfc7ac32ca653","applied_at":"2026-11-29T21:09:33.425919+00:00","previous_may_write":false}, 
+ {"name":"0006_create_public.sql","checksum":"b2ea477a7401eeca9462786869c976a9efb3978320a82492ed5a7792f84916d3","applied_at":"2026-11-29T21:09:33.439479+00:00","previous_may_write":false}, 
+ {"name":"0007_add_comments.sql","checksum":"4ccbe9fd0670126f06d62aa809b78a537b9d323e3992a9117db2835e70abfc25","applied_at":"2026-11-29T21:09:33.460924+00:00","previous_may_write":false}]');
+insert into tracker.journal_progress overriding system value select * from json_populate_recordset(null::tracker.journal_progress, '[{"journal_key":1,"mark":20,"moved_at":"2026-11-29T21:09:33.498588+00:00","session":"9832218a-880b-44be-9c95-f0a3fd7f444b"}]');
 insert into tracker.process_life overriding system value select * from json_populate_recordset(null::tracker.process_life, '[{"journal_key":1,"start_seq":1,"started_at":"2026-03-01T12:00:00+00:00","alive_at":"2026-03-01T12:00:09+00:00","stopped_at":"2026-03-01T12:00:11+00:00","host":"h","version":"1","proven_until":null}]');
 insert into connection_events overriding system value select * from json_populate_recordset(null::connection_events, '[{"at":"2026-03-01T12:00:01+00:00","connection":"c","event":"opened","reason":"","journal_key":1}]');
 insert into rejected_messages overriding system value select * from json_populate_recordset(null::rejected_messages, '[{"received_at":"2026-03-01T12:00:01+00:00","connection":"c","reason":"r","payload":"\\x78","journal_key":1,"seq":2,"index":0,"message_key":1,"epoch":null,"occurrence":1,"doubt":null,"taken_in_at":null}]');
-insert into markets overriding system value select * from json_populate_recordset(null::markets, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","question":"Will it rain?","slug":"will-it-rain","gamma_id":null,"end_date":null,"started_at":null,"closed":false,"active":true,"neg_risk":false,"version":"v1","volume":null,"tags":[],"first_seen_at":"2026-11-29T21:06:21.596377+00:00","updated_at":"2026-11-29T21:06:21.596377+00:00"}]');
+insert into events overriding system value select * from json_populate_recordset(null::events, '[{"event_id":"30829","slug":"weather","title":"The weather","series_slug":"daily-weather","neg_risk":true,"neg_risk_augmented":false,"neg_risk_market_id":"0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3","starts_at":"2026-03-02T00:00:00+00:00","end_date":"2026-03-03T00:00:00+00:00","first_seen_at":"2026-11-29T21:09:33.498588+00:00","updated_at":"2026-11-29T21:09:33.498588+00:00"}]');
+insert into markets overriding system value select * from json_populate_recordset(null::markets, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","question":"Will it rain?","slug":"will-it-rain","gamma_id":null,"end_date":null,"started_at":null,"closed":false,"active":true,"neg_risk":false,"version":"v1","volume":null,"tags":[],"event_id":"30829","neg_risk_market_id":"0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3","group_title":"Rain","game_start":"2026-03-02T12:00:00+00:00","closed_time":"2026-03-03T12:00:00+00:00","tick_size":0.001,"fee_schedule":{"rate": 0.03, "exponent": 1, "takerOnly": true, "rebateRate": 0.25},"description":"This market resolves to Yes if it rains.","first_seen_at":"2026-11-29T21:09:33.498588+00:00","updated_at":"2026-11-29T21:09:33.498588+00:00"}]');
+insert into market_history overriding system value select * from json_populate_recordset(null::market_history, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","known_at":"2026-11-29T21:09:33.509046+00:00","changes":{"slug": "will-it-rain", "tags": [], "active": true, "closed": false, "version": "v1", "event_id": "30829", "neg_risk": false, "question": "Will it rain?", "tick_size": 0.001, "game_start": "2026-03-02T12:00:00+00:00", "closed_time": "2026-03-03T12:00:00+00:00", "description": "This market resolves to Yes if it rains.", "group_title": "Rain", "fee_schedule": {"rate": 0.03, "exponent": 1, "takerOnly": true, "rebateRate": 0.25}, "neg_risk_market_id": "0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3"}}]');
 insert into tracker.trades overriding system value select * from json_populate_recordset(null::tracker.trades, '[{"traded_at":"2026-03-01T12:00:01+00:00","received_at":"2026-03-01T12:00:01.005+00:00","trade_hash":-6579113934874622705,"epoch":null,"sequence":null,"asset_key":1,"fee_rate_bps":0,"occurrence":1,"is_buy":true,"price":0.330,"size":10.820819,"transaction_hash":"\\x5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f","trade_id":null,"extra":null}, 
  {"traded_at":"2026-03-01T12:00:02+00:00","received_at":"2026-03-01T12:00:02.005+00:00","trade_hash":-6579113934874622705,"epoch":null,"sequence":null,"asset_key":2,"fee_rate_bps":0,"occurrence":1,"is_buy":true,"price":0.330,"size":10.820819,"transaction_hash":"\\x5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f","trade_id":null,"extra":null}]');
-insert into resolutions overriding system value select * from json_populate_recordset(null::resolutions, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","kind":"winner","winning_token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","winning_outcome":"Yes","payouts":[1,0],"resolved_at":"2026-03-01T12:00:00+00:00","recorded_at":"2026-11-29T21:06:21.596377+00:00","sources":["gamma","clob"]}]');
+insert into resolutions overriding system value select * from json_populate_recordset(null::resolutions, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","kind":"winner","winning_token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","winning_outcome":"Yes","payouts":[1,0],"resolved_at":"2026-03-01T12:00:00+00:00","recorded_at":"2026-11-29T21:09:33.498588+00:00","sources":["gamma","clob"]}]');
 insert into resolution_payouts overriding system value select * from json_populate_recordset(null::resolution_payouts, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","outcome":"Yes","payout":1}, 
  {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","token_id":"222222222222222222222222222222222222222222222222222222222222222222222222222222","outcome":"No","payout":0}]');
-insert into resolution_observations overriding system value select * from json_populate_recordset(null::resolution_observations, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"clob","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-29T21:06:21.596377+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}, 
- {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"gamma","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-29T21:06:21.596377+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}]');
-insert into tracker.epochs overriding system value select * from json_populate_recordset(null::tracker.epochs, '[{"journal_key":1,"epoch":3,"connection":"a-0001","leg":0,"opened_at":"2026-03-01T12:00:01+00:00","proven_until":"2026-03-01T12:00:10+00:00","closed_at":"2026-03-01T12:00:10+00:00","closed_seq":9,"lost":false,"reason":"reset","proven_at":"2026-11-29T21:06:21.596377+00:00","held":false}]');
+insert into resolution_observations overriding system value select * from json_populate_recordset(null::resolution_observations, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"clob","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-29T21:09:33.498588+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}, 
+ {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"gamma","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-29T21:09:33.498588+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}]');
+insert into tracker.epochs overriding system value select * from json_populate_recordset(null::tracker.epochs, '[{"journal_key":1,"epoch":3,"connection":"a-0001","leg":0,"opened_at":"2026-03-01T12:00:01+00:00","proven_until":"2026-03-01T12:00:10+00:00","closed_at":"2026-03-01T12:00:10+00:00","closed_seq":9,"lost":false,"reason":"reset","proven_at":"2026-11-29T21:09:33.498588+00:00","held":false}]');
 insert into tracker.listening overriding system value select * from json_populate_recordset(null::tracker.listening, '[{"journal_key":1,"asset_key":1,"epoch":3,"confirmed_seq":4,"released_seq":6,"from_at":"2026-03-01T12:00:02+00:00","until_at":"2026-03-01T12:00:09+00:00","cause":"released"}]');
 insert into tracker.wanted overriding system value select * from json_populate_recordset(null::tracker.wanted, '[{"journal_key":1,"asset_key":1,"wanted_seq":2,"unwanted_seq":null,"from_at":"2026-03-01T12:00:00+00:00","until_at":null}, 
  {"journal_key":1,"asset_key":2,"wanted_seq":2,"unwanted_seq":8,"from_at":"2026-03-01T12:00:00+00:00","until_at":"2026-03-01T12:00:10+00:00"}]');
+alter table public.markets enable trigger keep_history;
 select setval(pg_get_serial_sequence('public.assets', 'asset_key'), 1000);
 select setval(pg_get_serial_sequence('public.rejected_messages', 'message_key'), 1000);
 select setval(pg_get_serial_sequence('tracker.journals', 'journal_key'), 1000);

@@ -32,7 +32,7 @@ from actors.model.market import (
 )
 from actors.model.trade import ConditionId
 from actors.polymarket import strict_json
-from actors.polymarket.slots import UNPROVEN, by_token, v2_module
+from actors.polymarket.contract.slots import UNPROVEN, by_token, v2_module
 
 CTF = "0x4D97DCd97eC945f40cF65F87097ACe5EA0476045"
 MODULES = {

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.model.trade import ConditionId
-from actors.polymarket import chain
-from actors.polymarket.chain import Answered, Asked, ChainFacts
+from actors.polymarket.contract import chain
+from actors.polymarket.contract.chain import Answered, Asked, ChainFacts
 from actors.polymarket.pagination import is_answer
 from actors.polymarket.sources import (
     CHAIN_REQUESTS,

@@ -1,0 +1,1 @@
+"""The contracts on the chain: slots of tokens, outcomes, and the nodes that are asked."""
