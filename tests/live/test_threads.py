@@ -23,7 +23,7 @@ NOTICED_S = 10.0
     [
         ("reactor", "actors.transport.reactor:Reactor._round"),
         ("status", "actors.health.status_socket:StatusSocket._accept"),
-        ("query-watchdog", "actors.database.session:QueryWatchdog.check"),
+        ("query-watchdog", "actors.database.server.watchdog:QueryWatchdog.check"),
     ],
 )
 def test_a_thread_that_dies_ends_the_process_with_70_and_a_traceback(
