@@ -30,12 +30,13 @@ hypothesis.settings.load_profile("repeatable")
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Measure no coverage of a test that is marked `no_cover`.
+    """Measure no coverage of a test that is marked `no_cover` or needs a database.
 
-    pytest-cov does so by itself, but not in the processes of pytest-xdist: there it has started a
-    second measurement below the one that it pauses.
+    Deciding modules know no database, so they are covered by the others. pytest-cov does the first
+    by itself, but not in the processes of pytest-xdist: there it has started a second measurement
+    below the one that it pauses.
     """
-    if item.get_closest_marker("no_cover") is None:
+    if not any(item.get_closest_marker(name) for name in ("no_cover", "db")):
         return (yield)
     measuring = sys.gettrace()
     sys.settrace(None)

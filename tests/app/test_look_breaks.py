@@ -35,7 +35,7 @@ SEEN: dict[str, dict[str, str]] = {
     },
     "field_types": {
         "clean_pages": "differs: of 150 markets 150 times active, 150 times negRisk,"
-        " 150 times umaResolutionStatus",
+        " 150 times gameStartTime",
     },
     "cached_300s": {
         "fresh_answers": "differs: 1 of 7 answers came out of a cache, up to 0 s old",

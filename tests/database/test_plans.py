@@ -28,8 +28,8 @@ MOST: Final = 6_000
 """So many rows of a small table may be read one by one, for example to check a foreign key."""
 _PLANNED: Final = (
     ("fresh", "auto"),
-    ("none", "auto"),
-    ("fresh", "force_generic_plan"),
+    pytest.param("none", "auto", marks=pytest.mark.long),
+    pytest.param("fresh", "force_generic_plan", marks=pytest.mark.long),
     ("of empty tables", "force_generic_plan"),
 )
 """Which statistics there are; and whether a statement is new to its session, or prepared there."""

@@ -52,7 +52,7 @@ def number_winner(market: FakeMarket) -> int:
 # -------------------------------------------------------- slow, away, without end
 
 
-@pytest.mark.parametrize("slow_s", [5.0, 15.0])
+@pytest.mark.parametrize("slow_s", [pytest.param(5.0, marks=pytest.mark.long), 15.0])
 @pytest.mark.parametrize("slow", Source)
 def test_a_slow_source_delays_no_label_that_does_not_need_it(slow: Source, slow_s: float) -> None:
     harness = watching(chain=True)
