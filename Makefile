@@ -34,12 +34,13 @@ check: $(READY)  ## ruff, mypy --strict, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Two tests at a time: each process has a PostgreSQL server of its own.
+# Two tests at a time, and three of those that mostly wait: each process has a PostgreSQL server of its own.
 TWO := -n 2 --dist worksteal
+THREE := -n 3 --dist worksteal
 
 test: check  ## every check and every test but the long ones, which make torture runs
 	$(BIN)/python -m pytest $(TWO) -m "not long and not live" --cov --cov-report=
-	$(BIN)/python -m pytest $(TWO) -m "not long and live"
+	$(BIN)/python -m pytest $(THREE) -m "not long and live"
 	$(BIN)/coverage report --include="$$($(BIN)/python -m tests.architecture.deciding)"
 	@$(BIN)/coverage json -q -o - | $(BIN)/python -m tests.architecture.deciding judge
 

@@ -40,7 +40,9 @@ def watched(processes: Processes, what: str, count: int) -> dict[str, Any]:
         ("keyset_gone", 0, "keyset"),
         pytest.param("keyset_422", 0, "keyset", marks=pytest.mark.long),
         ("cursor_ignored", 0, "keyset"),
-        ("keyset_gone,gamma_list_gone", 0, "keyset"),  # events are left
+        pytest.param(  # events are left
+            "keyset_gone,gamma_list_gone", 0, "keyset", marks=pytest.mark.long
+        ),
         pytest.param("page_20", 0, "", marks=pytest.mark.long),
         ("poisoned_market", 0, "clean_pages"),
         pytest.param("field_types", 0, "clean_pages", marks=pytest.mark.long),
@@ -92,6 +94,7 @@ def is_over(processes: Processes, condition: str, token: str) -> bool:
 
 
 @pytest.mark.db
+@pytest.mark.long
 def test_a_market_that_began_and_ended_while_the_database_was_away_is_found_after_a_kill(
     tmp_path: Path, server: Server, database: str
 ) -> None:

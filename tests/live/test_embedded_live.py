@@ -71,6 +71,7 @@ def test_the_server_that_was_killed_is_started_again_and_has_everything(
     assert names.count("embedded_database_restarted") >= 2
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 def test_one_that_cannot_be_started_again_says_why_and_the_tracker_goes_on(
     processes: Processes,

@@ -67,7 +67,9 @@ def replayed(processes: Processes, folder: Path, *options: str) -> Process:
     return processes.simulator("--replay", str(folder), *options)
 
 
-@pytest.mark.parametrize("broken", [(), BROKEN], ids=["intact", "broken"])
+@pytest.mark.parametrize(
+    "broken", [pytest.param((), marks=pytest.mark.long), BROKEN], ids=["intact", "broken"]
+)
 def test_a_look_at_a_recording_finds_what_was_found_when_it_was_made(
     processes: Processes, broken: tuple[str, ...]
 ) -> None:
@@ -97,7 +99,10 @@ def trades_in(folder: Path) -> int:
 @pytest.mark.db
 @pytest.mark.parametrize(
     ("broken", "code"),
-    [((), ""), (("--broken", "lower_side"), "protocol_drift")],
+    [
+        pytest.param((), "", marks=pytest.mark.long),
+        (("--broken", "lower_side"), "protocol_drift"),
+    ],
     ids=["intact", "broken"],
 )
 def test_a_tracker_stores_what_was_recorded_and_says_what_differs(
