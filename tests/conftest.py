@@ -7,6 +7,7 @@ Hypothesis tries the same inputs every time; `--hypothesis-profile=explore` has 
 look for others, which `make torture` does.
 """
 
+import contextlib
 import os
 import shutil
 import sys
@@ -28,22 +29,37 @@ hypothesis.settings.register_profile("explore", derandomize=False, print_blob=Tr
 hypothesis.settings.load_profile("repeatable")
 
 
-@pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+@contextlib.contextmanager
+def _unmeasured(item: pytest.Item) -> Iterator[None]:
     """Measure no coverage of a test that is marked `no_cover` or needs a database.
 
-    Deciding modules know no database, so they are covered by the others. pytest-cov does the first
-    by itself, but not in the processes of pytest-xdist: there it has started a second measurement
-    below the one that it pauses.
+    Deciding modules know no database, so they are covered by the others.
     """
-    if not any(item.get_closest_marker(name) for name in ("no_cover", "db")):
-        return (yield)
     measuring = sys.gettrace()
-    sys.settrace(None)
+    if any(item.get_closest_marker(name) for name in ("no_cover", "db")):
+        sys.settrace(None)
     try:
-        return (yield)
+        yield
     finally:
         sys.settrace(measuring)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Measure nothing of such a test, nor of what it is given."""
+    with _unmeasured(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Stop the measuring once more where pytest-cov has started it.
+
+    To leave out a test with `no_cover` it stops its own, and in the processes of pytest-xdist a
+    second one below that goes on.
+    """
+    with _unmeasured(item):
+        return (yield)
 
 
 @pytest.fixture(scope="session")
