@@ -44,6 +44,14 @@ def covered_since(dsn: str, tokens: list[str]) -> dict[str, float]:
     return {token: at.timestamp() for token, at in found}
 
 
+def all_heard(dsn: str, tokens: dict[str, float], until_ms: int) -> bool:
+    query: LiteralString = (
+        "SELECT count(DISTINCT token_id) FROM coverage"
+        " WHERE token_id = ANY(%s) AND upper(during) > to_timestamp(%s)"
+    )
+    return rows(dsn, query, list(tokens), until_ms / 1000) == [(len(tokens),)]
+
+
 def is_past(at: float) -> bool:
     return datetime.now(UTC).timestamp() > at
 
@@ -76,6 +84,9 @@ def test_markets_that_gamma_never_lists_are_watched_from_their_announcement(
     assert processes.status()["assets"]["never_confirmed"] == 0
     until("half of them traded", lambda: len(tokens.keys() & traded(processes.ledger)) >= MARKETS)
     until_ms = int(datetime.now(UTC).timestamp() * 1000)
+    until(
+        "all that was sent until then has come", partial(all_heard, processes.dsn, tokens, until_ms)
+    )
     assert tracker.stop() == 0
     assert simulator.stop() == 0
 
