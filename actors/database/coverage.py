@@ -1,6 +1,6 @@
 """Coverage: writes facts of the journal to epochs, listening, wanted and process_life.
 
-The head of sql/migrations/0005_create_coverage.sql explains the tables. What has become final moves
+sql/migrations/0005_create_coverage.sql explains the tables. What has become final moves
 on from there: see `settlement`.
 """
 

@@ -1,69 +1,41 @@
 -- Why: what is received is written to a journal first, by each tracker to its own. These tables say how far each one is
---      stored here, and what happened to its process and its connections. Schema `public` is the contract with those
---      who read the data; schema `tracker` is our own and may change with any version.
+--      stored here, and when its process ran. Schema `public` is the contract with those who read the data; schema
+--      `tracker` is our own and may change with any version.
 -- Locks: none that matter, the tables are new. Takes: milliseconds.
 -- Previous versions: must not write.
+
+-- A journal is the numbered records of one state directory, so of one tracker. Its numbers are its sequences: they begin
+-- with 1 and only grow, also over restarts. An epoch has as its number the sequence of the record that opened it. So in one
+-- journal `epoch` and all columns `…_seq` are one number line, and "wanted_seq < epoch" means "was wanted before it opened".
 create table tracker.journals (
-  journal_key   integer generated always as identity primary key,
-  journal_id    uuid not null unique,
+  journal_key   integer generated always as identity primary key,   -- our number for it, another one in every database
+  journal_id    uuid not null unique,                               -- its name in the state directory
   first_seen_at timestamptz not null default now(),
-  retired_at    timestamptz         -- when a person retired its tracker: since then it wants nothing
+  retired_at    timestamptz    -- a person retired its tracker (`--retire`): since then, which is when it was seen last, it
+                               -- wants nothing; NULL again when it comes back
 );
 
 create table tracker.journal_progress (
   journal_key integer primary key references tracker.journals,
-  mark        bigint not null,      -- lowest journal sequence that is not yet committed
-  moved_at    timestamptz not null default now(),
-  session     uuid                  -- the connection of a writer that stores this journal: no other one may commit
+  mark        bigint not null,     -- the watermark: every record with a lower sequence is stored here
+  moved_at    timestamptz not null default now(),    -- the database's clock
+  session     uuid                 -- a random id, chosen anew by each connection to the database that stores this journal.
+                                   -- A new one takes the journal over; a commit with an older id is rejected then
 );
 
--- One row for each start of the process. alive_at only grows, so a crash leaves its end without anyone's help.
+-- One row for each start of the process. alive_at is moved on every 5 s and never back, so a crash leaves its end without
+-- anyone's help. All times but proven_until are by the clock of the tracker's host.
 create table tracker.process_life (
   journal_key  integer not null references tracker.journals,
-  start_seq    bigint not null,
+  start_seq    bigint not null,     -- the journal sequence of this start; epochs with a lower number ended with it at latest
   started_at   timestamptz not null,
-  alive_at     timestamptz not null,
-  stopped_at   timestamptz,         -- NULL: still running, or killed
+  alive_at     timestamptz not null,    -- when it was last known to run
+  stopped_at   timestamptz,         -- NULL: still running, or killed; alive_at tells which
   host         text not null,
   version      text not null,
-  proven_until timestamptz,         -- the latest proof of its epochs that are settled
+  proven_until timestamptz,         -- by the exchange's clock: the latest proof of those of its epochs whose rows are gone,
+                                    -- since all about them is final (see "coverage": settled)
   primary key (journal_key, start_seq)
 );
--- Whether any tracker was seen since some time.
+-- For coverage_gaps(): whether any other tracker was seen later than some time.
 create index process_life_seen on tracker.process_life ((coalesce(stopped_at, alive_at)));
-
-create table public.connection_events (
-  at          timestamptz not null,
-  connection  text not null,
-  event       text not null,
-  reason      text not null,
-  journal_key integer not null references tracker.journals,
-  primary key (at, journal_key, connection, event, reason)   -- a commit that is repeated is kept once
-);
-
-create table public.rejected_messages (
-  received_at timestamptz not null,
-  connection  text not null,
-  reason      text not null,
-  payload     bytea not null,       -- verbatim; or, when the database refused a row, the row as JSON
-  journal_key integer not null references tracker.journals,
-  seq         bigint,               -- where in the journal; NULL when the database refused the row
-  index       integer,
-  message_key bigint generated always as identity primary key,
-  epoch       bigint,               -- of its connection; NULL: it came from none
-  occurrence  integer not null check (occurrence > 0),
-  doubt       text,                 -- token of the trade that it may be, * for any; NULL: no trade
-  taken_in_at timestamptz,          -- when its trades were stored; NULL: not understood yet
-  unique (journal_key, seq, index)
-);
-create unique index rejected_messages_once
-  on public.rejected_messages (journal_key, sha256(payload)) where seq is null;
-create index rejected_messages_received_at on public.rejected_messages using brin (received_at);
--- Samples of what cannot be a trade: they alone are deleted when they are old.
-create index rejected_messages_samples on public.rejected_messages (message_key)
-  where doubt is null and epoch is not null and seq is not null;
-create index rejected_messages_kept on public.rejected_messages (message_key) where taken_in_at is null;
-create index rejected_messages_records on public.rejected_messages (journal_key, seq)
-  where connection = 'journal' and taken_in_at is null;
-create index rejected_messages_doubts on public.rejected_messages (journal_key, epoch, doubt, seq)
-  where doubt is not null;

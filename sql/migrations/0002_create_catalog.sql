@@ -8,6 +8,10 @@
 --                   for a first row and 0.28 kB for a change, 33 GB, where copies would take 80 GB.
 -- Locks: none that matter, the tables are new. Takes: milliseconds.
 -- Previous versions: must not write.
+
+-- Tokens. asset_key is what every other large table has in place of the token id, and none has a foreign key to it: that would
+-- cost a look-up a row, and the writer numbers a token in the same transaction, before anything names it. Nor is there one
+-- between markets, events and tokens: a trade may name a market before any listing does, and a market an event.
 create table public.assets (
   asset_key     integer generated always as identity primary key,
   token_id      text not null unique,
@@ -15,6 +19,7 @@ create table public.assets (
   outcome       text,
   outcome_index integer
 );
+-- For the tokens of a market.
 create index assets_condition on public.assets (condition_id);
 
 create table public.events (
@@ -36,16 +41,16 @@ create table public.markets (
   question           text not null,
   slug               text not null,
   gamma_id           text,
-  end_date           timestamptz,     -- when trading is planned to end
+  end_date           timestamptz,
   started_at         timestamptz,
-  closed             boolean not null,    -- trading ended; not that it resolved
+  closed             boolean not null,
   active             boolean not null,
   neg_risk           boolean not null,
-  version            text not null,   -- v1 (CTF tokens) or v2 (positions)
-  volume             numeric,         -- USDC, as last reported
+  version            text not null,
+  volume             numeric,
   tags               text[] not null,
   event_id           text,
-  neg_risk_market_id text,            -- of one group at most one resolves Yes
+  neg_risk_market_id text,
   group_title        text,
   game_start         timestamptz,
   closed_time        timestamptz,
@@ -55,16 +60,19 @@ create table public.markets (
   first_seen_at      timestamptz not null default now(),
   updated_at         timestamptz not null default now()
 );
+-- For readers who look for the siblings of a market (docs/how-to/query.md).
 create index markets_event on public.markets (event_id) where event_id is not null;
 create index markets_neg_risk on public.markets (neg_risk_market_id) where neg_risk_market_id is not null;
 
 create table public.market_history (
   condition_id text not null,
   known_at     timestamptz not null,
-  changes      jsonb not null,        -- columns of public.markets and their new values
+  changes      jsonb not null,
   primary key (condition_id, known_at)
 );
 
+-- Writes market_history: the columns of a market that are new or have another value now. With the rights of who changes the
+-- market.
 create function tracker.keep_market_history() returns trigger language plpgsql
 set search_path = pg_catalog set timezone = 'UTC' as $$
 declare
@@ -89,15 +97,11 @@ $$;
 create trigger keep_history after insert or update on public.markets
   for each row execute function tracker.keep_market_history();
 
-create function tracker.refuse_change() returns trigger language plpgsql set search_path = pg_catalog as $$
+-- Rejects what would change recorded rows. Its argument says what holds for the table.
+create function tracker.reject_change() returns trigger language plpgsql set search_path = pg_catalog as $$
 begin
-  raise exception '% is append-only: % is refused', tg_table_name, tg_op using errcode = 'restrict_violation';
+  raise exception '% %: % is rejected', tg_table_name, tg_argv[0], tg_op using errcode = 'restrict_violation';
 end
 $$;
 create trigger append_only before update or delete or truncate on public.market_history
-  for each statement execute function tracker.refuse_change();
-
--- Every condition that is known, from a listing or a trade, and has no resolution.
-create table tracker.unresolved (
-  condition_id text primary key
-);
+  for each statement execute function tracker.reject_change('is append-only');

@@ -1,17 +1,5 @@
 -- Why: one row for each trade. `tracker.trades` is what is stored; the view `public.trades` joins the names back.
---      The unique key is the identity of a trade: token and exchange time as columns, the rest as a 64-bit digest. No
---      foreign key to assets: it would cost one look-up a row, and the writer numbers the token first, in the same
---      transaction.
---      epoch and sequence keep the order of receipt: within one epoch of one connection `sequence` orders trades with
---      the same millisecond. epoch is unique in the database: the journal's key times 2^44, plus the number that the
---      epoch has in its journal. sequence is 2^20 times the records since the epoch began, plus the place in the
---      record. Both are NULL where the order is not known.
---      Columns stand by alignment, the widest first, and the side is a boolean: 8 bytes a row less.
---      Elsewhere than on TimescaleDB the table has a partition for each day (UTC), made before its first row by
---      `tracker.add_trade_day`. A day's indexes stay small while it is written, and a time span reads its days alone.
---      There the unique key begins with the time: it grows at its end alone, so its pages are full (40 bytes a trade; 60
---      when it began with the token), and it is the index by time as well. The index of tokens keeps a list of rows for
---      each token (9 bytes a trade). Trades of a transaction are found without an index by it.
+--      Elsewhere than on TimescaleDB there is a partition for each day; why stands below, at the table.
 --      TimescaleDB: hypertable by day, columnstore after two days with explicit settings (the default ones once made
 --      the table 2.7 times larger), and no retention: trades cannot be fetched again. There the unique key begins with
 --      the token: a late or repeated row into a compressed chunk then costs 0.05 ms instead of 3-9.
@@ -19,6 +7,19 @@
 --      TimescaleDB is used where it is.
 -- Locks: none that matter, the tables are new. Takes: under a second.
 -- Previous versions: must not write.
+
+-- Trades as they are stored; readers have the view public.trades. The identity of a trade is its unique key: exchange time and
+-- token as columns, the rest as a 64-bit digest. No foreign key to assets: it would cost one look-up a row, and the writer
+-- numbers the token first, in the same transaction. Columns stand by alignment, the widest first, and the side is a boolean:
+-- 8 bytes a row less.
+-- On plain PostgreSQL the table has a partition for each day (UTC), made before its first row by tracker.add_trade_day. A
+-- day's indexes stay small while it is written, and a time span reads its days alone.
+-- The unique key begins with the time: it grows at its end alone, so its pages are full (40 bytes a trade; 60 when it began
+-- with the token), and it is the index by time as well. trades_asset keeps a list of rows for each token (9 bytes a trade).
+-- trades_received_at keeps the smallest and largest time of each 128 pages, for readers who ask what was known when.
+-- trades_transaction is for trades_of_transaction(): a Bloom filter for each 64 pages, 1 byte a trade where an index would take
+-- 50. -0.17 is a share of the 291 rows that PostgreSQL takes for the most on a page, so a filter is made for 3,166
+-- transactions; 64 pages hold some 3,700 trades, several of one transaction among them. So large, two filters fit on a page.
 do $timescale$
 declare
   wish text := coalesce(nullif(current_setting('tracker.timescale', true), ''), 'auto');
@@ -48,17 +49,20 @@ begin
   end if;
 
   execute $q$create table tracker.trades (
-    traded_at        timestamptz not null,
-    received_at      timestamptz not null,
-    trade_hash       bigint not null,
-    epoch            bigint,
-    sequence         bigint,
+    traded_at        timestamptz not null,    -- the exchange's clock
+    received_at      timestamptz not null,    -- ours
+    trade_hash       bigint not null,    -- 64 bits of BLAKE2b over price|size|side|transaction|occurrence: they only tell
+                                         -- apart trades of one token in one millisecond
+    epoch            bigint,    -- journal_key * 2^44 + the number of the epoch in its journal (tracker.epochs): so it is
+                                -- unique in the database; NULL, with sequence: the order of receipt is not known
+    sequence         bigint,    -- order of receipt in that epoch: 2^20 * (the record's journal sequence - the epoch's
+                                -- number) + the place in that record; it orders nothing across epochs
     asset_key        integer not null,
     fee_rate_bps     smallint,
     occurrence       smallint not null check (occurrence > 0),
     is_buy           boolean not null,    -- the taker's side
     price            numeric not null check (price > 0 and price <= 1),
-    size             numeric not null check (size > 0 and size < 'Infinity'),
+    size             numeric not null check (size > 0 and size < 'Infinity'),    -- nor NaN, which is larger still
     transaction_hash bytea,
     trade_id         text,
     extra            jsonb
@@ -69,7 +73,7 @@ begin
     create index trades_received_at on tracker.trades using brin (received_at) with (autosummarize = on);
     create index trades_transaction on tracker.trades
       using brin (transaction_hash bytea_bloom_ops (n_distinct_per_range = -0.17))
-      with (pages_per_range = 64, autosummarize = on);    -- two ranges to a page of the index
+      with (pages_per_range = 64, autosummarize = on);
   else
     alter table tracker.trades add unique (asset_key, traded_at, trade_hash);
     execute $q$select public.create_hypertable('tracker.trades', public.by_range('traded_at', interval '1 day'),
@@ -86,13 +90,14 @@ end
 $timescale$;
 
 -- Makes the partition of a day, if it is not there. Attached and not created as a partition: that would wait for every
--- reader. With the rights of its owner, since a tracker that only writes may create no table.
+-- reader. With the rights of its owner, since a tracker that only writes may create no table. The number is a lock of ours
+-- (7041776131 to 7041776134 are), so that two trackers do not make the same day at once.
 create function tracker.add_trade_day(day date) returns void
 language plpgsql security definer set search_path = pg_catalog as $$
 declare
   name text := 'trades_' || to_char(day, 'YYYY_MM_DD');
 begin
-  perform pg_advisory_xact_lock(7041776133);
+  perform pg_advisory_xact_lock(7041776134);
   if to_regclass('tracker.' || name) is not null
      or (select relkind from pg_class where oid = 'tracker.trades'::regclass) <> 'p' then
     return;

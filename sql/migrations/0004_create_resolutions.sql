@@ -3,21 +3,26 @@
 --      a later listing cannot move it. An observation is kept when a source says something new.
 -- Locks: none that matter, the tables are new. Takes: milliseconds.
 -- Previous versions: must not write.
+
+-- What a market pays stands in three places, which mean three things. resolution_observations.payouts: what one source said,
+-- right or wrong. resolution_payouts: what was decided for each token; this is the label. resolutions.payouts: the same numbers
+-- in the order of outcome_index, as they stood when the resolution was recorded. None has a foreign key to markets or assets:
+-- a resolution is right whether or not a listing of its market is stored.
 create table public.resolutions (
   condition_id     text primary key,
   kind             text not null check (kind in ('winner', 'split')),
   winning_token_id text check ((winning_token_id is not null) = (kind = 'winner')),
-  winning_outcome  text check (winning_outcome is null or kind = 'winner'),    -- NULL, too: the name is disputed
-  payouts          numeric[] not null,          -- in outcome order, sum 1
+  winning_outcome  text check (winning_outcome is null or kind = 'winner'),
+  payouts          numeric[] not null,
   resolved_at      timestamptz not null,
   recorded_at      timestamptz not null default now(),
-  sources          text[] not null              -- who agreed
+  sources          text[] not null
 );
 
 create table public.resolution_payouts (
   condition_id text not null,
   token_id     text not null,
-  outcome      text,                -- its name then; NULL: the sources disagreed about it
+  outcome      text,
   payout       numeric not null check (payout >= 0 and payout <= 1),
   primary key (condition_id, token_id)
 );
@@ -25,7 +30,7 @@ create table public.resolution_payouts (
 create table public.resolution_confirmations (
   condition_id text not null,
   source       text not null,
-  confirmed_at timestamptz not null,    -- when its answer was observed
+  confirmed_at timestamptz not null,
   recorded_at  timestamptz not null default now(),
   primary key (condition_id, source)
 );
@@ -34,15 +39,15 @@ create table public.resolution_observations (
   condition_id text not null,
   source       text not null,
   observed_at  timestamptz not null,
-  verdict      text not null,       -- 'winner <token id>', 'split', 'other payouts' or 'not final'
-  reason       text not null,       -- why it is not final; empty when it is
-  payouts      jsonb,               -- [[token id, payout], …] when final
-  payload      jsonb not null,      -- what the source said; a JSON string when it was not JSON
+  verdict      text not null,
+  reason       text not null,
+  payouts      jsonb,
+  payload      jsonb not null,
   recorded_at  timestamptz not null default now(),
-  mapped_by    text[] not null default '{}',    -- other sources by which its tokens are known
-  generated_at timestamptz,         -- when the answer was made; NULL: when it was observed
-  naming       text not null default 'token id',    -- how it names the token that pays
-  names        jsonb,               -- {token id: name of its outcome}; NULL: it tells none
+  mapped_by    text[] not null default '{}',
+  generated_at timestamptz,
+  naming       text not null default 'token id',
+  names        jsonb,
   unique (condition_id, source, observed_at)
 );
 
@@ -54,8 +59,9 @@ create table public.resolution_conflicts (
   source       text not null,
   kind         text not null default 'outcome' check (kind in ('outcome', 'mapping')),
   cleared_at   timestamptz,
-  cleared_by   text,                -- why it is none any more
+  cleared_by   text,
   check ((cleared_by is null) = (cleared_at is null)),
+  -- A source may contradict again later, so the time is in the key; what opens several at once dates them apart by 1 µs.
   primary key (condition_id, kind, source, detected_at)
 );
 -- An open contradiction is one row, told from either side and by any source.
@@ -63,16 +69,27 @@ create unique index resolution_conflicts_open
   on public.resolution_conflicts (condition_id, kind, least(md5(recorded), md5(observed)), greatest(md5(recorded), md5(observed)))
   where cleared_at is null;
 
-create trigger append_only before update or delete or truncate on public.resolutions
-  for each statement execute function tracker.refuse_change();
-create trigger append_only before update or delete or truncate on public.resolution_observations
-  for each statement execute function tracker.refuse_change();
-create trigger append_only before update or delete or truncate on public.resolution_payouts
-  for each statement execute function tracker.refuse_change();
-create trigger append_only before update or delete or truncate on public.resolution_confirmations
-  for each statement execute function tracker.refuse_change();
-create trigger append_only before delete or truncate on public.resolution_conflicts
-  for each statement execute function tracker.refuse_change();
+-- Our own memory of every condition that is known, from a listing or a trade, and has no resolution, so that a step through
+-- those reads no other market. (Which of them should have one by now is the view public.unresolved_markets.) The commit of the
+-- resolution deletes the row. It may be left behind when one tracker stores the market while another one records its
+-- resolution, in the same moment; so whoever reads this table looks into resolutions, too.
+create table tracker.unresolved (
+  condition_id text primary key
+);
 
+-- reject_change() stands in the catalog, where it is used first.
+create trigger append_only before update or delete or truncate on public.resolutions
+  for each statement execute function tracker.reject_change('is append-only');
+create trigger append_only before update or delete or truncate on public.resolution_observations
+  for each statement execute function tracker.reject_change('is append-only');
+create trigger append_only before update or delete or truncate on public.resolution_payouts
+  for each statement execute function tracker.reject_change('is append-only');
+create trigger append_only before update or delete or truncate on public.resolution_confirmations
+  for each statement execute function tracker.reject_change('is append-only');
+create trigger append_only before delete or truncate on public.resolution_conflicts
+  for each statement execute function tracker.reject_change('keeps its rows, which may only be cleared');
+
+-- For the rechecks of a resolution, which fall due so long after it was recorded.
 create index resolutions_recorded_at on public.resolutions (recorded_at);
+-- For when evidence was written last: after an absence, what fell due since then is made up for.
 create index resolution_observations_recorded_at on public.resolution_observations (recorded_at);

@@ -1,70 +1,79 @@
 -- Why: coverage, not gaps, is recorded. "No trades" and "not listened" are different answers, and a crash must make a
---      gap without anyone's help. Times are those of the exchange where it tells one.
---   epochs           one row for each run of a connection that is not settled; its number is the journal sequence of
---                    ListeningOpened. proven_until: data proves that everything until then was received. It only grows.
---   listening        a token on an epoch, from its first `book`; open while until_at is NULL, and then it reaches to
---                    the epoch's proven_until. Holds only what may still change.
---   coverage_ranges  what is final, moved here in bounded steps ("settled"): one row for each uninterrupted range of a
---                    token in a journal, whatever the number of its connections and epochs. It keeps of the listening
---                    that ended last in it its epoch, sequences and cause. known_at is its beginning, unless a part was
---                    stored more than ten minutes after it had ended: then it is when that was.
---   wanted           when a token was to be listened to. Rows may overlap: they are united.
---      Every row remembers by which journal sequence it began and ended, and where two facts would end the same thing
---      the lower sequence wins. So facts may be replayed, and may arrive out of order: the result is that of the
---      journal's order. A row whose beginning and end have the same sequence holds no time: it is an end that arrived
---      before its beginning, or had none.
---      A start of the process ends every epoch of its journal with a lower number that did not end itself: at its
---      proven_until, as `process_down` (lost). What has ended below the watermark changes no more and is settled, but
---      for what a kept message may still change (held).
+--      gap without anyone's help. Beside it stands what was not used: connection events and rejected messages, which tell an
+--      operator why, and may put time in doubt. How the tables of coverage work together stands at their beginning.
 -- Locks: none that matter, the tables are new. Takes: milliseconds.
 -- Previous versions: must not write.
+
+-- When tokens were wanted, and when listening to them was proven. Facts come from the journal, each with its sequence:
+--   wanted           when a token was to be listened to.
+--   epochs           the runs of connections that are not settled yet.
+--   listening        the tokens on them: what may still change.
+--   listening_now    the same, with the end of each as it is known at this moment; a view.
+--   coverage_ranges  what is final, joined: one row for each uninterrupted range of a token in a journal.
+--   coverage         the answer for readers, in schema public: the union of the last two over all journals.
+-- Every row remembers by which journal sequence it began and ended, and where two facts would end the same thing the lower
+-- sequence wins. So facts may be replayed, and may arrive out of order: the result is that of the journal's order. A row whose
+-- beginning and end have the same sequence holds no time: it is an end that arrived before its beginning, or has none.
+-- The end of a row is a pair, its sequence and its time, both NULL while it goes on.
+-- A start of the process ends every epoch of its journal with a lower number that did not end itself: at its proven_until, as
+-- `process_down` (lost). What has ended below the watermark changes no more and is settled: moved into coverage_ranges in
+-- bounded steps, and deleted here; but not what a rejected message may still change (held).
+-- No foreign keys to assets: they would cost a look-up a row, and the writer numbers a token before anything names it.
+
+-- When a token was to be listened to. Rows of a token may overlap: they are united.
+create table tracker.wanted (
+  journal_key  integer not null references tracker.journals,
+  asset_key    integer not null,
+  wanted_seq   bigint not null,
+  unwanted_seq bigint,              -- NULL, with until_at: still wanted
+  from_at      timestamptz not null,    -- our clock; for a market that was found late the time since when it could be traded
+  until_at     timestamptz,         -- our clock; from_at at least
+  primary key (asset_key, journal_key, wanted_seq)
+);
+-- For what a journal still wants, when its tracker starts again.
+create index wanted_open on tracker.wanted (journal_key, asset_key) where until_at is null;
+
+-- One row for each run of a connection, from its handshake to its end, until it is settled.
 create table tracker.epochs (
   journal_key  integer not null references tracker.journals,
-  epoch        bigint not null,
-  connection   text,                -- NULL while only marks of it have arrived
-  leg          integer,
-  opened_at    timestamptz,
-  proven_until timestamptz,
-  closed_at    timestamptz,
-  closed_seq   bigint,
-  lost         boolean not null default false,
-  reason       text,
-  proven_at    timestamptz,         -- when proven_until was stored
-  held         boolean not null default false,    -- a message in doubt keeps it from being settled
+  epoch        bigint not null,     -- the journal sequence of the record that opened it
+  connection   text,                -- its name, such as a-0003; NULL, as opened_at: only other facts of it have arrived
+  leg          integer,             -- which of the redundant copies of the subscription it belongs to: 0 is feed A, 1 feed B
+  opened_at    timestamptz,         -- our clock
+  proven_until timestamptz,         -- the exchange's clock: all that it sent until then was received. It only grows
+  closed_at    timestamptz,         -- our clock; of a lost epoch its proven_until, which may be NULL
+  closed_seq   bigint,              -- NULL: it is open
+  lost         boolean not null default false,    -- it did not end itself: a start of the process, or a part of the journal that
+                                    -- cannot be read, ended it. A proof that arrives later still counts if its sequence is lower
+  reason       text,                -- why it ended; like listening.cause the cause of the gap that it leaves
+  proven_at    timestamptz,         -- the database's clock: when that proven_until was stored
+  held         boolean not null default false,    -- a rejected message that is not taken in keeps it from being settled
   primary key (journal_key, epoch)
 );
+-- For the epochs that a start has left open, those that can be settled, and those that are held.
 create index epochs_open on tracker.epochs (journal_key, epoch) where closed_seq is null;
 create index epochs_ended on tracker.epochs (journal_key, closed_seq) where closed_seq is not null and not held;
 create index epochs_held on tracker.epochs (journal_key, epoch) where held;
 
+-- A token on an epoch, from its first `book`. While until_at is NULL it reaches to the proven_until of the epoch.
 create table tracker.listening (
   journal_key   integer not null references tracker.journals,
   asset_key     integer not null,
-  epoch         bigint not null,
-  confirmed_seq bigint not null,
-  released_seq  bigint,
-  from_at       timestamptz not null,
-  until_at      timestamptz,
-  cause         text,
+  epoch         bigint not null,    -- 0: of no connection; such a row holds no time and marks when a market that was found late
+                                    -- (`not_discovered`) could first be traded
+  confirmed_seq bigint not null,    -- the fact that its first `book` had come
+  released_seq  bigint,             -- the fact that it ended; NULL, with until_at and cause: it ends with its epoch
+  from_at       timestamptz not null,    -- the later of our clock and the exchange's, when the `book` was received
+  until_at      timestamptz,        -- the exchange's clock; from_at at least
+  cause         text,               -- the cause of the gap that it leaves, if nobody else listened
   primary key (journal_key, epoch, asset_key, confirmed_seq)
 );
+-- For what can be settled of epochs that go on; and for questions about a token.
 create index listening_released on tracker.listening (journal_key, released_seq) where released_seq is not null;
 create index listening_by_token on tracker.listening (asset_key);
 
-create table tracker.coverage_ranges (
-  journal_key   integer not null references tracker.journals,
-  asset_key     integer not null,
-  from_at       timestamptz not null,
-  until_at      timestamptz not null check (until_at >= from_at),
-  known_at      timestamptz not null,
-  epoch         bigint not null,
-  confirmed_seq bigint not null,
-  released_seq  bigint not null,
-  cause         text not null,
-  primary key (asset_key, journal_key, from_at)
-) with (fillfactor = 85);;
-
--- Where listening ends as far as it is known: by its release, or by the end of its epoch when that comes first.
+-- Listening with its end as far as that is known: its release, or the end of its epoch when that has the lower sequence; of
+-- what goes on, the last proof. For coverage, coverage_gaps() and settling.
 create view tracker.listening_now as
 select l.journal_key, l.asset_key, l.epoch, l.confirmed_seq, l.from_at,
        case when ends.with_epoch then e.closed_seq else l.released_seq end as released_seq,
@@ -75,17 +84,68 @@ select l.journal_key, l.asset_key, l.epoch, l.confirmed_seq, l.from_at,
        e.proven_at
 from tracker.listening l
 left join tracker.epochs e using (journal_key, epoch)
-cross join lateral (
+cross join lateral (    -- not for a row that holds no time
   select coalesce(e.closed_seq <= coalesce(l.released_seq, e.closed_seq) and l.confirmed_seq is distinct from l.released_seq,
                   false) as with_epoch) ends;
 
-create table tracker.wanted (
-  journal_key  integer not null references tracker.journals,
-  asset_key    integer not null,
-  wanted_seq   bigint not null,
-  unwanted_seq bigint,
-  from_at      timestamptz not null,
-  until_at     timestamptz,
-  primary key (asset_key, journal_key, wanted_seq)
+-- What is settled: time without interruption in which a journal listened to a token, whatever the number of its connections and
+-- epochs. Ranges of one token and journal never overlap nor touch. An empty one (until_at = from_at) proves nothing and is kept
+-- for its cause: why listening ended at a moment before which nothing was proven. A range that grows is written in place, so
+-- its pages keep some room (fillfactor).
+create table tracker.coverage_ranges (
+  journal_key   integer not null references tracker.journals,
+  asset_key     integer not null,
+  from_at       timestamptz not null,
+  until_at      timestamptz not null check (until_at >= from_at),
+  known_at      timestamptz not null,    -- from_at; or, of parts that were stored more than ten minutes after they had ended,
+                                         -- when the last of them was stored (the database's clock)
+  epoch         bigint not null,    -- these four are those of the listening that ended last in it
+  confirmed_seq bigint not null,
+  released_seq  bigint not null,
+  cause         text not null,
+  primary key (asset_key, journal_key, from_at)
+) with (fillfactor = 85);
+
+-- what was not used: connection events and rejected messages ------------
+
+-- The key holds every column, so that a commit that is repeated is kept once.
+create table public.connection_events (
+  at          timestamptz not null,
+  connection  text not null,
+  event       text not null,
+  reason      text not null,
+  journal_key integer not null references tracker.journals,
+  primary key (at, journal_key, connection, event, reason)
 );
-create index wanted_open on tracker.wanted (journal_key, asset_key) where until_at is null;
+
+create table public.rejected_messages (
+  received_at timestamptz not null,
+  connection  text not null,
+  reason      text not null,
+  payload     bytea not null,
+  journal_key integer not null references tracker.journals,
+  seq         bigint,
+  index       integer,
+  message_key bigint generated always as identity primary key,
+  epoch       bigint,
+  occurrence  integer not null check (occurrence > 0),
+  doubt       text,
+  taken_in_at timestamptz,
+  unique (journal_key, seq, index)    -- what a repeated commit or a replay brings is kept once
+);
+-- The same of a row that the database could not hold, which has no place in the journal.
+create unique index rejected_messages_once
+  on public.rejected_messages (journal_key, sha256(payload)) where seq is null;
+-- For readers who ask about a time.
+create index rejected_messages_received_at on public.rejected_messages using brin (received_at);
+-- Samples of what cannot be a trade: they alone are deleted when they are old.
+create index rejected_messages_samples on public.rejected_messages (message_key)
+  where doubt is null and epoch is not null and seq is not null;
+-- For `--reingest`, which reads in this order what is not taken in.
+create index rejected_messages_kept on public.rejected_messages (message_key) where taken_in_at is null;
+-- What keeps an epoch from being settled (held): records of the journal within its time that are not understood or not stored,
+-- and messages of its connection that may be trades.
+create index rejected_messages_records on public.rejected_messages (journal_key, seq)
+  where connection = 'journal' and taken_in_at is null;
+create index rejected_messages_doubts on public.rejected_messages (journal_key, epoch, doubt, seq)
+  where doubt is not null;

@@ -7,7 +7,7 @@ comment on view public.trades is
 comment on column public.trades.traded_at is
   'exchange time, to the millisecond';
 comment on column public.trades.received_at is
-  'when the first tracker that stored it read its bytes, our clock, to the microsecond; a tracker with more than 300 connections reads them in rounds, up to 0.2 s after they arrived';
+  'when the first tracker that stored it read its bytes, the clock of its host, to the microsecond; a tracker with more than 300 connections reads them in rounds, up to 0.2 s after they arrived';
 comment on column public.trades.condition_id is
   'the market, 0x…';
 comment on column public.trades.token_id is
@@ -25,21 +25,29 @@ comment on column public.trades.fee_rate_bps is
 comment on column public.trades.transaction_hash is
   '0x… of the Polygon transaction; NULL when the feed reported none. Several trades may share one';
 comment on column public.trades.occurrence is
-  '1, or k for the k-th identical trade: see Identical trades';
+  '1, or k for the k-th identical trade: see Identical trades (docs/how-to/query.md)';
 comment on column public.trades.epoch is
-  'the run of a connection in which it was received, unique in the database; NULL: not known, as for a trade that was taken in later';
+  'the run of a connection in which it was received, a number that is unique in the database: the number that this epoch has in its journal (as in rejected_messages.epoch) plus journal_key times 2^44; NULL: not known, as for a trade that was taken in (docs/how-to/upgrade.md) later';
 comment on column public.trades.sequence is
-  'its order of receipt within that epoch, so that trades with the same millisecond can be replayed; it says nothing about trades of another epoch. NULL likewise';
+  'its order of receipt within that epoch, so that trades with the same millisecond can be replayed. It says nothing about trades of another epoch: among those received_at is the order, and within one microsecond of it the order is arbitrary. NULL likewise';
 comment on column public.trades.trade_id is
   'NULL: the feed has no trade id today';
 comment on column public.trades.extra is
   'fields of the trade that this version does not know; NULL when there are none';
 comment on function public.candles(text, timestamptz, timestamptz, interval) is
-  'A function: candles(token_id, from_time, to_time, width), with a width of one minute unless another one is given. It reads the trades of this token alone and returns every bucket from that which holds from_time to to_time, also those without a trade.';
+  'A function: candles(token_id, from_time, to_time, width), with a width of one minute unless another one is given. It reads the trades of this token alone and returns every bucket from that which holds from_time to to_time, also those without a trade. The first bucket is whole, though it may begin before from_time; the last one has the trades before to_time only, and listened tells about all of it, so it may be cut.
+bucket: start of the bucket; buckets are counted from 2000-01-01 00:00 UTC
+open: first price, USDC a share; NULL without a trade
+high: highest price
+low: lowest price
+close: last price
+volume: shares that were traded, not USDC; 0 without a trade
+trades: number of trades
+listened: whether the whole bucket is covered: then trades = 0 means that there were none';
 comment on function public.trades_of_transaction(text, timestamptz, timestamptz) is
-  'A function: trades_of_transaction(transaction_hash, from_time, to_time). It returns the rows of trades with this transaction in a time span; without one, those of the last 7 days. There is no index of transactions over all days: the shorter the span, the faster it is.';
+  'A function: trades_of_transaction(transaction_hash, from_time, to_time). It returns the rows of trades with this transaction in a time span; without one, those of the last 7 days. The hash may be given with or without its 0x. There is no index of transactions over all days: the shorter the span, the faster it is.';
 comment on table public.markets is
-  'One row for each market, as last reported: all but the first and the last two columns are overwritten, though never by nothing: what a later report leaves out stays. What was known earlier is in market_history. A market that is known from the feed''s announcement alone has most of them only when Gamma lists it.';
+  'One row for each market, as last reported: all columns but condition_id and first_seen_at are overwritten, though never by nothing: what a later report leaves out stays. What was known earlier is in market_history. A market that is known from the feed''s announcement alone has most of them only when Gamma lists it.';
 comment on column public.markets.condition_id is
   'the market, 0x…';
 comment on column public.markets.question is
@@ -57,7 +65,7 @@ comment on column public.markets.closed is
 comment on column public.markets.active is
   'Gamma lists it as active. False also for a market that is known from the feed''s announcement alone';
 comment on column public.markets.neg_risk is
-  'one of several markets of which exactly one resolves Yes';
+  'one of several markets of which at most one resolves Yes';
 comment on column public.markets.version is
   'v1 (CTF tokens) or v2 (positions)';
 comment on column public.markets.volume is
@@ -109,11 +117,11 @@ comment on column public.events.first_seen_at is
 comment on column public.events.updated_at is
   'when the row last changed';
 comment on table public.market_history is
-  'What was known of a market when: one row when it was first stored, with all that was known, and one for each later change, with what changed. Rows are only added. The market as of a time is made of its rows until then, the last value of each column: see A market as it was known. The order of outcome_index never changes, so assets has no history; volumes have none either.';
+  'What was known of a market when: one row when it was first stored, with all that was known, and one for each later change, with what changed. Rows are only added. The market as of a time is made of its rows until then, the last value of each column: see A market as it was known (docs/how-to/query.md). Volumes have no history, nor has assets: what may change there is told at its columns.';
 comment on column public.market_history.condition_id is
   'the market';
 comment on column public.market_history.known_at is
-  'when the tracker stored it; later than it became true';
+  'when the tracker stored it, the database''s clock; later than it became true';
 comment on column public.market_history.changes is
   'columns of markets and their new values, without volume, first_seen_at and updated_at; a column that is not in any row until then was NULL';
 comment on table public.assets is
@@ -125,11 +133,11 @@ comment on column public.assets.token_id is
 comment on column public.assets.condition_id is
   'its market; NULL until a trade or the catalog names it';
 comment on column public.assets.outcome is
-  'its name, such as Yes; NULL until the catalog knows the token. A later listing with another name does not change it and opens a contradiction; a resolution whose sources prove another name does';
+  'its name, such as Yes; NULL until the catalog knows the token. A later listing with another name does not change it and opens a contradiction; a resolution whose sources prove another name does. An earlier name is kept where a source told it: in names of resolution_observations, and in that contradiction';
 comment on column public.assets.outcome_index is
   '0 or 1, NULL likewise: its place among the outcomes when it was first listed, which never changes';
 comment on table public.resolutions is
-  'Final outcomes: agreed by independent sources, never changed (the database does not allow it). A market that is not here has no resolution. How they are decided: Resolutions.';
+  'Final outcomes: agreed by independent sources, never changed (the database does not allow it). A market that is not here has no resolution. How they are decided: Resolutions (docs/explanation/resolutions.md).';
 comment on column public.resolutions.condition_id is
   'the market';
 comment on column public.resolutions.kind is
@@ -137,13 +145,13 @@ comment on column public.resolutions.kind is
 comment on column public.resolutions.winning_token_id is
   'the token that pays 1; NULL for a split';
 comment on column public.resolutions.winning_outcome is
-  'its name; NULL for a split, and when no two sources told it alike';
+  'its name when the resolution was recorded; NULL for a split, and when no two sources told it alike';
 comment on column public.resolutions.payouts is
-  'USDC a share in outcome order as it was then, sum 1; by token they are in resolution_payouts';
+  'USDC a share in the order of outcome_index as it was then, sum 1; by token, for joining, they are in resolution_payouts';
 comment on column public.resolutions.resolved_at is
   'when it resolved, as the sources say';
 comment on column public.resolutions.recorded_at is
-  'when the resolution was recorded: before that nobody who reads this table knew it';
+  'when the resolution was recorded, the database''s clock: before that nobody who reads this table knew it';
 comment on column public.resolutions.sources is
   'which sources agreed';
 comment on table public.resolution_payouts is
@@ -153,7 +161,7 @@ comment on column public.resolution_payouts.condition_id is
 comment on column public.resolution_payouts.token_id is
   'the token';
 comment on column public.resolution_payouts.outcome is
-  'its name when the resolution was recorded; NULL when no two sources told it alike, or (for resolutions recorded before this table was made) when it is not certain any more';
+  'its name when the resolution was recorded; NULL when no two sources told it alike';
 comment on column public.resolution_payouts.payout is
   'USDC a share';
 comment on table public.resolution_confirmations is
@@ -163,61 +171,61 @@ comment on column public.resolution_confirmations.condition_id is
 comment on column public.resolution_confirmations.source is
   'which source agrees';
 comment on column public.resolution_confirmations.confirmed_at is
-  'when it said so';
+  'when it was asked for the answer that agrees, our clock, as observed_at in resolution_observations';
 comment on column public.resolution_confirmations.recorded_at is
   'when the row was written';
 comment on table public.resolution_observations is
-  'The evidence: each time a source said something new about a market, and each step of the market on its way to a resolution. Rows are only added. What was known at a time are the last rows of each source before it.';
+  'The evidence: each time a source said something new about a market, and each step of the market on its way to a resolution. Rows are only added. What was known at a time T is, of each source, the row with the latest observed_at among those with recorded_at <= T.';
 comment on column public.resolution_observations.condition_id is
   'the market';
 comment on column public.resolution_observations.source is
   'gamma, clob, data or chain; tracker for a step of the market';
 comment on column public.resolution_observations.observed_at is
-  'when it said so';
+  'when it was asked for this answer, our clock; for tracker when the market took the step';
 comment on column public.resolution_observations.verdict is
-  'winner <token id>, split, other payouts or not final; for tracker the state of the market';
+  'winner <token id>, split, other payouts or not final; for tracker the state of the market (docs/explanation/resolutions.md)';
 comment on column public.resolution_observations.reason is
   'why it is not final, empty when it is; for tracker what led to the state';
 comment on column public.resolution_observations.payouts is
-  '[[token id, payout], …] when final, else NULL';
+  '[[token id, payout], …] as this source tells them when final, else NULL. What was decided is in resolution_payouts';
 comment on column public.resolution_observations.payload is
-  'what the source said, whole';
+  'what the source said, whole; a JSON string when it was no JSON';
 comment on column public.resolution_observations.recorded_at is
   'when the row was written';
 comment on column public.resolution_observations.mapped_by is
-  'the other sources whose word it takes for which token is meant: {gamma} for a winner that the Data API names by slot in a V2 market, else empty';
+  'the other sources whose word it takes for which token is meant; no source of this version does, so it is empty';
 comment on column public.resolution_observations.generated_at is
   'when the source made the answer, if a cache had kept it; NULL: when it was observed';
 comment on column public.resolution_observations.naming is
-  'how it names the token that pays: token id, own list (by a place in a list of the same answer), computed slot or listed slot (of the contract), both alike. token id in rows from before this was kept; means nothing when payouts is NULL';
+  'how it names the token that pays, one of four values: token id; own list: by a place in a list that the same answer has beside its tokens; computed slot: by a slot of the contract, from which the token follows; both alike: both pay the same, so none need be named. Means nothing when payouts is NULL';
 comment on column public.resolution_observations.names is
   'the name of each token''s outcome as this answer tells it, {token id: name}; NULL when it tells none';
 comment on table public.resolution_conflicts is
-  'Contradictions to a recorded resolution, or between sources; and listings that tell other names of tokens than before. What is recorded stays. A contradiction is open until cleared_at, and one row while it is open, whoever repeats it and from whichever side; when it comes back later, that is a new row. Rows are never deleted. A person ends the open ones of a market with tracker --acknowledge.';
+  'Contradictions to a recorded resolution, or between sources; and listings that tell other names of tokens than before. The resolution that is recorded stays as it is, whatever contradicts it. A contradiction is open until cleared_at, and one row while it is open, whoever repeats it and from whichever side; when it comes back later, that is a new row. Rows are never deleted. A person ends the open ones of a market with tracker --acknowledge (docs/how-to/operate.md).';
 comment on column public.resolution_conflicts.condition_id is
   'the market';
 comment on column public.resolution_conflicts.detected_at is
-  'when it was seen';
+  'when it was seen: observed_at of the answer, or for a listing and for verdict when the row was written';
 comment on column public.resolution_conflicts.recorded is
   'what is recorded, or what the other source says';
 comment on column public.resolution_conflicts.observed is
   'what contradicts it';
 comment on column public.resolution_conflicts.source is
-  'which source says so; verdict for a resolution that another tracker sent';
+  'which source says so; verdict is none: another tracker decided otherwise than what had been recorded';
 comment on column public.resolution_conflicts.kind is
   'outcome; or mapping: which token has which name, or (index 0, index 1) which place among the outcomes';
 comment on column public.resolution_conflicts.cleared_at is
   'when it ended; NULL: it is open';
 comment on column public.resolution_conflicts.cleared_by is
-  'why it ended, such as sources agree, or acknowledged: … with the reason that a person gave. In rows from before this was kept: resolved (the sources agreed later) or repeats an earlier row; NULL: it is open';
+  'why it ended, such as sources agree, or acknowledged: … with the reason that a person gave. NULL: it is open';
 comment on view public.unresolved_markets is
-  'Markets that should have an outcome (closed, past their end, or reported as ended) and have none recorded.';
+  'Markets that should have an outcome (closed, past their end, or reported as ended) and have none recorded. A view of what the tracker remembers in tracker.unresolved, which holds all markets without a resolution, also those that go on.';
 comment on column public.unresolved_markets.condition_id is
   'the market';
 comment on column public.unresolved_markets.ended_at is
-  'when trading was planned to end; if that is still to come, when the market entered its state; may be NULL';
+  'the planned end of trading when that is over; else the time at which the market entered its state. NULL when neither is known';
 comment on column public.unresolved_markets.state is
-  'the state of the market';
+  'how far it has come: ended: nobody proposes an outcome yet, or one source alone is final; proposed and disputed: a source reports so; agreed-holding: two sources agree, and it is waited whether they stay with it; recorded: it is being stored; conflict: final answers contradict each other; open: it ended, and was not asked about since (states of a market (docs/explanation/resolutions.md))';
 comment on column public.unresolved_markets.reason is
   'what each source said last, such as data: proposed; gamma: closed without status';
 comment on column public.unresolved_markets.last_observed_at is
@@ -229,41 +237,65 @@ comment on column public.coverage.token_id is
 comment on column public.coverage.during is
   'one range; those of a token do not overlap. A range goes on however often connections are replaced';
 comment on column public.coverage.known_at is
-  'from when on this was known: its beginning, or, when a part was stored more than ten minutes after it had ended (after an outage of the database), when that was. As of a time T a token was covered in during * tstzrange(NULL, T) of the rows with known_at <= T';
+  'from when on this was known: its beginning, or, when a part was stored more than ten minutes after it had ended (after an outage of the database), when that was. One such part makes the whole range late: it may say too little of what was known, never too much. As of a time T a token was covered in during * tstzrange(NULL, T) of the rows with known_at <= T';
 comment on function public.coverage_gaps(text, timestamptz, timestamptz) is
-  'A function: coverage_gaps(token_id, from_time, to_time); a time that is NULL is no limit. It returns when the token was wanted and listening was not proven. What is not known yet (the last seconds of a running tracker) is no gap. The present is ours, or the last time of the exchange that is known when that is later: with a clock that is behind, gaps reach up to that. Time in which nobody wanted the token is no gap either: ask coverage. A token is wanted from the moment at which its market is chosen (or, if it could have been chosen earlier and was not known, from then on) until its resolution is stored, or until it has been closed for a day (TRACKER_CLOSED_SECONDS). When a tracker stopped or was killed and another one also wants the token, or wanted it, what the other one wants counts from then on: while it runs, and for good when it lets the token go. Time in which all that want the token are away is a gap. When the first one returns and listens to the token again, it has wanted it all the time; when it returns and does not, because the market has closed meanwhile, what the other one decided stands. A tracker that was alone, or whose successor went away, too, leaves a gap until one returns. When a tracker has not been seen for 24 hours and another one has been seen later, it wants nothing any more until it returns.';
+  'A function: coverage_gaps(token_id, from_time, to_time). It returns when the token was wanted and listening was not proven. A time that is NULL is no limit.
+- A token that is not known has no rows: that proves nothing. Nor is time in which nobody wanted the token a gap. Whether a time was listened to is told by coverage alone.
+- What is not known yet is no gap: the last seconds of a running tracker, and the future. The present is ours, or the last time of the exchange that is known when that is later: with a clock that is behind, gaps reach up to that.
+- A token is wanted from the moment at which its market is chosen (or, if it could have been chosen earlier and was not known, from then on) until its resolution is stored, or until it has been closed for a day (TRACKER_CLOSED_SECONDS).
+With several trackers, and with one that is away:
+- Time in which all that want the token are away is a gap. A tracker that was alone, or whose successor went away, too, leaves a gap until one returns.
+- When a tracker stopped or was killed and another one also wants the token, or wanted it, what the other one wants counts from then on: while it runs, and for good when it lets the token go.
+- When the first one returns and listens to the token again, it has wanted it all the time. When it returns and lets it go within five minutes, because the market has closed meanwhile, what the other one decided stands.
+- When a tracker has not been seen for 24 hours and another one has been seen later, it wants nothing any more until it returns. A person can say so at once: retire (docs/how-to/maintain.md).
+gap: one range
+cause: never_confirmed, disconnected, frozen, deaf, process_down, disk_full, exchange_silent, clock_step, rejected or not_discovered
+The cause says how the listening ended that was the last before the gap:
+- never_confirmed: there was none since the token is wanted; its first book has not come.
+- disconnected: the connection was lost, or ended by a fault of ours; or a part of the journal was lost (journal_hole in the log) or is not understood (journal_records_unknown).
+- frozen: the connection was open and brought no data.
+- deaf: the connection brought data of other tokens and missed trades of this one.
+- process_down: the tracker was stopped, killed or without power.
+- disk_full: the tracker could not write what it received.
+- clock_step: our clock was behind, so what it showed as listening lay before the first book.
+- exchange_silent: the exchange sent nothing to any connection.
+- rejected: an event that may be a trade could not be read; it is in rejected_messages. The gap reaches from the last trade that was kept before it to the first proof behind it, for its token, or for all tokens of the connection when its token cannot be read. It is closed when a later version understands (docs/how-to/upgrade.md) what was kept: every message in it that may be a trade of the token.
+- not_discovered: the market could be traded and the tracker did not know it. The gap begins with its start date, or, if that is older, with the last complete listing of all markets that did not have it, and ends with the first book. Markets that wait for their volume (TRACKER_MIN_VOLUME, TRACKER_MAX_ASSETS) leave none, nor do those that began before the tracker was started and are found by its first listing.';
 comment on table public.connection_events is
-  'What happened to connections, for looking back: of the last 90 days, and all marks of disputed trades.';
+  'What happened to connections, for looking back: of the last 90 days, and all marks of disputed trades (docs/how-to/query.md).
+Trades are never left out on suspicion; one that may be stored once too often is marked here. sent_twice: one feed alone had so many identical ones. Each is a row of trades, and the mark names a row beyond those that the other feed had, too. dated_apart: the feeds gave one transaction''s trade two times up to two seconds apart. Both are rows of trades, and the mark names the later.';
 comment on column public.connection_events.at is
-  'when, our clock';
+  'when, our clock; of a disputed trade its received_at';
 comment on column public.connection_events.connection is
-  'such as a-0001';
+  'such as a-0001; of a disputed trade that which gave the row';
 comment on column public.connection_events.event is
-  'sent_twice and dated_apart (a disputed trade), connected, disconnected, reconnected, or failed: it could not be opened, or ended before it received anything, written once for each new reason';
+  'sent_twice and dated_apart: a disputed trade. Else connected, disconnected, reconnected, or failed: it could not be opened, or ended before it received anything, written once for each new reason';
 comment on column public.connection_events.reason is
-  'why a connection ends; of a disputed trade its token, milliseconds since 1970, occurrence, price and size, with blanks between';
+  'why a connection ends (docs/reference/log-events.md); of a disputed trade its token, milliseconds since 1970, occurrence, price and size, with blanks between';
 comment on column public.connection_events.journal_key is
-  'which tracker, a number of this database';
+  'which tracker: the number of its journal, another one in every database';
 comment on table public.rejected_messages is
-  'What was received and could not be used, verbatim. Everything that may be a trade is here: each event of a trade, and each event of another name with token, price, size and time. What a later version takes in stays here and has a taken_in_at.';
+  'What was received and could not be used, verbatim. Everything that may be a trade is here: each event of a trade, and each event of another name with token, price, size and time. What a later version takes in (docs/how-to/upgrade.md) stays here and has a taken_in_at.
+Of what cannot be a trade (doubt is NULL) samples are kept: of each kind, which is the unknown name of an event or else the reason, the first 20 in a minute, of all connections together. The first 16 kinds of a minute are told apart, the others count as one; of each at most 32 KiB are kept, and what is longer once in an hour. All of them are counted (drift.left_out_total (docs/reference/status.md), unknown_event_type in the log). occurrence counts also those that are not kept. Samples are deleted 30 days after their receipt, nothing else is: how long each table is kept (docs/explanation/storage.md).
+Where connection is journal, a record of the tracker''s own journal is kept: a fact about coverage that the database could not hold, or a record of a kind that this version does not know. As long as it is not taken in, the coverage of its time stays open to change.';
 comment on column public.rejected_messages.received_at is
-  'when its bytes arrived';
+  'when its bytes arrived, read from the clock as trades.received_at is; of what no connection brought, when it was written or rejected (a trade keeps its own time)';
 comment on column public.rejected_messages.connection is
-  'on which connection; database: it could not hold a row; journal: a record that no connection told';
+  'which connection brought it; database: none, it is a row that the database could not hold, or a resolution without its evidence; journal: none, it is a record of the journal';
 comment on column public.rejected_messages.reason is
-  'one stable phrase, such as price out of range';
+  'one stable phrase, such as price out of range; of database also what it said';
 comment on column public.rejected_messages.payload is
-  'the bytes as received; or, when the database could not hold a row, that row as JSON (a fact about coverage: its number in the journal and itself)';
+  'the bytes as received; of database the row as JSON; of journal the bytes of the record (MessagePack)';
 comment on column public.rejected_messages.journal_key is
-  'which tracker';
+  'which tracker: the number of its journal';
 comment on column public.rejected_messages.seq is
-  'where in its journal; NULL when the database could not hold it';
+  'the number in that journal of the record that held it; NULL for database';
 comment on column public.rejected_messages.index is
-  'its place among those of that record, from 0; NULL likewise';
+  'its place among the rejected messages of that record, from 0; NULL likewise';
 comment on column public.rejected_messages.message_key is
   'our number for it';
 comment on column public.rejected_messages.epoch is
-  'which run of that connection, a number of the journal; NULL when it came from none';
+  'which run of that connection, the number that it has in the journal (trades.epoch has 2^44 times journal_key more); NULL when no connection brought it';
 comment on column public.rejected_messages.occurrence is
   '1, or k for the k-th event with the same bytes on its connection: trades.occurrence of the trade in it, once a version understands it';
 comment on column public.rejected_messages.doubt is

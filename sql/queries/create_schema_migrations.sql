@@ -10,5 +10,5 @@ create table if not exists tracker.schema_migrations (
   name       text primary key,
   checksum   text not null,              -- sha256 of the file, hexadecimal
   applied_at timestamptz not null default now(),
-  previous_may_write boolean not null default false  -- versions without this file may go on writing
+  previous_may_write boolean not null default false  -- a tracker of a version that has no such file may go on writing here
 )

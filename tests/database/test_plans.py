@@ -158,6 +158,7 @@ QUESTIONS = (
     "select * from trades where token_id = '17'",
     "select * from trades order by traded_at desc limit 10",
     "select * from trades where received_at > now() + interval '1 hour'",
+    "select * from rejected_messages where received_at > now() + interval '1 hour'",
 )
 LARGER = ("seq_page_cost = 50", "cpu_tuple_cost = 0.5")
 """The planner's costs of reading all of a table, as if each were fifty times as large: readers have

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import psycopg
 import pytest
 
 from actors.database.store import Store
@@ -77,6 +78,17 @@ def test_the_trades_of_a_transaction_are_found_among_those_of_a_few_days(
     assert ask(database, query, one, at(0), at(60)) == [(each,) for each in found]
     assert ask(database, query, one, at(1), at(2)) == [(at(1),)]
     assert ask(database, "select * from trades_of_transaction(%s)", one) == []
+
+
+def test_a_transaction_is_found_with_and_without_its_0x_and_what_is_no_hash_is_an_error(
+    store: Store, database: str
+) -> None:
+    store.commit(Batch(trades=(trade(1, transaction_hash="0x" + "ab" * 32),)))
+    query = "select traded_at from trades_of_transaction(%s, %s, %s)"
+    for given in ("ab" * 32, "0x" + "ab" * 32, "0X" + "AB" * 32):
+        assert ask(database, query, given, at(0), at(60)) == [(at(1),)], given
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="hexadecimal"):
+        ask(database, query, "a transaction", at(0), at(60))
 
 
 def test_trades_of_one_millisecond_keep_their_order_within_an_epoch(

@@ -12,6 +12,8 @@ FUNCTIONS = {
     "trades_of_transaction": "trades_of_transaction(text, timestamptz, timestamptz)",
 }
 COLUMN = re.compile(r"^\| (\w+) \| [a-z\[\]]+ \| (.*) \|$", re.MULTILINE)
+LINK = re.compile(r"\[([^\]]*)\]\(([^)#]*)[^)]*\)")
+ROOT = DATA.parents[2]
 VIEWS = {"trades", "coverage", "unresolved_markets"}
 
 
@@ -28,17 +30,37 @@ def comments() -> Iterator[Comment]:
     relations = DATA.read_text().partition("\n## Relations\n")[2]
     for section in relations.split("\n### ")[1:]:
         name, _, text = section.partition("\n")
-        before = text.strip().partition("\n\n")[0]
         kind = "function" if name in FUNCTIONS else "view" if name in VIEWS else "table"
-        yield Comment(kind, FUNCTIONS.get(name, name), plain(before))
+        lines = "\n".join(_lines(text, with_columns=kind == "function"))
+        yield Comment(kind, FUNCTIONS.get(name, name), lines)
         if kind == "function":
             continue  # what it returns has no columns to comment on
-        rows = text.partition("|---")[2]
-        for column, meaning in COLUMN.findall(rows):
-            yield Comment("column", f"{name}.{column}", plain(meaning))
+        for column, meaning in _columns(text):
+            yield Comment("column", f"{name}.{column}", meaning)
+
+
+def _lines(section: str, *, with_columns: bool) -> Iterator[str]:
+    """Yield a line for each paragraph and item of a list; and for each column, if asked for."""
+    for block in section.strip().split("\n\n"):
+        if not block.startswith("|"):
+            yield from map(plain, re.split(r"\n(?=- )", block))
+        elif with_columns:
+            yield from (f"{column}: {meaning}" for column, meaning in _columns(block))
+
+
+def _columns(text: str) -> Iterator[tuple[str, str]]:
+    for column, meaning in COLUMN.findall(text.partition("|---")[2]):
+        yield column, plain(meaning)
 
 
 def plain(text: str) -> str:
-    """Return a text without what only a page has: links, code marks, line ends."""
-    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    """Return a text without code marks and line ends, and of links the text and the file."""
+    text = LINK.sub(_named, text)
     return " ".join(text.replace("`", "").replace("**", "").split())
+
+
+def _named(link: re.Match[str]) -> str:
+    text, file = link.groups()
+    if not file:  # a heading of this page, so a relation
+        return text
+    return f"{text} ({(DATA.parent / file).resolve().relative_to(ROOT)})"

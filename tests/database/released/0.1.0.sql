@@ -10,79 +10,51 @@ create table if not exists tracker.schema_migrations (
   name       text primary key,
   checksum   text not null,              -- sha256 of the file, hexadecimal
   applied_at timestamptz not null default now(),
-  previous_may_write boolean not null default false  -- versions without this file may go on writing
+  previous_may_write boolean not null default false  -- a tracker of a version that has no such file may go on writing here
 );
 
 -- 0001_create_journals.sql
 -- Why: what is received is written to a journal first, by each tracker to its own. These tables say how far each one is
---      stored here, and what happened to its process and its connections. Schema `public` is the contract with those
---      who read the data; schema `tracker` is our own and may change with any version.
+--      stored here, and when its process ran. Schema `public` is the contract with those who read the data; schema
+--      `tracker` is our own and may change with any version.
 -- Locks: none that matter, the tables are new. Takes: milliseconds.
 -- Previous versions: must not write.
+
+-- A journal is the numbered records of one state directory, so of one tracker. Its numbers are its sequences: they begin
+-- with 1 and only grow, also over restarts. An epoch has as its number the sequence of the record that opened it. So in one
+-- journal `epoch` and all columns `…_seq` are one number line, and "wanted_seq < epoch" means "was wanted before it opened".
 create table tracker.journals (
-  journal_key   integer generated always as identity primary key,
-  journal_id    uuid not null unique,
+  journal_key   integer generated always as identity primary key,   -- our number for it, another one in every database
+  journal_id    uuid not null unique,                               -- its name in the state directory
   first_seen_at timestamptz not null default now(),
-  retired_at    timestamptz         -- when a person retired its tracker: since then it wants nothing
+  retired_at    timestamptz    -- a person retired its tracker (`--retire`): since then, which is when it was seen last, it
+                               -- wants nothing; NULL again when it comes back
 );
 
 create table tracker.journal_progress (
   journal_key integer primary key references tracker.journals,
-  mark        bigint not null,      -- lowest journal sequence that is not yet committed
-  moved_at    timestamptz not null default now(),
-  session     uuid                  -- the connection of a writer that stores this journal: no other one may commit
+  mark        bigint not null,     -- the watermark: every record with a lower sequence is stored here
+  moved_at    timestamptz not null default now(),    -- the database's clock
+  session     uuid                 -- a random id, chosen anew by each connection to the database that stores this journal.
+                                   -- A new one takes the journal over; a commit with an older id is rejected then
 );
 
--- One row for each start of the process. alive_at only grows, so a crash leaves its end without anyone's help.
+-- One row for each start of the process. alive_at is moved on every 5 s and never back, so a crash leaves its end without
+-- anyone's help. All times but proven_until are by the clock of the tracker's host.
 create table tracker.process_life (
   journal_key  integer not null references tracker.journals,
-  start_seq    bigint not null,
+  start_seq    bigint not null,     -- the journal sequence of this start; epochs with a lower number ended with it at latest
   started_at   timestamptz not null,
-  alive_at     timestamptz not null,
-  stopped_at   timestamptz,         -- NULL: still running, or killed
+  alive_at     timestamptz not null,    -- when it was last known to run
+  stopped_at   timestamptz,         -- NULL: still running, or killed; alive_at tells which
   host         text not null,
   version      text not null,
-  proven_until timestamptz,         -- the latest proof of its epochs that are settled
+  proven_until timestamptz,         -- by the exchange's clock: the latest proof of those of its epochs whose rows are gone,
+                                    -- since all about them is final (see "coverage": settled)
   primary key (journal_key, start_seq)
 );
--- Whether any tracker was seen since some time.
+-- For coverage_gaps(): whether any other tracker was seen later than some time.
 create index process_life_seen on tracker.process_life ((coalesce(stopped_at, alive_at)));
-
-create table public.connection_events (
-  at          timestamptz not null,
-  connection  text not null,
-  event       text not null,
-  reason      text not null,
-  journal_key integer not null references tracker.journals,
-  primary key (at, journal_key, connection, event, reason)   -- a commit that is repeated is kept once
-);
-
-create table public.rejected_messages (
-  received_at timestamptz not null,
-  connection  text not null,
-  reason      text not null,
-  payload     bytea not null,       -- verbatim; or, when the database refused a row, the row as JSON
-  journal_key integer not null references tracker.journals,
-  seq         bigint,               -- where in the journal; NULL when the database refused the row
-  index       integer,
-  message_key bigint generated always as identity primary key,
-  epoch       bigint,               -- of its connection; NULL: it came from none
-  occurrence  integer not null check (occurrence > 0),
-  doubt       text,                 -- token of the trade that it may be, * for any; NULL: no trade
-  taken_in_at timestamptz,          -- when its trades were stored; NULL: not understood yet
-  unique (journal_key, seq, index)
-);
-create unique index rejected_messages_once
-  on public.rejected_messages (journal_key, sha256(payload)) where seq is null;
-create index rejected_messages_received_at on public.rejected_messages using brin (received_at);
--- Samples of what cannot be a trade: they alone are deleted when they are old.
-create index rejected_messages_samples on public.rejected_messages (message_key)
-  where doubt is null and epoch is not null and seq is not null;
-create index rejected_messages_kept on public.rejected_messages (message_key) where taken_in_at is null;
-create index rejected_messages_records on public.rejected_messages (journal_key, seq)
-  where connection = 'journal' and taken_in_at is null;
-create index rejected_messages_doubts on public.rejected_messages (journal_key, epoch, doubt, seq)
-  where doubt is not null;
 
 
 -- 0002_create_catalog.sql
@@ -96,6 +68,10 @@ create index rejected_messages_doubts on public.rejected_messages (journal_key, 
 --                   for a first row and 0.28 kB for a change, 33 GB, where copies would take 80 GB.
 -- Locks: none that matter, the tables are new. Takes: milliseconds.
 -- Previous versions: must not write.
+
+-- Tokens. asset_key is what every other large table has in place of the token id, and none has a foreign key to it: that would
+-- cost a look-up a row, and the writer numbers a token in the same transaction, before anything names it. Nor is there one
+-- between markets, events and tokens: a trade may name a market before any listing does, and a market an event.
 create table public.assets (
   asset_key     integer generated always as identity primary key,
   token_id      text not null unique,
@@ -103,6 +79,7 @@ create table public.assets (
   outcome       text,
   outcome_index integer
 );
+-- For the tokens of a market.
 create index assets_condition on public.assets (condition_id);
 
 create table public.events (
@@ -124,16 +101,16 @@ create table public.markets (
   question           text not null,
   slug               text not null,
   gamma_id           text,
-  end_date           timestamptz,     -- when trading is planned to end
+  end_date           timestamptz,
   started_at         timestamptz,
-  closed             boolean not null,    -- trading ended; not that it resolved
+  closed             boolean not null,
   active             boolean not null,
   neg_risk           boolean not null,
-  version            text not null,   -- v1 (CTF tokens) or v2 (positions)
-  volume             numeric,         -- USDC, as last reported
+  version            text not null,
+  volume             numeric,
   tags               text[] not null,
   event_id           text,
-  neg_risk_market_id text,            -- of one group at most one resolves Yes
+  neg_risk_market_id text,
   group_title        text,
   game_start         timestamptz,
   closed_time        timestamptz,
@@ -143,16 +120,19 @@ create table public.markets (
   first_seen_at      timestamptz not null default now(),
   updated_at         timestamptz not null default now()
 );
+-- For readers who look for the siblings of a market (docs/how-to/query.md).
 create index markets_event on public.markets (event_id) where event_id is not null;
 create index markets_neg_risk on public.markets (neg_risk_market_id) where neg_risk_market_id is not null;
 
 create table public.market_history (
   condition_id text not null,
   known_at     timestamptz not null,
-  changes      jsonb not null,        -- columns of public.markets and their new values
+  changes      jsonb not null,
   primary key (condition_id, known_at)
 );
 
+-- Writes market_history: the columns of a market that are new or have another value now. With the rights of who changes the
+-- market.
 create function tracker.keep_market_history() returns trigger language plpgsql
 set search_path = pg_catalog set timezone = 'UTC' as $$
 declare
@@ -177,35 +157,19 @@ $$;
 create trigger keep_history after insert or update on public.markets
   for each row execute function tracker.keep_market_history();
 
-create function tracker.refuse_change() returns trigger language plpgsql set search_path = pg_catalog as $$
+-- Rejects what would change recorded rows. Its argument says what holds for the table.
+create function tracker.reject_change() returns trigger language plpgsql set search_path = pg_catalog as $$
 begin
-  raise exception '% is append-only: % is refused', tg_table_name, tg_op using errcode = 'restrict_violation';
+  raise exception '% %: % is rejected', tg_table_name, tg_argv[0], tg_op using errcode = 'restrict_violation';
 end
 $$;
 create trigger append_only before update or delete or truncate on public.market_history
-  for each statement execute function tracker.refuse_change();
-
--- Every condition that is known, from a listing or a trade, and has no resolution.
-create table tracker.unresolved (
-  condition_id text primary key
-);
+  for each statement execute function tracker.reject_change('is append-only');
 
 
 -- 0003_create_trades.sql
 -- Why: one row for each trade. `tracker.trades` is what is stored; the view `public.trades` joins the names back.
---      The unique key is the identity of a trade: token and exchange time as columns, the rest as a 64-bit digest. No
---      foreign key to assets: it would cost one look-up a row, and the writer numbers the token first, in the same
---      transaction.
---      epoch and sequence keep the order of receipt: within one epoch of one connection `sequence` orders trades with
---      the same millisecond. epoch is unique in the database: the journal's key times 2^44, plus the number that the
---      epoch has in its journal. sequence is 2^20 times the records since the epoch began, plus the place in the
---      record. Both are NULL where the order is not known.
---      Columns stand by alignment, the widest first, and the side is a boolean: 8 bytes a row less.
---      Elsewhere than on TimescaleDB the table has a partition for each day (UTC), made before its first row by
---      `tracker.add_trade_day`. A day's indexes stay small while it is written, and a time span reads its days alone.
---      There the unique key begins with the time: it grows at its end alone, so its pages are full (40 bytes a trade; 60
---      when it began with the token), and it is the index by time as well. The index of tokens keeps a list of rows for
---      each token (9 bytes a trade). Trades of a transaction are found without an index by it.
+--      Elsewhere than on TimescaleDB there is a partition for each day; why stands below, at the table.
 --      TimescaleDB: hypertable by day, columnstore after two days with explicit settings (the default ones once made
 --      the table 2.7 times larger), and no retention: trades cannot be fetched again. There the unique key begins with
 --      the token: a late or repeated row into a compressed chunk then costs 0.05 ms instead of 3-9.
@@ -213,6 +177,19 @@ create table tracker.unresolved (
 --      TimescaleDB is used where it is.
 -- Locks: none that matter, the tables are new. Takes: under a second.
 -- Previous versions: must not write.
+
+-- Trades as they are stored; readers have the view public.trades. The identity of a trade is its unique key: exchange time and
+-- token as columns, the rest as a 64-bit digest. No foreign key to assets: it would cost one look-up a row, and the writer
+-- numbers the token first, in the same transaction. Columns stand by alignment, the widest first, and the side is a boolean:
+-- 8 bytes a row less.
+-- On plain PostgreSQL the table has a partition for each day (UTC), made before its first row by tracker.add_trade_day. A
+-- day's indexes stay small while it is written, and a time span reads its days alone.
+-- The unique key begins with the time: it grows at its end alone, so its pages are full (40 bytes a trade; 60 when it began
+-- with the token), and it is the index by time as well. trades_asset keeps a list of rows for each token (9 bytes a trade).
+-- trades_received_at keeps the smallest and largest time of each 128 pages, for readers who ask what was known when.
+-- trades_transaction is for trades_of_transaction(): a Bloom filter for each 64 pages, 1 byte a trade where an index would take
+-- 50. -0.17 is a share of the 291 rows that PostgreSQL takes for the most on a page, so a filter is made for 3,166
+-- transactions; 64 pages hold some 3,700 trades, several of one transaction among them. So large, two filters fit on a page.
 do $timescale$
 declare
   wish text := coalesce(nullif(current_setting('tracker.timescale', true), ''), 'auto');
@@ -242,17 +219,20 @@ begin
   end if;
 
   execute $q$create table tracker.trades (
-    traded_at        timestamptz not null,
-    received_at      timestamptz not null,
-    trade_hash       bigint not null,
-    epoch            bigint,
-    sequence         bigint,
+    traded_at        timestamptz not null,    -- the exchange's clock
+    received_at      timestamptz not null,    -- ours
+    trade_hash       bigint not null,    -- 64 bits of BLAKE2b over price|size|side|transaction|occurrence: they only tell
+                                         -- apart trades of one token in one millisecond
+    epoch            bigint,    -- journal_key * 2^44 + the number of the epoch in its journal (tracker.epochs): so it is
+                                -- unique in the database; NULL, with sequence: the order of receipt is not known
+    sequence         bigint,    -- order of receipt in that epoch: 2^20 * (the record's journal sequence - the epoch's
+                                -- number) + the place in that record; it orders nothing across epochs
     asset_key        integer not null,
     fee_rate_bps     smallint,
     occurrence       smallint not null check (occurrence > 0),
     is_buy           boolean not null,    -- the taker's side
     price            numeric not null check (price > 0 and price <= 1),
-    size             numeric not null check (size > 0 and size < 'Infinity'),
+    size             numeric not null check (size > 0 and size < 'Infinity'),    -- nor NaN, which is larger still
     transaction_hash bytea,
     trade_id         text,
     extra            jsonb
@@ -263,7 +243,7 @@ begin
     create index trades_received_at on tracker.trades using brin (received_at) with (autosummarize = on);
     create index trades_transaction on tracker.trades
       using brin (transaction_hash bytea_bloom_ops (n_distinct_per_range = -0.17))
-      with (pages_per_range = 64, autosummarize = on);    -- two ranges to a page of the index
+      with (pages_per_range = 64, autosummarize = on);
   else
     alter table tracker.trades add unique (asset_key, traded_at, trade_hash);
     execute $q$select public.create_hypertable('tracker.trades', public.by_range('traded_at', interval '1 day'),
@@ -280,13 +260,14 @@ end
 $timescale$;
 
 -- Makes the partition of a day, if it is not there. Attached and not created as a partition: that would wait for every
--- reader. With the rights of its owner, since a tracker that only writes may create no table.
+-- reader. With the rights of its owner, since a tracker that only writes may create no table. The number is a lock of ours
+-- (7041776131 to 7041776134 are), so that two trackers do not make the same day at once.
 create function tracker.add_trade_day(day date) returns void
 language plpgsql security definer set search_path = pg_catalog as $$
 declare
   name text := 'trades_' || to_char(day, 'YYYY_MM_DD');
 begin
-  perform pg_advisory_xact_lock(7041776133);
+  perform pg_advisory_xact_lock(7041776134);
   if to_regclass('tracker.' || name) is not null
      or (select relkind from pg_class where oid = 'tracker.trades'::regclass) <> 'p' then
     return;
@@ -304,21 +285,26 @@ $$;
 --      a later listing cannot move it. An observation is kept when a source says something new.
 -- Locks: none that matter, the tables are new. Takes: milliseconds.
 -- Previous versions: must not write.
+
+-- What a market pays stands in three places, which mean three things. resolution_observations.payouts: what one source said,
+-- right or wrong. resolution_payouts: what was decided for each token; this is the label. resolutions.payouts: the same numbers
+-- in the order of outcome_index, as they stood when the resolution was recorded. None has a foreign key to markets or assets:
+-- a resolution is right whether or not a listing of its market is stored.
 create table public.resolutions (
   condition_id     text primary key,
   kind             text not null check (kind in ('winner', 'split')),
   winning_token_id text check ((winning_token_id is not null) = (kind = 'winner')),
-  winning_outcome  text check (winning_outcome is null or kind = 'winner'),    -- NULL, too: the name is disputed
-  payouts          numeric[] not null,          -- in outcome order, sum 1
+  winning_outcome  text check (winning_outcome is null or kind = 'winner'),
+  payouts          numeric[] not null,
   resolved_at      timestamptz not null,
   recorded_at      timestamptz not null default now(),
-  sources          text[] not null              -- who agreed
+  sources          text[] not null
 );
 
 create table public.resolution_payouts (
   condition_id text not null,
   token_id     text not null,
-  outcome      text,                -- its name then; NULL: the sources disagreed about it
+  outcome      text,
   payout       numeric not null check (payout >= 0 and payout <= 1),
   primary key (condition_id, token_id)
 );
@@ -326,7 +312,7 @@ create table public.resolution_payouts (
 create table public.resolution_confirmations (
   condition_id text not null,
   source       text not null,
-  confirmed_at timestamptz not null,    -- when its answer was observed
+  confirmed_at timestamptz not null,
   recorded_at  timestamptz not null default now(),
   primary key (condition_id, source)
 );
@@ -335,15 +321,15 @@ create table public.resolution_observations (
   condition_id text not null,
   source       text not null,
   observed_at  timestamptz not null,
-  verdict      text not null,       -- 'winner <token id>', 'split', 'other payouts' or 'not final'
-  reason       text not null,       -- why it is not final; empty when it is
-  payouts      jsonb,               -- [[token id, payout], …] when final
-  payload      jsonb not null,      -- what the source said; a JSON string when it was not JSON
+  verdict      text not null,
+  reason       text not null,
+  payouts      jsonb,
+  payload      jsonb not null,
   recorded_at  timestamptz not null default now(),
-  mapped_by    text[] not null default '{}',    -- other sources by which its tokens are known
-  generated_at timestamptz,         -- when the answer was made; NULL: when it was observed
-  naming       text not null default 'token id',    -- how it names the token that pays
-  names        jsonb,               -- {token id: name of its outcome}; NULL: it tells none
+  mapped_by    text[] not null default '{}',
+  generated_at timestamptz,
+  naming       text not null default 'token id',
+  names        jsonb,
   unique (condition_id, source, observed_at)
 );
 
@@ -355,8 +341,9 @@ create table public.resolution_conflicts (
   source       text not null,
   kind         text not null default 'outcome' check (kind in ('outcome', 'mapping')),
   cleared_at   timestamptz,
-  cleared_by   text,                -- why it is none any more
+  cleared_by   text,
   check ((cleared_by is null) = (cleared_at is null)),
+  -- A source may contradict again later, so the time is in the key; what opens several at once dates them apart by 1 µs.
   primary key (condition_id, kind, source, detected_at)
 );
 -- An open contradiction is one row, told from either side and by any source.
@@ -364,89 +351,109 @@ create unique index resolution_conflicts_open
   on public.resolution_conflicts (condition_id, kind, least(md5(recorded), md5(observed)), greatest(md5(recorded), md5(observed)))
   where cleared_at is null;
 
-create trigger append_only before update or delete or truncate on public.resolutions
-  for each statement execute function tracker.refuse_change();
-create trigger append_only before update or delete or truncate on public.resolution_observations
-  for each statement execute function tracker.refuse_change();
-create trigger append_only before update or delete or truncate on public.resolution_payouts
-  for each statement execute function tracker.refuse_change();
-create trigger append_only before update or delete or truncate on public.resolution_confirmations
-  for each statement execute function tracker.refuse_change();
-create trigger append_only before delete or truncate on public.resolution_conflicts
-  for each statement execute function tracker.refuse_change();
+-- Our own memory of every condition that is known, from a listing or a trade, and has no resolution, so that a step through
+-- those reads no other market. (Which of them should have one by now is the view public.unresolved_markets.) The commit of the
+-- resolution deletes the row. It may be left behind when one tracker stores the market while another one records its
+-- resolution, in the same moment; so whoever reads this table looks into resolutions, too.
+create table tracker.unresolved (
+  condition_id text primary key
+);
 
+-- reject_change() stands in the catalog, where it is used first.
+create trigger append_only before update or delete or truncate on public.resolutions
+  for each statement execute function tracker.reject_change('is append-only');
+create trigger append_only before update or delete or truncate on public.resolution_observations
+  for each statement execute function tracker.reject_change('is append-only');
+create trigger append_only before update or delete or truncate on public.resolution_payouts
+  for each statement execute function tracker.reject_change('is append-only');
+create trigger append_only before update or delete or truncate on public.resolution_confirmations
+  for each statement execute function tracker.reject_change('is append-only');
+create trigger append_only before delete or truncate on public.resolution_conflicts
+  for each statement execute function tracker.reject_change('keeps its rows, which may only be cleared');
+
+-- For the rechecks of a resolution, which fall due so long after it was recorded.
 create index resolutions_recorded_at on public.resolutions (recorded_at);
+-- For when evidence was written last: after an absence, what fell due since then is made up for.
 create index resolution_observations_recorded_at on public.resolution_observations (recorded_at);
 
 
 -- 0005_create_coverage.sql
 -- Why: coverage, not gaps, is recorded. "No trades" and "not listened" are different answers, and a crash must make a
---      gap without anyone's help. Times are those of the exchange where it tells one.
---   epochs           one row for each run of a connection that is not settled; its number is the journal sequence of
---                    ListeningOpened. proven_until: data proves that everything until then was received. It only grows.
---   listening        a token on an epoch, from its first `book`; open while until_at is NULL, and then it reaches to
---                    the epoch's proven_until. Holds only what may still change.
---   coverage_ranges  what is final, moved here in bounded steps ("settled"): one row for each uninterrupted range of a
---                    token in a journal, whatever the number of its connections and epochs. It keeps of the listening
---                    that ended last in it its epoch, sequences and cause. known_at is its beginning, unless a part was
---                    stored more than ten minutes after it had ended: then it is when that was.
---   wanted           when a token was to be listened to. Rows may overlap: they are united.
---      Every row remembers by which journal sequence it began and ended, and where two facts would end the same thing
---      the lower sequence wins. So facts may be replayed, and may arrive out of order: the result is that of the
---      journal's order. A row whose beginning and end have the same sequence holds no time: it is an end that arrived
---      before its beginning, or had none.
---      A start of the process ends every epoch of its journal with a lower number that did not end itself: at its
---      proven_until, as `process_down` (lost). What has ended below the watermark changes no more and is settled, but
---      for what a kept message may still change (held).
+--      gap without anyone's help. Beside it stands what was not used: connection events and rejected messages, which tell an
+--      operator why, and may put time in doubt. How the tables of coverage work together stands at their beginning.
 -- Locks: none that matter, the tables are new. Takes: milliseconds.
 -- Previous versions: must not write.
+
+-- When tokens were wanted, and when listening to them was proven. Facts come from the journal, each with its sequence:
+--   wanted           when a token was to be listened to.
+--   epochs           the runs of connections that are not settled yet.
+--   listening        the tokens on them: what may still change.
+--   listening_now    the same, with the end of each as it is known at this moment; a view.
+--   coverage_ranges  what is final, joined: one row for each uninterrupted range of a token in a journal.
+--   coverage         the answer for readers, in schema public: the union of the last two over all journals.
+-- Every row remembers by which journal sequence it began and ended, and where two facts would end the same thing the lower
+-- sequence wins. So facts may be replayed, and may arrive out of order: the result is that of the journal's order. A row whose
+-- beginning and end have the same sequence holds no time: it is an end that arrived before its beginning, or has none.
+-- The end of a row is a pair, its sequence and its time, both NULL while it goes on.
+-- A start of the process ends every epoch of its journal with a lower number that did not end itself: at its proven_until, as
+-- `process_down` (lost). What has ended below the watermark changes no more and is settled: moved into coverage_ranges in
+-- bounded steps, and deleted here; but not what a rejected message may still change (held).
+-- No foreign keys to assets: they would cost a look-up a row, and the writer numbers a token before anything names it.
+
+-- When a token was to be listened to. Rows of a token may overlap: they are united.
+create table tracker.wanted (
+  journal_key  integer not null references tracker.journals,
+  asset_key    integer not null,
+  wanted_seq   bigint not null,
+  unwanted_seq bigint,              -- NULL, with until_at: still wanted
+  from_at      timestamptz not null,    -- our clock; for a market that was found late the time since when it could be traded
+  until_at     timestamptz,         -- our clock; from_at at least
+  primary key (asset_key, journal_key, wanted_seq)
+);
+-- For what a journal still wants, when its tracker starts again.
+create index wanted_open on tracker.wanted (journal_key, asset_key) where until_at is null;
+
+-- One row for each run of a connection, from its handshake to its end, until it is settled.
 create table tracker.epochs (
   journal_key  integer not null references tracker.journals,
-  epoch        bigint not null,
-  connection   text,                -- NULL while only marks of it have arrived
-  leg          integer,
-  opened_at    timestamptz,
-  proven_until timestamptz,
-  closed_at    timestamptz,
-  closed_seq   bigint,
-  lost         boolean not null default false,
-  reason       text,
-  proven_at    timestamptz,         -- when proven_until was stored
-  held         boolean not null default false,    -- a message in doubt keeps it from being settled
+  epoch        bigint not null,     -- the journal sequence of the record that opened it
+  connection   text,                -- its name, such as a-0003; NULL, as opened_at: only other facts of it have arrived
+  leg          integer,             -- which of the redundant copies of the subscription it belongs to: 0 is feed A, 1 feed B
+  opened_at    timestamptz,         -- our clock
+  proven_until timestamptz,         -- the exchange's clock: all that it sent until then was received. It only grows
+  closed_at    timestamptz,         -- our clock; of a lost epoch its proven_until, which may be NULL
+  closed_seq   bigint,              -- NULL: it is open
+  lost         boolean not null default false,    -- it did not end itself: a start of the process, or a part of the journal that
+                                    -- cannot be read, ended it. A proof that arrives later still counts if its sequence is lower
+  reason       text,                -- why it ended; like listening.cause the cause of the gap that it leaves
+  proven_at    timestamptz,         -- the database's clock: when that proven_until was stored
+  held         boolean not null default false,    -- a rejected message that is not taken in keeps it from being settled
   primary key (journal_key, epoch)
 );
+-- For the epochs that a start has left open, those that can be settled, and those that are held.
 create index epochs_open on tracker.epochs (journal_key, epoch) where closed_seq is null;
 create index epochs_ended on tracker.epochs (journal_key, closed_seq) where closed_seq is not null and not held;
 create index epochs_held on tracker.epochs (journal_key, epoch) where held;
 
+-- A token on an epoch, from its first `book`. While until_at is NULL it reaches to the proven_until of the epoch.
 create table tracker.listening (
   journal_key   integer not null references tracker.journals,
   asset_key     integer not null,
-  epoch         bigint not null,
-  confirmed_seq bigint not null,
-  released_seq  bigint,
-  from_at       timestamptz not null,
-  until_at      timestamptz,
-  cause         text,
+  epoch         bigint not null,    -- 0: of no connection; such a row holds no time and marks when a market that was found late
+                                    -- (`not_discovered`) could first be traded
+  confirmed_seq bigint not null,    -- the fact that its first `book` had come
+  released_seq  bigint,             -- the fact that it ended; NULL, with until_at and cause: it ends with its epoch
+  from_at       timestamptz not null,    -- the later of our clock and the exchange's, when the `book` was received
+  until_at      timestamptz,        -- the exchange's clock; from_at at least
+  cause         text,               -- the cause of the gap that it leaves, if nobody else listened
   primary key (journal_key, epoch, asset_key, confirmed_seq)
 );
+-- For what can be settled of epochs that go on; and for questions about a token.
 create index listening_released on tracker.listening (journal_key, released_seq) where released_seq is not null;
 create index listening_by_token on tracker.listening (asset_key);
 
-create table tracker.coverage_ranges (
-  journal_key   integer not null references tracker.journals,
-  asset_key     integer not null,
-  from_at       timestamptz not null,
-  until_at      timestamptz not null check (until_at >= from_at),
-  known_at      timestamptz not null,
-  epoch         bigint not null,
-  confirmed_seq bigint not null,
-  released_seq  bigint not null,
-  cause         text not null,
-  primary key (asset_key, journal_key, from_at)
-) with (fillfactor = 85);;
-
--- Where listening ends as far as it is known: by its release, or by the end of its epoch when that comes first.
+-- Listening with its end as far as that is known: its release, or the end of its epoch when that has the lower sequence; of
+-- what goes on, the last proof. For coverage, coverage_gaps() and settling.
 create view tracker.listening_now as
 select l.journal_key, l.asset_key, l.epoch, l.confirmed_seq, l.from_at,
        case when ends.with_epoch then e.closed_seq else l.released_seq end as released_seq,
@@ -457,39 +464,80 @@ select l.journal_key, l.asset_key, l.epoch, l.confirmed_seq, l.from_at,
        e.proven_at
 from tracker.listening l
 left join tracker.epochs e using (journal_key, epoch)
-cross join lateral (
+cross join lateral (    -- not for a row that holds no time
   select coalesce(e.closed_seq <= coalesce(l.released_seq, e.closed_seq) and l.confirmed_seq is distinct from l.released_seq,
                   false) as with_epoch) ends;
 
-create table tracker.wanted (
-  journal_key  integer not null references tracker.journals,
-  asset_key    integer not null,
-  wanted_seq   bigint not null,
-  unwanted_seq bigint,
-  from_at      timestamptz not null,
-  until_at     timestamptz,
-  primary key (asset_key, journal_key, wanted_seq)
+-- What is settled: time without interruption in which a journal listened to a token, whatever the number of its connections and
+-- epochs. Ranges of one token and journal never overlap nor touch. An empty one (until_at = from_at) proves nothing and is kept
+-- for its cause: why listening ended at a moment before which nothing was proven. A range that grows is written in place, so
+-- its pages keep some room (fillfactor).
+create table tracker.coverage_ranges (
+  journal_key   integer not null references tracker.journals,
+  asset_key     integer not null,
+  from_at       timestamptz not null,
+  until_at      timestamptz not null check (until_at >= from_at),
+  known_at      timestamptz not null,    -- from_at; or, of parts that were stored more than ten minutes after they had ended,
+                                         -- when the last of them was stored (the database's clock)
+  epoch         bigint not null,    -- these four are those of the listening that ended last in it
+  confirmed_seq bigint not null,
+  released_seq  bigint not null,
+  cause         text not null,
+  primary key (asset_key, journal_key, from_at)
+) with (fillfactor = 85);
+
+-- what was not used: connection events and rejected messages ------------
+
+-- The key holds every column, so that a commit that is repeated is kept once.
+create table public.connection_events (
+  at          timestamptz not null,
+  connection  text not null,
+  event       text not null,
+  reason      text not null,
+  journal_key integer not null references tracker.journals,
+  primary key (at, journal_key, connection, event, reason)
 );
-create index wanted_open on tracker.wanted (journal_key, asset_key) where until_at is null;
+
+create table public.rejected_messages (
+  received_at timestamptz not null,
+  connection  text not null,
+  reason      text not null,
+  payload     bytea not null,
+  journal_key integer not null references tracker.journals,
+  seq         bigint,
+  index       integer,
+  message_key bigint generated always as identity primary key,
+  epoch       bigint,
+  occurrence  integer not null check (occurrence > 0),
+  doubt       text,
+  taken_in_at timestamptz,
+  unique (journal_key, seq, index)    -- what a repeated commit or a replay brings is kept once
+);
+-- The same of a row that the database could not hold, which has no place in the journal.
+create unique index rejected_messages_once
+  on public.rejected_messages (journal_key, sha256(payload)) where seq is null;
+-- For readers who ask about a time.
+create index rejected_messages_received_at on public.rejected_messages using brin (received_at);
+-- Samples of what cannot be a trade: they alone are deleted when they are old.
+create index rejected_messages_samples on public.rejected_messages (message_key)
+  where doubt is null and epoch is not null and seq is not null;
+-- For `--reingest`, which reads in this order what is not taken in.
+create index rejected_messages_kept on public.rejected_messages (message_key) where taken_in_at is null;
+-- What keeps an epoch from being settled (held): records of the journal within its time that are not understood or not stored,
+-- and messages of its connection that may be trades.
+create index rejected_messages_records on public.rejected_messages (journal_key, seq)
+  where connection = 'journal' and taken_in_at is null;
+create index rejected_messages_doubts on public.rejected_messages (journal_key, epoch, doubt, seq)
+  where doubt is not null;
 
 
 -- 0006_create_public.sql
 -- Why: what people read beside the tables of schema `public`. Only narrow questions are answered fast at a hundred million
---      trades: those about a token, about a time, or about the newest trades.
---   coverage       union over all connections and trackers of the time that was listened to.
---   coverage_gaps  (wanted within [from_time, to_time)) minus coverage, before the horizon; a time that is NULL is no
---                  limit. cause: why the listening that ended last before the gap did end, as one of never_confirmed
---                  disconnected frozen deaf process_down disk_full exchange_silent clock_step rejected not_discovered
---                  (any other reason counts as disconnected); never_confirmed when nothing was heard before it since
---                  the token is wanted. A wish that nobody ended ends when the market's resolution is recorded, when a
---                  person retires its tracker, or a day after that was seen for the last time if another one is seen
---                  later. While its tracker is away, what another one that wants the token does counts instead.
---   horizon        what is later is not known yet, so it is no gap. Of the trackers that want the token and are alive
---                  (seen less than 60 s ago, and not stopped): the best proven_until of an open listening of it; if
---                  there is none, the latest alive_at. When no such tracker is alive: now. The exchange's last known
---                  time counts when it is later, for a clock of ours that is behind.
+--      trades: those about a token, about a time, or about the newest trades. What each gives is told in its comment, which
+--      is that of docs/reference/data.md; how, beside it here.
 -- Locks: none that matter, they are new. Takes: milliseconds.
 -- Previous versions: must not write.
+
 create view public.trades as
 select t.traded_at, t.received_at, a.condition_id, a.token_id, a.outcome, t.price, t.size,
        case when t.is_buy then 'BUY' else 'SELL' end as side, t.fee_rate_bps::integer as fee_rate_bps,
@@ -497,6 +545,7 @@ select t.traded_at, t.received_at, a.condition_id, a.token_id, a.outcome, t.pric
        t.epoch, t.sequence, t.trade_id, t.extra
 from tracker.trades t join public.assets a using (asset_key);
 
+-- Of `tracker.unresolved` those that should have an outcome. Resolutions are looked at again: see there.
 create view public.unresolved_markets as
 select m.condition_id,
        case when m.end_date <= now() then m.end_date else stands.observed_at end as ended_at,
@@ -520,6 +569,9 @@ left join lateral (
 where (m.closed or m.end_date <= now() or stands.verdict <> 'open')
   and not exists (select from public.resolutions r where r.condition_id = m.condition_id);
 
+-- Listening that is settled, and listening that is not, of all journals. When it was known is told for a range as a whole: one
+-- part that was stored late makes all of it late, so that nobody who asks what was known then is told too much. Late is what was
+-- stored more than ten minutes after it had ended: longer than a tracker takes by itself, with its database at hand.
 create view public.coverage as
 select g.token_id, during,
        (select max(part.known_at) from unnest(g.begins, g.knowns) as part (from_at, known_at)
@@ -537,40 +589,53 @@ from (
   group by a.token_id) g
 cross join lateral unnest(g.spans) as during;
 
+-- (Wanted within [from_time, to_time)) minus coverage, before the horizon. It runs with the rights of its caller.
+--   cause    why the listening that ended last before the gap did end; any reason that is no cause counts as `disconnected`;
+--            `never_confirmed` when there was none since the token is wanted.
+--   horizon  what is later is not known yet, so it is no gap. Of the trackers that want the token and are alive (seen less than
+--            60 s ago, and not stopped): the best proven_until of an open listening of it; if there is none, the latest
+--            alive_at. When no such tracker is alive: now. The exchange's last known time counts when it is later, for a clock
+--            of ours that is behind.
 create function public.coverage_gaps(token_id text, from_time timestamptz, to_time timestamptz)
 returns table (gap tstzrange, cause text)
 language sql stable parallel safe
 begin atomic
-  with asked as (
+  with asked as (    -- one row: the time that is asked about
     select coalesce(coverage_gaps.from_time, '-infinity') as from_at, coalesce(coverage_gaps.to_time, 'infinity') as to_at
-  ), token as (
+  ), token as (    -- one row, or none when it is not known: the token, and when its resolution was recorded
     select a.asset_key, greatest(r.recorded_at, r.resolved_at) as resolved_at
     from public.assets a left join public.resolutions r using (condition_id)
     where a.token_id = coverage_gaps.token_id
-  ), life as (
+  ), trackers as (
+    -- A row for each journal that ever wanted the token: the last run of its process, whether that is alive, and when it counts
+    -- as given up. A run tells every 5 s that it is alive, so a minute without is twelve that are missing. One that was not seen
+    -- for a day while another was seen later is not expected back; alone it is, for then its absence is the gap.
     select last.journal_key, last.start_seq, last.alive_at, coalesce(last.stopped_at, last.alive_at) as seen_at,
            last.stopped_at is null and last.alive_at > now() - interval '60 seconds' as is_alive,
            least(j.retired_at, case when exists (
              select from tracker.process_life p where p.journal_key <> j.journal_key and coalesce(p.stopped_at, p.alive_at)
                > coalesce(last.stopped_at, last.alive_at) + interval '24 hours')
              then coalesce(last.stopped_at, last.alive_at) + interval '24 hours' end) as retired_at
-    from (select distinct w.journal_key from token join tracker.wanted w using (asset_key)) teller
+    from (select distinct w.journal_key from token join tracker.wanted w using (asset_key)) wanting
     join tracker.journals j using (journal_key)
-    cross join lateral (select p.* from tracker.process_life p where p.journal_key = teller.journal_key
+    cross join lateral (select p.* from tracker.process_life p where p.journal_key = wanting.journal_key
                         order by p.start_seq desc limit 1) last
-  ), recent as (
+  ), unsettled as (    -- a row for each listening to it that is not settled
     select l.* from token join tracker.listening_now l using (asset_key)
   ), wish as (
+    -- A row for each uninterrupted time in which the token was wanted, by any tracker. Of one row of `wanted` that is: until it
+    -- ends, the resolution is recorded or its tracker is given up, and as long as it was still listened to after that; without
+    -- the time in which other trackers took it over.
     select unnest(range_agg(
              tstzmultirange(tstzrange(w.from_at, greatest(
-               w.from_at, least(coalesce(w.until_at, token.resolved_at, 'infinity'), own.retired_at),
-               listened_to.until_at)))
-             - coalesce(heir.spans, '{}'))) as span
+               w.from_at, least(coalesce(w.until_at, token.resolved_at, 'infinity'), itself.retired_at),
+               last_end.until_at)))
+             - coalesce(taken_over.spans, '{}'))) as span
     from token join tracker.wanted w using (asset_key)
-    left join life own on own.journal_key = w.journal_key
-    left join lateral (    -- the last end of a listening that began while it was wanted
+    left join trackers itself on itself.journal_key = w.journal_key
+    left join lateral (    -- when the last listening ended that began while this was wanted
       select max(ends.until_at) as until_at
-      from (select l.until_at from recent l
+      from (select l.until_at from unsettled l
             where l.journal_key = w.journal_key and not l.is_open
               and l.confirmed_seq > w.wanted_seq and l.confirmed_seq < w.unwanted_seq
             union all
@@ -578,117 +643,124 @@ begin atomic
              where r.asset_key = w.asset_key and r.journal_key = w.journal_key
                and w.unwanted_seq is not null
                and r.confirmed_seq > w.wanted_seq and r.confirmed_seq < w.unwanted_seq
-             order by r.from_at desc limit 1)) ends) listened_to on true
-    left join lateral (
+             order by r.from_at desc limit 1)) ends) last_end on true
+    left join lateral (    -- the epoch of the listening of this journal that ended last, or goes on
       select last.epoch
-      from (select l.epoch, case when l.is_open then 'infinity' else l.until_at end as until_at from recent l
+      from (select l.epoch, case when l.is_open then 'infinity' else l.until_at end as until_at from unsettled l
             where l.journal_key = w.journal_key
             union all
             (select r.epoch, r.until_at from tracker.coverage_ranges r
              where r.asset_key = w.asset_key and r.journal_key = w.journal_key
              order by r.from_at desc limit 1)) last
-      order by last.until_at desc, last.epoch desc limit 1) listened on true
-    left join lateral (    -- the run of the process that listened to the token last
+      order by last.until_at desc, last.epoch desc limit 1) last_listening on true
+    left join lateral (    -- the run that wanted the token, or listened to it, last; no row while that is alive
       select p.start_seq, coalesce(p.stopped_at, p.alive_at) as seen_at from tracker.process_life p
-      where p.journal_key = w.journal_key and p.start_seq < greatest(w.wanted_seq, listened.epoch)
+      where p.journal_key = w.journal_key and p.start_seq < greatest(w.wanted_seq, last_listening.epoch)
         and (p.stopped_at is not null or p.alive_at <= now() - interval '60 seconds')
         and not exists (select from tracker.process_life later
                         where later.journal_key = w.journal_key and later.start_seq > p.start_seq
-                          and later.start_seq < greatest(w.wanted_seq, listened.epoch))) gone on true
-    left join lateral (
+                          and later.start_seq < greatest(w.wanted_seq, last_listening.epoch))) last_run on true
+    left join lateral (    -- the run that followed
       select p.started_at from tracker.process_life p
-      where p.journal_key = w.journal_key and p.start_seq > gone.start_seq
-      order by p.start_seq limit 1) back on true
-    left join lateral (    -- what the others decided about the token while this one was away
-      select range_agg(decided.during * tstzrange(gone.seen_at, greatest(gone.seen_at,
-               case when w.until_at < back.started_at + interval '5 minutes' and lower(decided.during) < back.started_at
-                    then 'infinity' else coalesce(back.started_at, 'infinity') end))) as spans
-      from life
+      where p.journal_key = w.journal_key and p.start_seq > last_run.start_seq
+      order by p.start_seq limit 1) next_run on true
+    -- The time between the two in which other trackers ran and wanted the token, or had let it go: what they decided counts
+    -- instead. It stands for good where this one lets the token go within five minutes of its return: it came back to a market
+    -- that had closed meanwhile.
+    left join lateral (
+      select range_agg(decision.during * tstzrange(last_run.seen_at, greatest(last_run.seen_at,
+               case when w.until_at < next_run.started_at + interval '5 minutes' and lower(decision.during) < next_run.started_at
+                    then 'infinity' else coalesce(next_run.started_at, 'infinity') end))) as spans
+      from trackers
       cross join lateral (
         select unnest(range_agg(part.during)) as during
-        from (select tstzrange(begins.at, greatest(begins.at, least(other.until_at, case
-                       when run.start_seq = life.start_seq and life.is_alive then 'infinity'
-                       else coalesce(run.stopped_at, run.alive_at) end))) as during    -- it ran and wanted it
+        -- A row of `part` is a time in which another tracker wanted it and ran, or did not want it any more.
+        from (select tstzrange(ran.at, greatest(ran.at, least(other.until_at, case
+                       when run.start_seq = trackers.start_seq and trackers.is_alive then 'infinity'
+                       else coalesce(run.stopped_at, run.alive_at) end))) as during
               from tracker.wanted other
               join tracker.process_life run on run.journal_key = other.journal_key
-              cross join lateral (select greatest(other.from_at, run.started_at) as at) begins
-              where other.asset_key = w.asset_key and other.journal_key = life.journal_key
+              cross join lateral (select greatest(other.from_at, run.started_at) as at) ran
+              where other.asset_key = w.asset_key and other.journal_key = trackers.journal_key
                 and (other.until_at is null or other.until_at > other.from_at)
               union all
-              select tstzrange(other.until_at, greatest(other.until_at, coalesce(    -- it had let it go
+              select tstzrange(other.until_at, greatest(other.until_at, coalesce(
                        (select min(again.from_at) from tracker.wanted again
                         where again.asset_key = other.asset_key and again.journal_key = other.journal_key
                           and again.wanted_seq > other.wanted_seq
                           and (again.until_at is null or again.until_at > again.from_at)), 'infinity')))
               from tracker.wanted other
-              where other.asset_key = w.asset_key and other.journal_key = life.journal_key
-                and other.until_at > other.from_at and (back.started_at is null or other.until_at > gone.seen_at)
-             ) part) decided
-      where gone.start_seq is not null and life.journal_key <> w.journal_key
-        and (life.is_alive or life.seen_at > gone.seen_at)) heir on true
-  ), alive as (
-    select life.journal_key, life.start_seq, life.alive_at from life where life.is_alive
-  ), ending as (    -- listening that is not settled, with its end as it is known now
+              where other.asset_key = w.asset_key and other.journal_key = trackers.journal_key
+                and other.until_at > other.from_at and (next_run.started_at is null or other.until_at > last_run.seen_at)
+             ) part) decision
+      where last_run.start_seq is not null and trackers.journal_key <> w.journal_key
+        and (trackers.is_alive or trackers.seen_at > last_run.seen_at)) taken_over on true
+  ), alive as (    -- a row for each tracker that is alive now
+    select trackers.journal_key, trackers.start_seq, trackers.alive_at from trackers where trackers.is_alive
+  ), ending as (    -- as `unsettled`: its end as it is known now, and whether that may still move (pending)
     select l.from_at, l.until_at,
            case when l.is_open then case when alive.journal_key is null then 'process_down' end else l.cause end as cause,
            case when l.is_open then l.confirmed_seq else l.released_seq end as seq,
            l.is_open and alive.journal_key is not null as pending,
            l.is_open or l.confirmed_seq <> l.released_seq as is_an_end
-    from recent l
+    from unsettled l
     left join alive on alive.journal_key = l.journal_key and alive.start_seq < l.epoch
   ), exchange as (
+    -- One row: the latest time of the exchange that is known of these trackers. Sixteen, because the very newest epochs or runs
+    -- may have no proof yet, and the question must not grow with the tables.
     select greatest(
-             (select max(until_at) from recent where not is_open),
-             (select max(r.until_at) from life cross join lateral (
+             (select max(until_at) from unsettled where not is_open),
+             (select max(r.until_at) from trackers cross join lateral (
                 select r.until_at from tracker.coverage_ranges r
-                where r.asset_key = (select token.asset_key from token) and r.journal_key = life.journal_key
+                where r.asset_key = (select token.asset_key from token) and r.journal_key = trackers.journal_key
                 order by r.from_at desc limit 1) r),
              (select max(newest.proven_until)
-              from life cross join lateral (select e.proven_until from tracker.epochs e where e.journal_key = life.journal_key
-                                            order by e.epoch desc limit 16) newest),
+              from trackers cross join lateral (select e.proven_until from tracker.epochs e
+                                                where e.journal_key = trackers.journal_key
+                                                order by e.epoch desc limit 16) newest),
              (select max(newest.proven_until)
-              from life cross join lateral (select p.proven_until from tracker.process_life p
-                                            where p.journal_key = life.journal_key
-                                            order by p.start_seq desc limit 16) newest)) as at
-  ), horizon as (
+              from trackers cross join lateral (select p.proven_until from tracker.process_life p
+                                                where p.journal_key = trackers.journal_key
+                                                order by p.start_seq desc limit 16) newest)) as at
+  ), horizon as (    -- one row: what is later is not known yet
     select coalesce((select max(until_at) from ending where pending),
                     greatest(coalesce((select max(alive_at) from alive), now()), (select at from exchange))) as at
-  ), heard as (
+  ), covered as (    -- one row: all time that was listened to, on any connection of any tracker
     select coalesce(range_agg(tstzrange(h.from_at, h.until_at)), '{}'::tstzmultirange) as spans
     from (select from_at, until_at from ending
           union all
           select r.from_at, r.until_at
           from asked
-          cross join life
+          cross join trackers
           cross join lateral (    -- from the range that reaches into the time that is asked about
             select coalesce((select b.from_at from tracker.coverage_ranges b
                              where b.asset_key = (select token.asset_key from token)
-                               and b.journal_key = life.journal_key and b.from_at <= asked.from_at
+                               and b.journal_key = trackers.journal_key and b.from_at <= asked.from_at
                              order by b.from_at desc limit 1), asked.from_at) as at) first
           join tracker.coverage_ranges r on r.asset_key = (select token.asset_key from token)
-            and r.journal_key = life.journal_key and r.from_at >= first.at and r.from_at < asked.to_at) h
+            and r.journal_key = trackers.journal_key and r.from_at >= first.at and r.from_at < asked.to_at) h
   )
   select missing.gap,
          case when last.until_at is null then 'never_confirmed'
               when last.cause in ('never_confirmed', 'frozen', 'deaf', 'process_down', 'disk_full',
                                   'exchange_silent', 'clock_step', 'rejected', 'not_discovered') then last.cause
               else 'disconnected' end
-  from wish
+  from wish    -- what is wanted and not covered, each with the end of listening that was the last before it
   cross join asked
   cross join horizon
-  cross join heard
+  cross join covered
   cross join lateral unnest(
     tstzmultirange(wish.span * tstzrange(
-      asked.from_at, greatest(asked.from_at, least(asked.to_at, horizon.at)))) - heard.spans) as missing (gap)
+      asked.from_at, greatest(asked.from_at, least(asked.to_at, horizon.at)))) - covered.spans) as missing (gap)
   left join lateral (
     select ends.until_at, ends.cause
     from (select e.until_at, e.cause, e.seq from ending e
           where e.is_an_end and e.until_at <= lower(missing.gap) and e.until_at >= lower(wish.span)
           union all
           select r.until_at, r.cause, r.released_seq
-          from life cross join lateral (
+          from trackers cross join lateral (
             select r.until_at, r.cause, r.released_seq from tracker.coverage_ranges r
-            where r.asset_key = (select token.asset_key from token) and r.journal_key = life.journal_key
+            where r.asset_key = (select token.asset_key from token) and r.journal_key = trackers.journal_key
               and r.from_at <= lower(missing.gap)
             order by r.from_at desc limit 1) r
           where r.until_at <= lower(missing.gap) and r.until_at >= lower(wish.span)) ends
@@ -696,6 +768,8 @@ begin atomic
   order by missing.gap;
 end;
 
+-- With the rights of its caller. Trades of one millisecond stand in the order of their receipt; of those that different epochs
+-- received within one microsecond any may come first.
 create function public.candles(
   token_id text, from_time timestamptz, to_time timestamptz, width interval default interval '1 minute')
 returns table (bucket timestamptz, open numeric, high numeric, low numeric, close numeric, volume numeric,
@@ -725,6 +799,7 @@ begin atomic
   order by series.at;
 end;
 
+-- With the rights of its owner, since readers may not read tracker.trades themselves.
 create function public.trades_of_transaction(
   transaction_hash text, from_time timestamptz default now() - interval '7 days', to_time timestamptz default 'infinity')
 returns setof public.trades
@@ -736,7 +811,7 @@ begin
   return query execute    -- planned for these times: only their days are looked into
     'with found as materialized (    -- first, and not for each token there is
        select * from tracker.trades f
-       where f.transaction_hash = decode(substr($1, 3), ''hex'') and f.traded_at >= $2 and f.traded_at < $3
+       where f.transaction_hash = decode(regexp_replace($1, ''^0[xX]'', ''''), ''hex'') and f.traded_at >= $2 and f.traded_at < $3
      )
      select f.traded_at, f.received_at, a.condition_id, a.token_id, a.outcome, f.price, f.size,
             case when f.is_buy then ''BUY'' else ''SELL'' end, f.fee_rate_bps::integer,
@@ -758,7 +833,7 @@ comment on view public.trades is
 comment on column public.trades.traded_at is
   'exchange time, to the millisecond';
 comment on column public.trades.received_at is
-  'when the first tracker that stored it read its bytes, our clock, to the microsecond; a tracker with more than 300 connections reads them in rounds, up to 0.2 s after they arrived';
+  'when the first tracker that stored it read its bytes, the clock of its host, to the microsecond; a tracker with more than 300 connections reads them in rounds, up to 0.2 s after they arrived';
 comment on column public.trades.condition_id is
   'the market, 0x…';
 comment on column public.trades.token_id is
@@ -776,21 +851,29 @@ comment on column public.trades.fee_rate_bps is
 comment on column public.trades.transaction_hash is
   '0x… of the Polygon transaction; NULL when the feed reported none. Several trades may share one';
 comment on column public.trades.occurrence is
-  '1, or k for the k-th identical trade: see Identical trades';
+  '1, or k for the k-th identical trade: see Identical trades (docs/how-to/query.md)';
 comment on column public.trades.epoch is
-  'the run of a connection in which it was received, unique in the database; NULL: not known, as for a trade that was taken in later';
+  'the run of a connection in which it was received, a number that is unique in the database: the number that this epoch has in its journal (as in rejected_messages.epoch) plus journal_key times 2^44; NULL: not known, as for a trade that was taken in (docs/how-to/upgrade.md) later';
 comment on column public.trades.sequence is
-  'its order of receipt within that epoch, so that trades with the same millisecond can be replayed; it says nothing about trades of another epoch. NULL likewise';
+  'its order of receipt within that epoch, so that trades with the same millisecond can be replayed. It says nothing about trades of another epoch: among those received_at is the order, and within one microsecond of it the order is arbitrary. NULL likewise';
 comment on column public.trades.trade_id is
   'NULL: the feed has no trade id today';
 comment on column public.trades.extra is
   'fields of the trade that this version does not know; NULL when there are none';
 comment on function public.candles(text, timestamptz, timestamptz, interval) is
-  'A function: candles(token_id, from_time, to_time, width), with a width of one minute unless another one is given. It reads the trades of this token alone and returns every bucket from that which holds from_time to to_time, also those without a trade.';
+  'A function: candles(token_id, from_time, to_time, width), with a width of one minute unless another one is given. It reads the trades of this token alone and returns every bucket from that which holds from_time to to_time, also those without a trade. The first bucket is whole, though it may begin before from_time; the last one has the trades before to_time only, and listened tells about all of it, so it may be cut.
+bucket: start of the bucket; buckets are counted from 2000-01-01 00:00 UTC
+open: first price, USDC a share; NULL without a trade
+high: highest price
+low: lowest price
+close: last price
+volume: shares that were traded, not USDC; 0 without a trade
+trades: number of trades
+listened: whether the whole bucket is covered: then trades = 0 means that there were none';
 comment on function public.trades_of_transaction(text, timestamptz, timestamptz) is
-  'A function: trades_of_transaction(transaction_hash, from_time, to_time). It returns the rows of trades with this transaction in a time span; without one, those of the last 7 days. There is no index of transactions over all days: the shorter the span, the faster it is.';
+  'A function: trades_of_transaction(transaction_hash, from_time, to_time). It returns the rows of trades with this transaction in a time span; without one, those of the last 7 days. The hash may be given with or without its 0x. There is no index of transactions over all days: the shorter the span, the faster it is.';
 comment on table public.markets is
-  'One row for each market, as last reported: all but the first and the last two columns are overwritten, though never by nothing: what a later report leaves out stays. What was known earlier is in market_history. A market that is known from the feed''s announcement alone has most of them only when Gamma lists it.';
+  'One row for each market, as last reported: all columns but condition_id and first_seen_at are overwritten, though never by nothing: what a later report leaves out stays. What was known earlier is in market_history. A market that is known from the feed''s announcement alone has most of them only when Gamma lists it.';
 comment on column public.markets.condition_id is
   'the market, 0x…';
 comment on column public.markets.question is
@@ -808,7 +891,7 @@ comment on column public.markets.closed is
 comment on column public.markets.active is
   'Gamma lists it as active. False also for a market that is known from the feed''s announcement alone';
 comment on column public.markets.neg_risk is
-  'one of several markets of which exactly one resolves Yes';
+  'one of several markets of which at most one resolves Yes';
 comment on column public.markets.version is
   'v1 (CTF tokens) or v2 (positions)';
 comment on column public.markets.volume is
@@ -860,11 +943,11 @@ comment on column public.events.first_seen_at is
 comment on column public.events.updated_at is
   'when the row last changed';
 comment on table public.market_history is
-  'What was known of a market when: one row when it was first stored, with all that was known, and one for each later change, with what changed. Rows are only added. The market as of a time is made of its rows until then, the last value of each column: see A market as it was known. The order of outcome_index never changes, so assets has no history; volumes have none either.';
+  'What was known of a market when: one row when it was first stored, with all that was known, and one for each later change, with what changed. Rows are only added. The market as of a time is made of its rows until then, the last value of each column: see A market as it was known (docs/how-to/query.md). Volumes have no history, nor has assets: what may change there is told at its columns.';
 comment on column public.market_history.condition_id is
   'the market';
 comment on column public.market_history.known_at is
-  'when the tracker stored it; later than it became true';
+  'when the tracker stored it, the database''s clock; later than it became true';
 comment on column public.market_history.changes is
   'columns of markets and their new values, without volume, first_seen_at and updated_at; a column that is not in any row until then was NULL';
 comment on table public.assets is
@@ -876,11 +959,11 @@ comment on column public.assets.token_id is
 comment on column public.assets.condition_id is
   'its market; NULL until a trade or the catalog names it';
 comment on column public.assets.outcome is
-  'its name, such as Yes; NULL until the catalog knows the token. A later listing with another name does not change it and opens a contradiction; a resolution whose sources prove another name does';
+  'its name, such as Yes; NULL until the catalog knows the token. A later listing with another name does not change it and opens a contradiction; a resolution whose sources prove another name does. An earlier name is kept where a source told it: in names of resolution_observations, and in that contradiction';
 comment on column public.assets.outcome_index is
   '0 or 1, NULL likewise: its place among the outcomes when it was first listed, which never changes';
 comment on table public.resolutions is
-  'Final outcomes: agreed by independent sources, never changed (the database does not allow it). A market that is not here has no resolution. How they are decided: Resolutions.';
+  'Final outcomes: agreed by independent sources, never changed (the database does not allow it). A market that is not here has no resolution. How they are decided: Resolutions (docs/explanation/resolutions.md).';
 comment on column public.resolutions.condition_id is
   'the market';
 comment on column public.resolutions.kind is
@@ -888,13 +971,13 @@ comment on column public.resolutions.kind is
 comment on column public.resolutions.winning_token_id is
   'the token that pays 1; NULL for a split';
 comment on column public.resolutions.winning_outcome is
-  'its name; NULL for a split, and when no two sources told it alike';
+  'its name when the resolution was recorded; NULL for a split, and when no two sources told it alike';
 comment on column public.resolutions.payouts is
-  'USDC a share in outcome order as it was then, sum 1; by token they are in resolution_payouts';
+  'USDC a share in the order of outcome_index as it was then, sum 1; by token, for joining, they are in resolution_payouts';
 comment on column public.resolutions.resolved_at is
   'when it resolved, as the sources say';
 comment on column public.resolutions.recorded_at is
-  'when the resolution was recorded: before that nobody who reads this table knew it';
+  'when the resolution was recorded, the database''s clock: before that nobody who reads this table knew it';
 comment on column public.resolutions.sources is
   'which sources agreed';
 comment on table public.resolution_payouts is
@@ -904,7 +987,7 @@ comment on column public.resolution_payouts.condition_id is
 comment on column public.resolution_payouts.token_id is
   'the token';
 comment on column public.resolution_payouts.outcome is
-  'its name when the resolution was recorded; NULL when no two sources told it alike, or (for resolutions recorded before this table was made) when it is not certain any more';
+  'its name when the resolution was recorded; NULL when no two sources told it alike';
 comment on column public.resolution_payouts.payout is
   'USDC a share';
 comment on table public.resolution_confirmations is
@@ -914,61 +997,61 @@ comment on column public.resolution_confirmations.condition_id is
 comment on column public.resolution_confirmations.source is
   'which source agrees';
 comment on column public.resolution_confirmations.confirmed_at is
-  'when it said so';
+  'when it was asked for the answer that agrees, our clock, as observed_at in resolution_observations';
 comment on column public.resolution_confirmations.recorded_at is
   'when the row was written';
 comment on table public.resolution_observations is
-  'The evidence: each time a source said something new about a market, and each step of the market on its way to a resolution. Rows are only added. What was known at a time are the last rows of each source before it.';
+  'The evidence: each time a source said something new about a market, and each step of the market on its way to a resolution. Rows are only added. What was known at a time T is, of each source, the row with the latest observed_at among those with recorded_at <= T.';
 comment on column public.resolution_observations.condition_id is
   'the market';
 comment on column public.resolution_observations.source is
   'gamma, clob, data or chain; tracker for a step of the market';
 comment on column public.resolution_observations.observed_at is
-  'when it said so';
+  'when it was asked for this answer, our clock; for tracker when the market took the step';
 comment on column public.resolution_observations.verdict is
-  'winner <token id>, split, other payouts or not final; for tracker the state of the market';
+  'winner <token id>, split, other payouts or not final; for tracker the state of the market (docs/explanation/resolutions.md)';
 comment on column public.resolution_observations.reason is
   'why it is not final, empty when it is; for tracker what led to the state';
 comment on column public.resolution_observations.payouts is
-  '[[token id, payout], …] when final, else NULL';
+  '[[token id, payout], …] as this source tells them when final, else NULL. What was decided is in resolution_payouts';
 comment on column public.resolution_observations.payload is
-  'what the source said, whole';
+  'what the source said, whole; a JSON string when it was no JSON';
 comment on column public.resolution_observations.recorded_at is
   'when the row was written';
 comment on column public.resolution_observations.mapped_by is
-  'the other sources whose word it takes for which token is meant: {gamma} for a winner that the Data API names by slot in a V2 market, else empty';
+  'the other sources whose word it takes for which token is meant; no source of this version does, so it is empty';
 comment on column public.resolution_observations.generated_at is
   'when the source made the answer, if a cache had kept it; NULL: when it was observed';
 comment on column public.resolution_observations.naming is
-  'how it names the token that pays: token id, own list (by a place in a list of the same answer), computed slot or listed slot (of the contract), both alike. token id in rows from before this was kept; means nothing when payouts is NULL';
+  'how it names the token that pays, one of four values: token id; own list: by a place in a list that the same answer has beside its tokens; computed slot: by a slot of the contract, from which the token follows; both alike: both pay the same, so none need be named. Means nothing when payouts is NULL';
 comment on column public.resolution_observations.names is
   'the name of each token''s outcome as this answer tells it, {token id: name}; NULL when it tells none';
 comment on table public.resolution_conflicts is
-  'Contradictions to a recorded resolution, or between sources; and listings that tell other names of tokens than before. What is recorded stays. A contradiction is open until cleared_at, and one row while it is open, whoever repeats it and from whichever side; when it comes back later, that is a new row. Rows are never deleted. A person ends the open ones of a market with tracker --acknowledge.';
+  'Contradictions to a recorded resolution, or between sources; and listings that tell other names of tokens than before. The resolution that is recorded stays as it is, whatever contradicts it. A contradiction is open until cleared_at, and one row while it is open, whoever repeats it and from whichever side; when it comes back later, that is a new row. Rows are never deleted. A person ends the open ones of a market with tracker --acknowledge (docs/how-to/operate.md).';
 comment on column public.resolution_conflicts.condition_id is
   'the market';
 comment on column public.resolution_conflicts.detected_at is
-  'when it was seen';
+  'when it was seen: observed_at of the answer, or for a listing and for verdict when the row was written';
 comment on column public.resolution_conflicts.recorded is
   'what is recorded, or what the other source says';
 comment on column public.resolution_conflicts.observed is
   'what contradicts it';
 comment on column public.resolution_conflicts.source is
-  'which source says so; verdict for a resolution that another tracker sent';
+  'which source says so; verdict is none: another tracker decided otherwise than what had been recorded';
 comment on column public.resolution_conflicts.kind is
   'outcome; or mapping: which token has which name, or (index 0, index 1) which place among the outcomes';
 comment on column public.resolution_conflicts.cleared_at is
   'when it ended; NULL: it is open';
 comment on column public.resolution_conflicts.cleared_by is
-  'why it ended, such as sources agree, or acknowledged: … with the reason that a person gave. In rows from before this was kept: resolved (the sources agreed later) or repeats an earlier row; NULL: it is open';
+  'why it ended, such as sources agree, or acknowledged: … with the reason that a person gave. NULL: it is open';
 comment on view public.unresolved_markets is
-  'Markets that should have an outcome (closed, past their end, or reported as ended) and have none recorded.';
+  'Markets that should have an outcome (closed, past their end, or reported as ended) and have none recorded. A view of what the tracker remembers in tracker.unresolved, which holds all markets without a resolution, also those that go on.';
 comment on column public.unresolved_markets.condition_id is
   'the market';
 comment on column public.unresolved_markets.ended_at is
-  'when trading was planned to end; if that is still to come, when the market entered its state; may be NULL';
+  'the planned end of trading when that is over; else the time at which the market entered its state. NULL when neither is known';
 comment on column public.unresolved_markets.state is
-  'the state of the market';
+  'how far it has come: ended: nobody proposes an outcome yet, or one source alone is final; proposed and disputed: a source reports so; agreed-holding: two sources agree, and it is waited whether they stay with it; recorded: it is being stored; conflict: final answers contradict each other; open: it ended, and was not asked about since (states of a market (docs/explanation/resolutions.md))';
 comment on column public.unresolved_markets.reason is
   'what each source said last, such as data: proposed; gamma: closed without status';
 comment on column public.unresolved_markets.last_observed_at is
@@ -980,41 +1063,65 @@ comment on column public.coverage.token_id is
 comment on column public.coverage.during is
   'one range; those of a token do not overlap. A range goes on however often connections are replaced';
 comment on column public.coverage.known_at is
-  'from when on this was known: its beginning, or, when a part was stored more than ten minutes after it had ended (after an outage of the database), when that was. As of a time T a token was covered in during * tstzrange(NULL, T) of the rows with known_at <= T';
+  'from when on this was known: its beginning, or, when a part was stored more than ten minutes after it had ended (after an outage of the database), when that was. One such part makes the whole range late: it may say too little of what was known, never too much. As of a time T a token was covered in during * tstzrange(NULL, T) of the rows with known_at <= T';
 comment on function public.coverage_gaps(text, timestamptz, timestamptz) is
-  'A function: coverage_gaps(token_id, from_time, to_time); a time that is NULL is no limit. It returns when the token was wanted and listening was not proven. What is not known yet (the last seconds of a running tracker) is no gap. The present is ours, or the last time of the exchange that is known when that is later: with a clock that is behind, gaps reach up to that. Time in which nobody wanted the token is no gap either: ask coverage. A token is wanted from the moment at which its market is chosen (or, if it could have been chosen earlier and was not known, from then on) until its resolution is stored, or until it has been closed for a day (TRACKER_CLOSED_SECONDS). When a tracker stopped or was killed and another one also wants the token, or wanted it, what the other one wants counts from then on: while it runs, and for good when it lets the token go. Time in which all that want the token are away is a gap. When the first one returns and listens to the token again, it has wanted it all the time; when it returns and does not, because the market has closed meanwhile, what the other one decided stands. A tracker that was alone, or whose successor went away, too, leaves a gap until one returns. When a tracker has not been seen for 24 hours and another one has been seen later, it wants nothing any more until it returns.';
+  'A function: coverage_gaps(token_id, from_time, to_time). It returns when the token was wanted and listening was not proven. A time that is NULL is no limit.
+- A token that is not known has no rows: that proves nothing. Nor is time in which nobody wanted the token a gap. Whether a time was listened to is told by coverage alone.
+- What is not known yet is no gap: the last seconds of a running tracker, and the future. The present is ours, or the last time of the exchange that is known when that is later: with a clock that is behind, gaps reach up to that.
+- A token is wanted from the moment at which its market is chosen (or, if it could have been chosen earlier and was not known, from then on) until its resolution is stored, or until it has been closed for a day (TRACKER_CLOSED_SECONDS).
+With several trackers, and with one that is away:
+- Time in which all that want the token are away is a gap. A tracker that was alone, or whose successor went away, too, leaves a gap until one returns.
+- When a tracker stopped or was killed and another one also wants the token, or wanted it, what the other one wants counts from then on: while it runs, and for good when it lets the token go.
+- When the first one returns and listens to the token again, it has wanted it all the time. When it returns and lets it go within five minutes, because the market has closed meanwhile, what the other one decided stands.
+- When a tracker has not been seen for 24 hours and another one has been seen later, it wants nothing any more until it returns. A person can say so at once: retire (docs/how-to/maintain.md).
+gap: one range
+cause: never_confirmed, disconnected, frozen, deaf, process_down, disk_full, exchange_silent, clock_step, rejected or not_discovered
+The cause says how the listening ended that was the last before the gap:
+- never_confirmed: there was none since the token is wanted; its first book has not come.
+- disconnected: the connection was lost, or ended by a fault of ours; or a part of the journal was lost (journal_hole in the log) or is not understood (journal_records_unknown).
+- frozen: the connection was open and brought no data.
+- deaf: the connection brought data of other tokens and missed trades of this one.
+- process_down: the tracker was stopped, killed or without power.
+- disk_full: the tracker could not write what it received.
+- clock_step: our clock was behind, so what it showed as listening lay before the first book.
+- exchange_silent: the exchange sent nothing to any connection.
+- rejected: an event that may be a trade could not be read; it is in rejected_messages. The gap reaches from the last trade that was kept before it to the first proof behind it, for its token, or for all tokens of the connection when its token cannot be read. It is closed when a later version understands (docs/how-to/upgrade.md) what was kept: every message in it that may be a trade of the token.
+- not_discovered: the market could be traded and the tracker did not know it. The gap begins with its start date, or, if that is older, with the last complete listing of all markets that did not have it, and ends with the first book. Markets that wait for their volume (TRACKER_MIN_VOLUME, TRACKER_MAX_ASSETS) leave none, nor do those that began before the tracker was started and are found by its first listing.';
 comment on table public.connection_events is
-  'What happened to connections, for looking back: of the last 90 days, and all marks of disputed trades.';
+  'What happened to connections, for looking back: of the last 90 days, and all marks of disputed trades (docs/how-to/query.md).
+Trades are never left out on suspicion; one that may be stored once too often is marked here. sent_twice: one feed alone had so many identical ones. Each is a row of trades, and the mark names a row beyond those that the other feed had, too. dated_apart: the feeds gave one transaction''s trade two times up to two seconds apart. Both are rows of trades, and the mark names the later.';
 comment on column public.connection_events.at is
-  'when, our clock';
+  'when, our clock; of a disputed trade its received_at';
 comment on column public.connection_events.connection is
-  'such as a-0001';
+  'such as a-0001; of a disputed trade that which gave the row';
 comment on column public.connection_events.event is
-  'sent_twice and dated_apart (a disputed trade), connected, disconnected, reconnected, or failed: it could not be opened, or ended before it received anything, written once for each new reason';
+  'sent_twice and dated_apart: a disputed trade. Else connected, disconnected, reconnected, or failed: it could not be opened, or ended before it received anything, written once for each new reason';
 comment on column public.connection_events.reason is
-  'why a connection ends; of a disputed trade its token, milliseconds since 1970, occurrence, price and size, with blanks between';
+  'why a connection ends (docs/reference/log-events.md); of a disputed trade its token, milliseconds since 1970, occurrence, price and size, with blanks between';
 comment on column public.connection_events.journal_key is
-  'which tracker, a number of this database';
+  'which tracker: the number of its journal, another one in every database';
 comment on table public.rejected_messages is
-  'What was received and could not be used, verbatim. Everything that may be a trade is here: each event of a trade, and each event of another name with token, price, size and time. What a later version takes in stays here and has a taken_in_at.';
+  'What was received and could not be used, verbatim. Everything that may be a trade is here: each event of a trade, and each event of another name with token, price, size and time. What a later version takes in (docs/how-to/upgrade.md) stays here and has a taken_in_at.
+Of what cannot be a trade (doubt is NULL) samples are kept: of each kind, which is the unknown name of an event or else the reason, the first 20 in a minute, of all connections together. The first 16 kinds of a minute are told apart, the others count as one; of each at most 32 KiB are kept, and what is longer once in an hour. All of them are counted (drift.left_out_total (docs/reference/status.md), unknown_event_type in the log). occurrence counts also those that are not kept. Samples are deleted 30 days after their receipt, nothing else is: how long each table is kept (docs/explanation/storage.md).
+Where connection is journal, a record of the tracker''s own journal is kept: a fact about coverage that the database could not hold, or a record of a kind that this version does not know. As long as it is not taken in, the coverage of its time stays open to change.';
 comment on column public.rejected_messages.received_at is
-  'when its bytes arrived';
+  'when its bytes arrived, read from the clock as trades.received_at is; of what no connection brought, when it was written or rejected (a trade keeps its own time)';
 comment on column public.rejected_messages.connection is
-  'on which connection; database: it could not hold a row; journal: a record that no connection told';
+  'which connection brought it; database: none, it is a row that the database could not hold, or a resolution without its evidence; journal: none, it is a record of the journal';
 comment on column public.rejected_messages.reason is
-  'one stable phrase, such as price out of range';
+  'one stable phrase, such as price out of range; of database also what it said';
 comment on column public.rejected_messages.payload is
-  'the bytes as received; or, when the database could not hold a row, that row as JSON (a fact about coverage: its number in the journal and itself)';
+  'the bytes as received; of database the row as JSON; of journal the bytes of the record (MessagePack)';
 comment on column public.rejected_messages.journal_key is
-  'which tracker';
+  'which tracker: the number of its journal';
 comment on column public.rejected_messages.seq is
-  'where in its journal; NULL when the database could not hold it';
+  'the number in that journal of the record that held it; NULL for database';
 comment on column public.rejected_messages.index is
-  'its place among those of that record, from 0; NULL likewise';
+  'its place among the rejected messages of that record, from 0; NULL likewise';
 comment on column public.rejected_messages.message_key is
   'our number for it';
 comment on column public.rejected_messages.epoch is
-  'which run of that connection, a number of the journal; NULL when it came from none';
+  'which run of that connection, the number that it has in the journal (trades.epoch has 2^44 times journal_key more); NULL when no connection brought it';
 comment on column public.rejected_messages.occurrence is
   '1, or k for the k-th event with the same bytes on its connection: trades.occurrence of the trade in it, once a version understands it';
 comment on column public.rejected_messages.doubt is
@@ -1024,34 +1131,34 @@ comment on column public.rejected_messages.taken_in_at is
 
 select tracker.add_trade_day('2026-03-01');
 alter table public.markets disable trigger keep_history;
-insert into tracker.journals overriding system value select * from json_populate_recordset(null::tracker.journals, '[{"journal_key":1,"journal_id":"00000000-0000-0000-0000-000000000001","first_seen_at":"2026-11-29T21:09:33.4841+00:00","retired_at":null}]');
+insert into tracker.journals overriding system value select * from json_populate_recordset(null::tracker.journals, '[{"journal_key":1,"journal_id":"00000000-0000-0000-0000-000000000001","first_seen_at":"2026-11-29T21:36:33.122389+00:00","retired_at":null}]');
 insert into assets overriding system value select * from json_populate_recordset(null::assets, '[{"asset_key":1,"token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","outcome":"Yes","outcome_index":0}, 
  {"asset_key":2,"token_id":"222222222222222222222222222222222222222222222222222222222222222222222222222222","condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","outcome":"No","outcome_index":1}]');
-insert into tracker.schema_migrations overriding system value select * from json_populate_recordset(null::tracker.schema_migrations, '[{"name":"0001_create_journals.sql","checksum":"ef0c62cbc6740c811775cd549582f037e1112ea8a1e5cacde1e1cde155b856ae","applied_at":"2026-11-29T21:09:33.361489+00:00","previous_may_write":false}, 
- {"name":"0002_create_catalog.sql","checksum":"23a53d344263d35800ab833620941476c77ef2f4216a4056e82048c6c72af2f0","applied_at":"2026-11-29T21:09:33.377663+00:00","previous_may_write":false}, 
- {"name":"0003_create_trades.sql","checksum":"f0b8baf308301f0d76737d0d06698ecfcece51fe255185b8766a8cf09d28f37b","applied_at":"2026-11-29T21:09:33.397588+00:00","previous_may_write":false}, 
- {"name":"0004_create_resolutions.sql","checksum":"512b394fc809983c9785f56e99bed556b8a1792a055906e017f562d13c7bcd4a","applied_at":"2026-11-29T21:09:33.409505+00:00","previous_may_write":false}, 
- {"name":"0005_create_coverage.sql","checksum":"d3261abc353775f2c395472602087f0e4fd96bc56ea14c7eb33bfc7ac32ca653","applied_at":"2026-11-29T21:09:33.425919+00:00","previous_may_write":false}, 
- {"name":"0006_create_public.sql","checksum":"b2ea477a7401eeca9462786869c976a9efb3978320a82492ed5a7792f84916d3","applied_at":"2026-11-29T21:09:33.439479+00:00","previous_may_write":false}, 
- {"name":"0007_add_comments.sql","checksum":"4ccbe9fd0670126f06d62aa809b78a537b9d323e3992a9117db2835e70abfc25","applied_at":"2026-11-29T21:09:33.460924+00:00","previous_may_write":false}]');
-insert into tracker.journal_progress overriding system value select * from json_populate_recordset(null::tracker.journal_progress, '[{"journal_key":1,"mark":20,"moved_at":"2026-11-29T21:09:33.498588+00:00","session":"9832218a-880b-44be-9c95-f0a3fd7f444b"}]');
+insert into tracker.schema_migrations overriding system value select * from json_populate_recordset(null::tracker.schema_migrations, '[{"name":"0001_create_journals.sql","checksum":"4eb966747010bcaf380c7ae4e35de76ae91a24a5acdb30cee895149cf908d6d2","applied_at":"2026-11-29T21:36:32.970076+00:00","previous_may_write":false}, 
+ {"name":"0002_create_catalog.sql","checksum":"787fba01804cd2fb8bc3bfc95d09d1e5dbd30f4d69b54a34359f051e520f4a10","applied_at":"2026-11-29T21:36:32.983186+00:00","previous_may_write":false}, 
+ {"name":"0003_create_trades.sql","checksum":"67f8acba08d4a4f3d9c596b3c7d3028e86ac0eb22341bac76a7aa29e06772300","applied_at":"2026-11-29T21:36:33.002179+00:00","previous_may_write":false}, 
+ {"name":"0004_create_resolutions.sql","checksum":"23b598d8f9d4c0271305b707353b70e9ae988da82c798d1658c953eca3d24197","applied_at":"2026-11-29T21:36:33.007919+00:00","previous_may_write":false}, 
+ {"name":"0005_create_coverage.sql","checksum":"7bbf3c9fdb0703546a714088efe41c41b43f3d95782f5ca53a57cf0dda29c9bc","applied_at":"2026-11-29T21:36:33.031173+00:00","previous_may_write":false}, 
+ {"name":"0006_create_public.sql","checksum":"dcce0067104df6a785b5aedfcef33e8f9f0f968101fa11f5218098fa9037103e","applied_at":"2026-11-29T21:36:33.06842+00:00","previous_may_write":false}, 
+ {"name":"0007_add_comments.sql","checksum":"9f15d20243ccb0fd2af33065e82219c046fc7ae73b39be3866bf04a62621b258","applied_at":"2026-11-29T21:36:33.087247+00:00","previous_may_write":false}]');
+insert into tracker.journal_progress overriding system value select * from json_populate_recordset(null::tracker.journal_progress, '[{"journal_key":1,"mark":20,"moved_at":"2026-11-29T21:36:33.144643+00:00","session":"49b69a85-7284-4816-856e-73e1a31f1bd4"}]');
 insert into tracker.process_life overriding system value select * from json_populate_recordset(null::tracker.process_life, '[{"journal_key":1,"start_seq":1,"started_at":"2026-03-01T12:00:00+00:00","alive_at":"2026-03-01T12:00:09+00:00","stopped_at":"2026-03-01T12:00:11+00:00","host":"h","version":"1","proven_until":null}]');
-insert into connection_events overriding system value select * from json_populate_recordset(null::connection_events, '[{"at":"2026-03-01T12:00:01+00:00","connection":"c","event":"opened","reason":"","journal_key":1}]');
-insert into rejected_messages overriding system value select * from json_populate_recordset(null::rejected_messages, '[{"received_at":"2026-03-01T12:00:01+00:00","connection":"c","reason":"r","payload":"\\x78","journal_key":1,"seq":2,"index":0,"message_key":1,"epoch":null,"occurrence":1,"doubt":null,"taken_in_at":null}]');
-insert into events overriding system value select * from json_populate_recordset(null::events, '[{"event_id":"30829","slug":"weather","title":"The weather","series_slug":"daily-weather","neg_risk":true,"neg_risk_augmented":false,"neg_risk_market_id":"0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3","starts_at":"2026-03-02T00:00:00+00:00","end_date":"2026-03-03T00:00:00+00:00","first_seen_at":"2026-11-29T21:09:33.498588+00:00","updated_at":"2026-11-29T21:09:33.498588+00:00"}]');
-insert into markets overriding system value select * from json_populate_recordset(null::markets, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","question":"Will it rain?","slug":"will-it-rain","gamma_id":null,"end_date":null,"started_at":null,"closed":false,"active":true,"neg_risk":false,"version":"v1","volume":null,"tags":[],"event_id":"30829","neg_risk_market_id":"0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3","group_title":"Rain","game_start":"2026-03-02T12:00:00+00:00","closed_time":"2026-03-03T12:00:00+00:00","tick_size":0.001,"fee_schedule":{"rate": 0.03, "exponent": 1, "takerOnly": true, "rebateRate": 0.25},"description":"This market resolves to Yes if it rains.","first_seen_at":"2026-11-29T21:09:33.498588+00:00","updated_at":"2026-11-29T21:09:33.498588+00:00"}]');
-insert into market_history overriding system value select * from json_populate_recordset(null::market_history, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","known_at":"2026-11-29T21:09:33.509046+00:00","changes":{"slug": "will-it-rain", "tags": [], "active": true, "closed": false, "version": "v1", "event_id": "30829", "neg_risk": false, "question": "Will it rain?", "tick_size": 0.001, "game_start": "2026-03-02T12:00:00+00:00", "closed_time": "2026-03-03T12:00:00+00:00", "description": "This market resolves to Yes if it rains.", "group_title": "Rain", "fee_schedule": {"rate": 0.03, "exponent": 1, "takerOnly": true, "rebateRate": 0.25}, "neg_risk_market_id": "0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3"}}]');
+insert into events overriding system value select * from json_populate_recordset(null::events, '[{"event_id":"30829","slug":"weather","title":"The weather","series_slug":"daily-weather","neg_risk":true,"neg_risk_augmented":false,"neg_risk_market_id":"0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3","starts_at":"2026-03-02T00:00:00+00:00","end_date":"2026-03-03T00:00:00+00:00","first_seen_at":"2026-11-29T21:36:33.144643+00:00","updated_at":"2026-11-29T21:36:33.144643+00:00"}]');
+insert into markets overriding system value select * from json_populate_recordset(null::markets, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","question":"Will it rain?","slug":"will-it-rain","gamma_id":null,"end_date":null,"started_at":null,"closed":false,"active":true,"neg_risk":false,"version":"v1","volume":null,"tags":[],"event_id":"30829","neg_risk_market_id":"0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3","group_title":"Rain","game_start":"2026-03-02T12:00:00+00:00","closed_time":"2026-03-03T12:00:00+00:00","tick_size":0.001,"fee_schedule":{"rate": 0.03, "exponent": 1, "takerOnly": true, "rebateRate": 0.25},"description":"This market resolves to Yes if it rains.","first_seen_at":"2026-11-29T21:36:33.144643+00:00","updated_at":"2026-11-29T21:36:33.144643+00:00"}]');
+insert into market_history overriding system value select * from json_populate_recordset(null::market_history, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","known_at":"2026-11-29T21:36:33.157439+00:00","changes":{"slug": "will-it-rain", "tags": [], "active": true, "closed": false, "version": "v1", "event_id": "30829", "neg_risk": false, "question": "Will it rain?", "tick_size": 0.001, "game_start": "2026-03-02T12:00:00+00:00", "closed_time": "2026-03-03T12:00:00+00:00", "description": "This market resolves to Yes if it rains.", "group_title": "Rain", "fee_schedule": {"rate": 0.03, "exponent": 1, "takerOnly": true, "rebateRate": 0.25}, "neg_risk_market_id": "0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3"}}]');
 insert into tracker.trades overriding system value select * from json_populate_recordset(null::tracker.trades, '[{"traded_at":"2026-03-01T12:00:01+00:00","received_at":"2026-03-01T12:00:01.005+00:00","trade_hash":-6579113934874622705,"epoch":null,"sequence":null,"asset_key":1,"fee_rate_bps":0,"occurrence":1,"is_buy":true,"price":0.330,"size":10.820819,"transaction_hash":"\\x5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f","trade_id":null,"extra":null}, 
  {"traded_at":"2026-03-01T12:00:02+00:00","received_at":"2026-03-01T12:00:02.005+00:00","trade_hash":-6579113934874622705,"epoch":null,"sequence":null,"asset_key":2,"fee_rate_bps":0,"occurrence":1,"is_buy":true,"price":0.330,"size":10.820819,"transaction_hash":"\\x5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f","trade_id":null,"extra":null}]');
-insert into resolutions overriding system value select * from json_populate_recordset(null::resolutions, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","kind":"winner","winning_token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","winning_outcome":"Yes","payouts":[1,0],"resolved_at":"2026-03-01T12:00:00+00:00","recorded_at":"2026-11-29T21:09:33.498588+00:00","sources":["gamma","clob"]}]');
+insert into resolutions overriding system value select * from json_populate_recordset(null::resolutions, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","kind":"winner","winning_token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","winning_outcome":"Yes","payouts":[1,0],"resolved_at":"2026-03-01T12:00:00+00:00","recorded_at":"2026-11-29T21:36:33.144643+00:00","sources":["gamma","clob"]}]');
 insert into resolution_payouts overriding system value select * from json_populate_recordset(null::resolution_payouts, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","outcome":"Yes","payout":1}, 
  {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","token_id":"222222222222222222222222222222222222222222222222222222222222222222222222222222","outcome":"No","payout":0}]');
-insert into resolution_observations overriding system value select * from json_populate_recordset(null::resolution_observations, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"clob","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-29T21:09:33.498588+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}, 
- {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"gamma","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-29T21:09:33.498588+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}]');
-insert into tracker.epochs overriding system value select * from json_populate_recordset(null::tracker.epochs, '[{"journal_key":1,"epoch":3,"connection":"a-0001","leg":0,"opened_at":"2026-03-01T12:00:01+00:00","proven_until":"2026-03-01T12:00:10+00:00","closed_at":"2026-03-01T12:00:10+00:00","closed_seq":9,"lost":false,"reason":"reset","proven_at":"2026-11-29T21:09:33.498588+00:00","held":false}]');
-insert into tracker.listening overriding system value select * from json_populate_recordset(null::tracker.listening, '[{"journal_key":1,"asset_key":1,"epoch":3,"confirmed_seq":4,"released_seq":6,"from_at":"2026-03-01T12:00:02+00:00","until_at":"2026-03-01T12:00:09+00:00","cause":"released"}]');
+insert into resolution_observations overriding system value select * from json_populate_recordset(null::resolution_observations, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"clob","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-29T21:36:33.144643+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}, 
+ {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"gamma","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-29T21:36:33.144643+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}]');
 insert into tracker.wanted overriding system value select * from json_populate_recordset(null::tracker.wanted, '[{"journal_key":1,"asset_key":1,"wanted_seq":2,"unwanted_seq":null,"from_at":"2026-03-01T12:00:00+00:00","until_at":null}, 
  {"journal_key":1,"asset_key":2,"wanted_seq":2,"unwanted_seq":8,"from_at":"2026-03-01T12:00:00+00:00","until_at":"2026-03-01T12:00:10+00:00"}]');
+insert into tracker.epochs overriding system value select * from json_populate_recordset(null::tracker.epochs, '[{"journal_key":1,"epoch":3,"connection":"a-0001","leg":0,"opened_at":"2026-03-01T12:00:01+00:00","proven_until":"2026-03-01T12:00:10+00:00","closed_at":"2026-03-01T12:00:10+00:00","closed_seq":9,"lost":false,"reason":"reset","proven_at":"2026-11-29T21:36:33.144643+00:00","held":false}]');
+insert into tracker.listening overriding system value select * from json_populate_recordset(null::tracker.listening, '[{"journal_key":1,"asset_key":1,"epoch":3,"confirmed_seq":4,"released_seq":6,"from_at":"2026-03-01T12:00:02+00:00","until_at":"2026-03-01T12:00:09+00:00","cause":"released"}]');
+insert into connection_events overriding system value select * from json_populate_recordset(null::connection_events, '[{"at":"2026-03-01T12:00:01+00:00","connection":"c","event":"opened","reason":"","journal_key":1}]');
+insert into rejected_messages overriding system value select * from json_populate_recordset(null::rejected_messages, '[{"received_at":"2026-03-01T12:00:01+00:00","connection":"c","reason":"r","payload":"\\x78","journal_key":1,"seq":2,"index":0,"message_key":1,"epoch":null,"occurrence":1,"doubt":null,"taken_in_at":null}]');
 alter table public.markets enable trigger keep_history;
 select setval(pg_get_serial_sequence('public.assets', 'asset_key'), 1000);
 select setval(pg_get_serial_sequence('public.rejected_messages', 'message_key'), 1000);
