@@ -741,7 +741,7 @@ begin atomic
   order by series.at;
 end;
 
--- With the rights of its owner, since readers may not read tracker.trades themselves.
+-- With the rights of its owner, since readers may not read tracker.trades themselves. The order is that of candles().
 create function public.trades_of_transaction(
   transaction_hash text, from_time timestamptz default now() - interval '7 days', to_time timestamptz default 'infinity')
 returns setof public.trades
@@ -913,7 +913,7 @@ comment on column public.resolutions.winning_outcome is
 comment on column public.resolutions.payouts is
   'USDC a share in the order of outcome_index as it was then, sum 1; by token, for joining, they are in resolution_payouts';
 comment on column public.resolutions.resolved_at is
-  'when it resolved, as the sources say';
+  'when it resolved, as Gamma says; where it does not, when a source was final first (observed_at)';
 comment on column public.resolutions.recorded_at is
   'when the resolution was recorded, the database''s clock: before that nobody who reads this table knew it';
 comment on column public.resolutions.sources is
@@ -987,7 +987,7 @@ comment on view public.unresolved_markets is
 comment on column public.unresolved_markets.condition_id is
   'the market';
 comment on column public.unresolved_markets.ended_at is
-  'the planned end of trading when that is over; else the time at which the market entered its state. NULL when neither is known';
+  'the planned end of trading when that is over; else the time at which the market entered its state, NULL before it has one';
 comment on column public.unresolved_markets.state is
   'how far it has come: ended: nobody proposes an outcome yet, or one source alone is final; proposed and disputed: a source reports so; agreed-holding: two sources agree, and it is waited whether they stay with it; recorded: it is being stored; conflict: final answers contradict each other; open: it ended, and was not asked about since (states of a market (docs/explanation/resolutions.md))';
 comment on column public.unresolved_markets.reason is
@@ -1040,14 +1040,14 @@ comment on column public.connection_events.journal_key is
   'which tracker: the number of its journal, another one in every database';
 comment on table public.rejected_messages is
   'What was received and could not be used, verbatim. Everything that may be a trade is here: each event of a trade, and each event of another name with token, price, size and time. What a later version takes in (docs/how-to/upgrade.md) stays here and has a taken_in_at.
-Of what cannot be a trade (doubt is NULL) samples are kept: of each kind, which is the unknown name of an event or else the reason, the first 20 in a minute, of all connections together. The first 16 kinds of a minute are told apart, the others count as one; of each at most 32 KiB are kept, and what is longer once in an hour. All of them are counted (drift.left_out_total (docs/reference/status.md), unknown_event_type in the log). occurrence counts also those that are not kept. Samples are deleted 30 days after their receipt, nothing else is: how long each table is kept (docs/explanation/storage.md).
+Of what a connection brought and cannot be a trade (doubt is NULL, epoch is not) samples are kept: of each kind, which is the unknown name of an event or else the reason, the first 20 in a minute, of all connections together. The first 16 kinds of a minute are told apart, the others count as one; of each at most 32 KiB are kept, and what is longer once in an hour. All of them are counted (drift.left_out_total (docs/reference/status.md), unknown_event_type in the log). occurrence counts also those that are not kept. Samples are deleted 30 days after their receipt, nothing else is: how long each table is kept (docs/explanation/storage.md).
 Where connection is journal, a record of the tracker''s own journal is kept: a fact about coverage that the database could not hold, or a record of a kind that this version does not know. As long as it is not taken in, the coverage of its time stays open to change.';
 comment on column public.rejected_messages.received_at is
   'when its bytes arrived, read from the clock as trades.received_at is; of what no connection brought, when it was written or rejected (a trade keeps its own time)';
 comment on column public.rejected_messages.connection is
   'which connection brought it; database: none, it is a row that the database could not hold, or a resolution without its evidence; journal: none, it is a record of the journal';
 comment on column public.rejected_messages.reason is
-  'one stable phrase, such as price out of range; of database also what it said';
+  'one stable phrase, such as price out of range; of a row that the database could not hold also what it said';
 comment on column public.rejected_messages.payload is
   'the bytes as received; of database the row as JSON; of journal the bytes of the record (MessagePack)';
 comment on column public.rejected_messages.journal_key is
@@ -1063,6 +1063,6 @@ comment on column public.rejected_messages.epoch is
 comment on column public.rejected_messages.occurrence is
   '1, or k for the k-th event with the same bytes on its connection: trades.occurrence of the trade in it, once a version understands it';
 comment on column public.rejected_messages.doubt is
-  'the token of the trade that it may be, * when that can be any; NULL when it is no trade';
+  'the token of the trade that it may be, * when that can be any; NULL when it is no trade, and where epoch is NULL';
 comment on column public.rejected_messages.taken_in_at is
   'when a version that understands it stored its trades; NULL: not yet';

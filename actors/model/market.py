@@ -262,8 +262,8 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
         by_token: The same payouts, each with its token.
         evidence: The last observation of each source that agreed, oldest first. Empty when read
             back from the database.
-        resolved_at_ms: When the market resolved as the sources report it, or, when
-            none does, the time from which two of them agreed.
+        resolved_at_ms: When the market resolved as Gamma reports it, or, when it does not, the time
+            from which a source was final.
         sources: Those that agreed, in alphabetical order.
     """
 

@@ -265,7 +265,7 @@ begin atomic
   order by series.at;
 end;
 
--- With the rights of its owner, since readers may not read tracker.trades themselves.
+-- With the rights of its owner, since readers may not read tracker.trades themselves. The order is that of candles().
 create function public.trades_of_transaction(
   transaction_hash text, from_time timestamptz default now() - interval '7 days', to_time timestamptz default 'infinity')
 returns setof public.trades
