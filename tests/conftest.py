@@ -30,14 +30,10 @@ hypothesis.settings.load_profile("repeatable")
 
 
 @contextlib.contextmanager
-def _unmeasured(item: pytest.Item) -> Iterator[None]:
-    """Measure no coverage of a test that is marked `no_cover` or needs a database.
-
-    Deciding modules know no database, so they are covered by the others.
-    """
+def _unmeasured() -> Iterator[None]:
+    """Measure no coverage within."""
     measuring = sys.gettrace()
-    if any(item.get_closest_marker(name) for name in ("no_cover", "db")):
-        sys.settrace(None)
+    sys.settrace(None)
     try:
         yield
     finally:
@@ -46,19 +42,24 @@ def _unmeasured(item: pytest.Item) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Measure nothing of such a test, nor of what it is given."""
-    with _unmeasured(item):
+    """Measure nothing of a test with a database: deciding modules know none."""
+    if item.get_closest_marker("no_cover") or not item.get_closest_marker("db"):
+        return (yield)
+    with _unmeasured():
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Stop the measuring once more where pytest-cov has started it.
+    """Measure nothing of a test that is marked `no_cover`.
 
-    To leave out a test with `no_cover` it stops its own, and in the processes of pytest-xdist a
-    second one below that goes on.
+    pytest-cov stops its own measuring then, and in the processes of pytest-xdist a second one below
+    that goes on. It begins anew behind this, so what stood here around more than the call would put
+    back what has ended.
     """
-    with _unmeasured(item):
+    if item.get_closest_marker("no_cover") is None:
+        return (yield)
+    with _unmeasured():
         return (yield)
 
 
