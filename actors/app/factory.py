@@ -260,7 +260,12 @@ class ActorFactory:
         )
 
     def _progressed(self, incarnation: Incarnation, now: float) -> None:
-        """Tell the supervisor that the writer is not stuck in a long transaction."""
+        """Report that the writer is not stuck in a long transaction. In the writer's thread.
+
+        Args:
+            incarnation: The run of the writer.
+            now: Monotonic seconds.
+        """
         report = Report(child=incarnation.child, incarnation=incarnation.number, now=now)
         self._to.supervisor.tell(report)
 

@@ -144,7 +144,11 @@ class Store:
         return self._progress.since
 
     def report_progress(self, on_report: Callable[[float], None]) -> None:
-        """Have this called while a call goes on, at most every 5 s, with the monotonic time."""
+        """Set what is called while a call moves, at most every 5 s, in the thread of that call.
+
+        Args:
+            on_report: Takes monotonic seconds.
+        """
         self._progress.on_report = on_report
 
     def open(self, journal_id: UUID, *, first_seq: int = 1) -> Opened:

@@ -257,7 +257,7 @@ class SupervisorActor(BaseActor):
             self._executor.confirmed(message, self._time)
 
     def _coverage_forgotten(self, message: CoverageForgotten) -> None:
-        """Tell the database anew what it has forgotten: that we run, what is wanted and heard."""
+        """Journal again what the database lacks: that we run, what is wanted, what is heard."""
         if self._stopping:
             return
         at_ns = self._time.wall_ns

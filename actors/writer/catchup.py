@@ -131,7 +131,7 @@ def open_store(store: Store, journal: Journal, possible: Sequence[int] = ()) -> 
 
 
 def renew(journal: Journal, watermark: int | None = None) -> None:
-    """Give the journal another identity, under which all that is in it is stored; log it.
+    """Change the identity of the journal, under which all that is in it is stored; log it.
 
     Args:
         journal: The journal.

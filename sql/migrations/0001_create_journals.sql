@@ -19,7 +19,7 @@ create table tracker.journal_progress (
   journal_key integer primary key references tracker.journals,
   mark        bigint not null,     -- the watermark: every record with a lower sequence is stored here
   moved_at    timestamptz not null default now(),    -- the database's clock
-  session     uuid                 -- a random id, chosen anew by each connection to the database that stores this journal.
+  session     uuid                 -- a random id of the connection to the database that stores this journal, another one for each.
                                    -- A new one takes the journal over; a commit with an older id is rejected then
 );
 

@@ -15,7 +15,7 @@
 -- On plain PostgreSQL the table has a partition for each day (UTC), made before its first row by tracker.add_trade_day. A
 -- day's indexes stay small while it is written, and a time span reads its days alone.
 -- The unique key begins with the time: it grows at its end alone, so its pages are full (40 bytes a trade; 60 when it began
--- with the token), and it is the index by time as well. trades_asset keeps a list of rows for each token (9 bytes a trade).
+-- with the token), and it is the index by time as well. trades_asset keeps a list of rows for each token (11 bytes a trade).
 -- trades_received_at keeps the smallest and largest time of each 128 pages, for readers who ask what was known when.
 -- trades_transaction is for trades_of_transaction(): a Bloom filter for each 64 pages, 1 byte a trade where an index would take
 -- 50. -0.17 is a share of the 291 rows that PostgreSQL takes for the most on a page, so a filter is made for 3,166

@@ -1,9 +1,9 @@
 """Rows other than trades that the database rejected, taken in once it can hold them.
 
 Each may have been overtaken meanwhile. What may be stored late is stored: evidence, contradictions,
-events, facts about coverage, and a market that is not known yet. What must not is told again by the
-tracker, and counts as taken in once that has happened: a resolution is only ever decided from all
-that is known, and the end of a contradiction may be out of date.
+events, facts about coverage, and a market that is not known yet. What must not be stored late the
+tracker sends once more by itself, and it counts as taken in once that has happened: a resolution is
+only ever decided from all that is known, and the end of a contradiction may be out of date.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
