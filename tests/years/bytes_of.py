@@ -30,6 +30,8 @@ from pg_index i where i.indrelid = %s::regclass order by 2 desc"""
 EVENTS, SAMPLES = "public.connection_events", "public.rejected_messages"
 KEPT = ("tracker.coverage_ranges", "tracker.wanted")
 OPEN = ("tracker.epochs", "tracker.listening")
+OF_TOKENS = ("public.assets", *KEPT)
+"""There are rows of all markets; other tables may have those of the newest markets alone."""
 
 
 def report(dsn: str, size: Size) -> tuple[list[str], list[str], str]:
@@ -67,13 +69,13 @@ def after_retention(totals: dict[str, float], trades: int, size: Size) -> str:
         trades: Bytes of all trades with all indexes.
         size: What was filled.
     """
-    of_markets = sum(
-        each
+    a_market = sum(
+        each / (size.markets if name in OF_TOKENS else size.described_markets)
         for name, each in totals.items()
         if name not in (*OPEN, EVENTS, SAMPLES) and not name.startswith("tracker.trades_")
     )
     a_year = DAY_S * YEAR_DAYS * TRADES_PER_S * trades / size.trades
-    markets = MARKETS_A_DAY * YEAR_DAYS * of_markets / size.markets
+    markets = MARKETS_A_DAY * YEAR_DAYS * a_market
     a_day = EVENTS_A_CONNECTION * CONNECTIONS_A_FEED * FEEDS
     events = EVENTS_KEPT.days * a_day * totals.get(EVENTS, 0) / size.events
     samples = SAMPLES_KEPT.days * SAMPLES_A_DAY * totals.get(SAMPLES, 0) / size.samples

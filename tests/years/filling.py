@@ -46,8 +46,20 @@ class Part(NamedTuple):
 
 def parts(size: Size, until: datetime) -> Iterator[Part]:
     """Yield all parts, in their order."""
+    yield from first_parts(size, until)
+    yield from bookkeeping(size)
+    yield trades(size, until)
+    yield last_part()
+
+
+def first_parts(size: Size, until: datetime) -> Iterator[Part]:
+    """Yield what all others need."""
     yield Part("functions", (*_functions(size, until),))
     yield Part("journals", _JOURNALS)
+
+
+def bookkeeping(size: Size) -> Iterator[Part]:
+    """Yield all but the trades; it can be carried out beside them."""
     for table, statement, first, last in _by_market(size):
         spans = chunks(first, last, MARKETS_AT_ONCE)
         yield Part(table, tuple(statement.format(first=a, last=b) for a, b in spans))
@@ -55,8 +67,16 @@ def parts(size: Size, until: datetime) -> Iterator[Part]:
     yield Part("epochs", (_epochs(size),))
     yield Part("connection_events", tuple(_events(size)))
     yield Part("rejected_messages", (_rejected(size),))
-    yield Part("trades", tuple(_trades(size, until)))
-    yield Part("identities", _IDENTITIES)
+
+
+def trades(size: Size, until: datetime) -> Part:
+    """Return the trades and their partitions."""
+    return Part("trades", tuple(_trades(size, until)))
+
+
+def last_part() -> Part:
+    """Return what comes when all else is done."""
+    return Part("identities", _IDENTITIES)
 
 
 def watermark(size: Size) -> int:
@@ -254,17 +274,18 @@ _LISTENING = f"""insert into tracker.listening (journal_key, asset_key, epoch, c
 def _by_market(size: Size) -> Iterator[tuple[str, str, int, int]]:
     """Yield table, statement, first and last market."""
     every, resolved, ended = size.markets, size.resolved_markets, size.ended_markets
+    told = size.described_from
     yield "assets", _ASSETS, 1, every
-    yield "markets", _MARKETS, 1, every
-    yield "events", _EVENTS_OF_MARKETS, 1, every
-    yield "market_history", _FIRST_KNOWN, 1, every
-    yield "market_history", _CLOSED_KNOWN, 1, ended
+    yield "markets", _MARKETS, told, every
+    yield "events", _EVENTS_OF_MARKETS, told, every
+    yield "market_history", _FIRST_KNOWN, told, every
+    yield "market_history", _CLOSED_KNOWN, told, ended
     yield "unresolved", _UNRESOLVED, resolved + 1, every
-    yield "resolutions", _RESOLUTIONS, 1, resolved
-    yield "resolution_payouts", _PAYOUTS, 1, resolved
-    yield "resolution_confirmations", _CONFIRMATIONS, 1, resolved
-    yield "resolution_observations", _FINAL, 1, resolved
-    yield "resolution_observations", _STATES, 1, resolved
+    yield "resolutions", _RESOLUTIONS, told, resolved
+    yield "resolution_payouts", _PAYOUTS, told, resolved
+    yield "resolution_confirmations", _CONFIRMATIONS, told, resolved
+    yield "resolution_observations", _FINAL, told, resolved
+    yield "resolution_observations", _STATES, told, resolved
     yield "wanted", _WANTED.replace("{resolved}", str(resolved)), 1, every
     yield "coverage_ranges", _RANGES.replace("{ended}", str(ended)), 1, every
     yield "listening", _LISTENING, ended + 1, every

@@ -6,7 +6,10 @@
     <place>/<version>-<scale>/state        the journal of the tracker that was killed
     <place>/<version>-<scale>/built.json   written last; without it the folder is made anew
 
-The place is TRACKER_YEARS_DIR, or /var/tmp/tracker-years; each scenario gets a copy (`copied`).
+The place is TRACKER_YEARS_DIR, or /var/tmp/tracker-years; each scenario gets a copy (`copied`),
+which costs no space where the file system lets copies share blocks (XFS, Btrfs).
+TRACKER_YEARS_DESCRIBED=0.05 fills the texts, history, evidence and resolutions of a twentieth of the
+ended markets alone, where the disk is too small for all; the folder has it in its name.
 Indexes are there from the start: they are as loose as those that a tracker fills.
 """
 
@@ -17,8 +20,10 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,10 +33,19 @@ from actors.database import migrate
 from actors.database.server import postgres_binaries
 from actors.database.server.embedded import Embedded
 from actors.journal.journal import Journal
-from tests.years.filling import JOURNAL, parts, watermark
+from tests.years.filling import (
+    JOURNAL,
+    Part,
+    bookkeeping,
+    first_parts,
+    last_part,
+    trades,
+    watermark,
+)
 from tests.years.size import Size
 
 PLACE = Path(os.environ.get("TRACKER_YEARS_DIR", "/var/tmp/tracker-years"))
+DESCRIBED = float(os.environ.get("TRACKER_YEARS_DESCRIBED", "1"))
 DEFAULT_SCALE = 0.05
 SEGMENT_BYTES = 4 * 1024 * 1024
 """Of the journal: small, so that what is committed leaves it soon."""
@@ -56,10 +70,11 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def folder_of(scale: float, place: Path = PLACE) -> Path:
-    """Return the folder of one scale, for the version of the server that is found here."""
+def folder_of(size: Size, place: Path = PLACE) -> Path:
+    """Return the folder of one size, for the version of the server that is found here."""
     version = postgres_binaries.major_version(postgres_binaries.find_binaries())
-    return place / f"{version}-{scale:g}"
+    part = "" if size.described == 1 else f"-described-{size.described:g}"
+    return place / f"{version}-{size.scale:g}{part}"
 
 
 def built(scale: float, say: Say = say, place: Path = PLACE) -> Path:
@@ -68,12 +83,12 @@ def built(scale: float, say: Say = say, place: Path = PLACE) -> Path:
     Raises:
         NoSpace: The disk has not enough space for it and a copy.
     """
-    folder = folder_of(scale, place)
+    size = Size(scale, DESCRIBED)
+    folder = folder_of(size, place)
     if not is_built(folder):
-        size = Size(scale)
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         shutil.rmtree(folder)
-        require_space(folder.parent, size.disk_bytes)
+        require_space(folder.parent, size.disk_bytes(shared=shares_blocks(folder.parent)))
         folder.mkdir(mode=0o755)
         _build(folder, size, say)
     return folder
@@ -91,6 +106,21 @@ def tables() -> str:
     return hashlib.sha256("".join(texts).encode()).hexdigest()[:16]
 
 
+def size_of(folder: Path) -> Size:
+    """Return the size of a database that was built."""
+    said = json.loads((folder / "built.json").read_text(encoding="utf-8"))
+    return Size(float(said["scale"]), float(said["described"]))
+
+
+def shares_blocks(place: Path) -> bool:
+    """Return whether copies of files in this folder share their blocks."""
+    with tempfile.TemporaryDirectory(dir=place) as name:
+        first = Path(name) / "first"
+        first.write_bytes(bytes(65_536))
+        command = ["cp", "--reflink=always", str(first), str(Path(name) / "second")]
+        return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
 def require_space(place: Path, wanted: int) -> None:
     """Check the free disk.
 
@@ -101,7 +131,8 @@ def require_space(place: Path, wanted: int) -> None:
     if free < wanted:
         raise NoSpace(
             f"{place} has {free / 1e9:.1f} GB free, and {wanted / 1e9:.1f} GB are needed:"
-            " name another place in TRACKER_YEARS_DIR, or a smaller SCALE"
+            " name another place in TRACKER_YEARS_DIR (copies on XFS or Btrfs share their blocks),"
+            " a smaller SCALE, or TRACKER_YEARS_DESCRIBED=0.05"
         )
 
 
@@ -122,7 +153,8 @@ def data_copied(folder: Path, to: Path) -> None:
     target = to / "pg" / "data"
     shutil.rmtree(target, ignore_errors=True)
     target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    require_space(to, _bytes_of(folder / "pg" / "data"))
+    if not shares_blocks(target.parent):
+        require_space(to, _bytes_of(folder / "pg" / "data"))
     # cp keeps the owner, and shares the blocks where the file system can.
     command = ["cp", "-a", "--reflink=auto", str(folder / "pg" / "data"), str(target)]
     subprocess.run(command, check=True)
@@ -145,9 +177,9 @@ def _build(folder: Path, size: Size, say: Say) -> None:
     try:
         dsn = server.dsn()
         migrate.apply(dsn)
+        _fill(dsn, size, until, say)
+        journal_id = _journal(folder / "state" / "journal", size)
         with psycopg.connect(dsn, autocommit=True) as connection:
-            _fill(connection, size, until, say)
-            journal_id = _journal(folder / "state" / "journal", size)
             connection.execute(
                 b"update tracker.journals set journal_id = %s where journal_key = %s",
                 (journal_id, JOURNAL),
@@ -156,6 +188,7 @@ def _build(folder: Path, size: Size, say: Say) -> None:
         server.stop(600)
     said = {
         "scale": size.scale,
+        "described": size.described,
         "until": until.isoformat(),
         "tables": tables(),
         "seconds": time.monotonic() - began,
@@ -164,22 +197,32 @@ def _build(folder: Path, size: Size, say: Say) -> None:
     say(f"built in {time.monotonic() - began:.0f} s, {_bytes_of(folder) / 1e9:.2f} GB")
 
 
-def _fill(
-    connection: "psycopg.Connection[tuple[object, ...]]", size: Size, until: datetime, say: Say
-) -> None:
-    # Without the triggers of foreign keys: what refers to a journal is right by construction.
-    connection.execute(b"set session_replication_role = replica")
-    for part in parts(size, until):
-        began, rows, told = time.monotonic(), 0, time.monotonic()
-        for number, statement in enumerate(part.statements, 1):
-            rows += connection.execute(statement.encode()).rowcount
-            if time.monotonic() - told > 15:
-                told = time.monotonic()
-                say(f"  {part.table:26} {number:,} of {len(part.statements):,} statements")
-        say(f"  {part.table:26} {max(rows, 0):>12,} rows {time.monotonic() - began:7.1f} s")
+def _fill(dsn: str, size: Size, until: datetime, say: Say) -> None:
+    _carry_out(dsn, first_parts(size, until), say)
+    # Trades and bookkeeping side by side: each keeps a processor busy.
+    with ThreadPoolExecutor(2) as both:
+        halves = ([trades(size, until)], bookkeeping(size))
+        for done in [both.submit(_carry_out, dsn, half, say) for half in halves]:
+            done.result()
+    _carry_out(dsn, [last_part()], say)
     began = time.monotonic()
-    connection.execute(b"vacuum (analyze, freeze)")
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(b"vacuum (analyze, freeze)")
     say(f"  {'vacuum analyze':26} {'':>17} {time.monotonic() - began:7.1f} s")
+
+
+def _carry_out(dsn: str, parts: Iterable[Part], say: Say) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        # Without the triggers of foreign keys: what refers to a journal is right by construction.
+        connection.execute(b"set session_replication_role = replica")
+        for part in parts:
+            began, rows, told = time.monotonic(), 0, time.monotonic()
+            for number, statement in enumerate(part.statements, 1):
+                rows += connection.execute(statement.encode()).rowcount
+                if time.monotonic() - told > 15:
+                    told = time.monotonic()
+                    say(f"  {part.table:26} {number:,} of {len(part.statements):,} statements")
+            say(f"  {part.table:26} {max(rows, 0):>12,} rows {time.monotonic() - began:7.1f} s")
 
 
 def _journal(folder: Path, size: Size) -> str:
@@ -201,7 +244,7 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="even if it is there")
     asked = parser.parse_args()
     if asked.again:
-        shutil.rmtree(folder_of(asked.scale), ignore_errors=True)
+        shutil.rmtree(folder_of(Size(asked.scale, DESCRIBED)), ignore_errors=True)
     try:
         say(str(built(asked.scale)))
     except NoSpace as exc:

@@ -16,7 +16,7 @@ from tests.chaos import groups
 from tests.chaos.server import OwnServer
 from tests.live.processes import ROOT
 from tests.years import server_log
-from tests.years.generate import copied, data_copied
+from tests.years.generate import copied, data_copied, size_of
 from tests.years.server_log import Statement
 from tests.years.size import Size
 
@@ -177,8 +177,7 @@ class Years:
     def __init__(self, built: Path, folder: Path, *, share: float = 0.0) -> None:
         self._built = built
         self._folder = folder
-        said = json.loads((built / "built.json").read_text(encoding="utf-8"))
-        self.size = Size(float(said["scale"]))
+        self.size = size_of(built)
         copied(built, folder)
         self.server = YearsServer(folder / "pg")
         self.steps: list[Step] = []

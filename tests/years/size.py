@@ -26,8 +26,10 @@ EVENTS_A_CONNECTION = 8
 """Connected and ended, four times a day."""
 DAY_S = 86_400
 BYTES_A_TRADE = 215
-BYTES_A_MARKET = 8_800
-"""About, with indexes and all that is kept of a market that has ended; for the free disk."""
+BYTES_A_TOKEN = 700
+"""About, of a token that has ended: its row, its wish and its coverage, with indexes."""
+BYTES_A_DESCRIPTION = 7_400
+"""About, of a market that has ended: its texts, history, evidence and resolution, with indexes."""
 BYTES_AN_OPEN_TOKEN = 1_500
 SPARE_BYTES = 2_000_000_000
 """For the log of the server and what is not counted."""
@@ -37,14 +39,23 @@ SPARE_BYTES = 2_000_000_000
 class Size:
     """One size; all numbers follow from `scale`.
 
+    Args:
+        scale: Of a year, above 0, 1 at most.
+        described: Which share of the ended markets, the newest ones, has texts, history, evidence
+            and a resolution, above 0, 1 at most. Storing looks such rows up by their key and
+            never searches them; a year of them does not fit on every disk.
+
     Raises:
-        ValueError: The scale is not above 0, or above 1.
+        ValueError: One of them is not in its range.
     """
 
     scale: float
+    described: float = 1.0
 
     def __post_init__(self) -> None:
-        """Check the scale."""
+        """Check both."""
+        if not 0 < self.described <= 1:
+            raise ValueError(f"described is {self.described}: it must be above 0, and 1 at most")
         if not 0 < self.scale <= 1:
             raise ValueError(f"the scale is {self.scale}: it must be above 0, and 1 at most")
 
@@ -94,6 +105,20 @@ class Size:
         return self.ended_markets - self.pending_markets
 
     @property
+    def described_from(self) -> int:
+        """Return the first market with texts, history, evidence and a resolution."""
+        return (
+            1
+            + self.ended_markets
+            - max(self.pending_markets, round(self.ended_markets * self.described))
+        )
+
+    @property
+    def described_markets(self) -> int:
+        """Return how many markets have them, open ones included."""
+        return self.markets - self.described_from + 1
+
+    @property
     def trades(self) -> int:
         """Return how many trades there are."""
         return round(TRADES * self.scale)
@@ -128,14 +153,18 @@ class Size:
     @property
     def bytes(self) -> int:
         """Return about how many bytes the database takes."""
-        bookkeeping = self.ended_markets * BYTES_A_MARKET
+        tokens = 2 * self.ended_markets * BYTES_A_TOKEN
+        descriptions = self.described_markets * BYTES_A_DESCRIPTION
         open_now = 2 * self.open_markets * BYTES_AN_OPEN_TOKEN
-        return self.trades * BYTES_A_TRADE + bookkeeping + open_now
+        return self.trades * BYTES_A_TRADE + tokens + descriptions + open_now
 
-    @property
-    def disk_bytes(self) -> int:
-        """Return how much disk must be free: for it, a copy of it, and the log of the server."""
-        return 2 * self.bytes + SPARE_BYTES
+    def disk_bytes(self, *, shared: bool = False) -> int:
+        """Return how much disk must be free: for it, a copy of it, and the log of the server.
+
+        Args:
+            shared: The file system lets copies share their blocks.
+        """
+        return (1 if shared else 2) * self.bytes + SPARE_BYTES
 
 
 def chunks(first: int, last: int, most: int) -> list[tuple[int, int]]:

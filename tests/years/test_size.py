@@ -18,7 +18,7 @@ from tests.years.filling import (
     trade_days,
     watermark,
 )
-from tests.years.generate import NoSpace, is_built, require_space, tables
+from tests.years.generate import NoSpace, folder_of, is_built, require_space, size_of, tables
 from tests.years.served import Step
 from tests.years.server_log import Statement, by_name, growth, longest, statements
 from tests.years.size import Size, chunks, step_through
@@ -45,13 +45,29 @@ def test_what_is_open_fills_the_connections_and_the_rest_is_proportional(scale: 
     assert size.slots == round(2_200 * min(1, 4 * scale))
     assert 0 < size.pending_markets <= size.ended_markets
     assert size.trading_tokens <= 2 * size.markets
-    assert size.disk_bytes > 2 * size.bytes
+    assert size.disk_bytes() > 2 * size.bytes
+    assert size.disk_bytes(shared=True) == size.disk_bytes() - size.bytes
 
 
-@pytest.mark.parametrize("scale", [0, -1, 1.5])
-def test_a_scale_that_makes_no_sense_is_rejected(scale: float) -> None:
+@pytest.mark.parametrize("share", [0, -1, 1.5])
+def test_a_scale_that_makes_no_sense_is_rejected(share: float) -> None:
     with pytest.raises(ValueError, match="scale"):
-        Size(scale)
+        Size(share)
+    with pytest.raises(ValueError, match="described"):
+        Size(1, share)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_newest_markets_are_described_and_all_that_have_no_resolution(scale: float) -> None:
+    size, all_of_them = Size(scale, 0.001), Size(scale)
+    assert all_of_them.described_from == 1
+    assert all_of_them.described_markets == all_of_them.markets
+    assert size.described_from <= size.resolved_markets + 1
+    assert size.ended_markets - size.described_from + 1 in (
+        size.pending_markets,
+        round(size.ended_markets / 1_000),
+    )
+    assert size.bytes < all_of_them.bytes
 
 
 def test_chunks_meet_every_number_once_and_are_bounded() -> None:
@@ -78,6 +94,17 @@ def test_every_statement_is_of_bounded_size_and_none_is_left_with_a_hole(scale: 
     by_market = ("assets", "markets", "events", "market_history", "resolutions")
     for table in (*by_market, "coverage_ranges", "listening"):
         assert not any("{" in text or "}" in text for text in found[table])
+
+
+def test_tokens_are_there_of_every_market_and_texts_of_those_that_are_described() -> None:
+    size, full = Size(0.05, 0.1), Size(0.05)
+    counts = [
+        {part.table: len(part.statements) for part in parts(each, UNTIL)} for each in (size, full)
+    ]
+    for table in ("assets", "wanted", "coverage_ranges", "listening", "trades", "unresolved"):
+        assert counts[0][table] == counts[1][table]
+    for table in ("markets", "market_history", "resolutions", "resolution_observations"):
+        assert counts[0][table] < counts[1][table] / 3
 
 
 def test_the_same_scale_and_end_give_the_same_statements() -> None:
@@ -187,8 +214,15 @@ def test_a_database_with_other_tables_is_built_anew(tmp_path: Path) -> None:
     assert not is_built(tmp_path)
     (tmp_path / "built.json").write_text(json.dumps({"scale": 1, "tables": "others"}))
     assert not is_built(tmp_path)
-    (tmp_path / "built.json").write_text(json.dumps({"scale": 1, "tables": tables()}))
+    said = {"scale": 1, "described": 0.1, "tables": tables()}
+    (tmp_path / "built.json").write_text(json.dumps(said))
     assert is_built(tmp_path)
+    assert size_of(tmp_path) == Size(1, 0.1)
+
+
+def test_each_size_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    sizes = (Size(1), Size(0.2), Size(1, 0.1))
+    assert len({folder_of(size, tmp_path) for size in sizes}) == 3
 
 
 def test_a_disk_that_is_too_small_is_named(tmp_path: Path) -> None:
