@@ -1,4 +1,4 @@
-"""Migrations: numbered files, each applied once, in a transaction, under a lock.
+"""Migrations: numbered files, each applied once, under a lock.
 
 The checksum of an applied file is recorded. A database that was migrated by a file with another
 text is not touched. A migration says at its head whether trackers of the versions before it may go
@@ -7,7 +7,8 @@ everything in their journals, from the moment on in which the migration begins.
 """
 
 import logging
-from hashlib import sha256
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -15,43 +16,22 @@ import msgspec
 import psycopg
 
 from actors.database import queries
+from actors.database.migration_files import MIGRATIONS, Migration, Step, migrations
 from actors.database.server.facts import KEEP_OUT, require_timescale
 from actors.database.session import Connection, Session, one_line, translate_errors
-from actors.errors import SchemaMismatch, SchemaNewer
+from actors.errors import SchemaMismatch, SchemaNewer, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
-MIGRATIONS: Final = queries.SQL / "migrations"
-MAY_WRITE: Final = b"-- Previous versions: may go on writing."
-MUST_NOT_WRITE: Final = b"-- Previous versions: must not write."
-"""One of these is a line at the head of each migration. The first eight are older than the rule,
-and forbid it."""
-
-
-class Migration(msgspec.Struct, frozen=True):
-    """One file of sql/migrations."""
-
-    name: str
-    text: bytes
-
-    @property
-    def checksum(self) -> str:
-        """Return the sha256 of the file, hexadecimal."""
-        return sha256(self.text).hexdigest()
-
-    @property
-    def previous_may_write(self) -> bool:
-        """Return whether a tracker that lacks this file may write during and after it.
-
-        That is every version before it, and not only the last one.
-        """
-        return MAY_WRITE in self.text.splitlines()
-
-
-def migrations(folder: Path = MIGRATIONS) -> tuple[Migration, ...]:
-    """Return all migrations of a folder in the order of their numbers."""
-    files = sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))
-    return tuple(Migration(name=file.name, text=file.read_bytes()) for file in files)
+STATEMENT_S: Final = 600
+"""Longest a statement of a migration may take."""
+MIGRATING_S: Final = 60
+"""Longest wait for another process that migrates, and for the trackers that must not write."""
+LOCK_S: Final = 1
+"""Longest wait for any other lock: what waits for one keeps all others out meanwhile."""
+LOCK_TRIES: Final = 30
+BETWEEN_TRIES_S: Final = 1
+LOG_EVERY_S: Final = 15
 
 
 class Checked(NamedTuple):
@@ -83,10 +63,30 @@ def check(dsn: str, folder: Path = MIGRATIONS) -> Checked:
     return Checked(pending=tuple(each.name for each in missing), unsafe=session.unsafe)
 
 
-def apply(dsn: str, folder: Path = MIGRATIONS) -> tuple[str, ...]:
+def _nothing(_session: Session | None = None) -> None:
+    """Do nothing."""
+
+
+def apply(
+    dsn: str,
+    folder: Path = MIGRATIONS,
+    *,
+    on_connected: Callable[[Session], None] = _nothing,
+    on_moved: Callable[[], None] = _nothing,
+    sleep: Callable[[float], None] = time.sleep,
+) -> tuple[str, ...]:
     """Apply the missing migrations; return the names of those that were applied.
 
-    If another process migrates at the same time, wait for it up to a minute.
+    If another process migrates at the same time, wait for it up to a minute. A migration that
+    does not get a lock within a second is rolled back and tried again, for a minute.
+
+    Args:
+        dsn: Checked by `check_dsn`.
+        folder: The files.
+        on_connected: Called with the session before its first statement.
+        on_moved: Called while a statement goes on, ten times a second, but not longer than a
+            statement may take.
+        sleep: Waits so many seconds.
 
     Raises:
         SchemaMismatch: The database was migrated by files that differ from this version's, or one
@@ -94,46 +94,146 @@ def apply(dsn: str, folder: Path = MIGRATIONS) -> tuple[str, ...]:
         ConfigError: It cannot be used as it is.
         StoreUnavailable: It does not answer.
     """
-    session = Session(dsn, statement_s=600, lock_s=60)
+    telling = Telling(on_moved)
+    session = Session(
+        dsn,
+        statement_s=STATEMENT_S,
+        lock_s=MIGRATING_S,
+        on_connected=on_connected,
+        on_moved=telling.begin,
+        on_waiting=telling.wait,
+    )
     try:
         with translate_errors():
-            return _apply(session.connection, folder)
+            return _apply(session.connection, folder, telling, sleep)
     finally:
         session.close()
 
 
-def _apply(connection: Connection, folder: Path) -> tuple[str, ...]:
+class Telling:
+    """Tells whoever waits that a migration goes on, and the log from time to time.
+
+    Args:
+        on_moved: Tells the one who waits.
+        monotonic: The clock.
+
+    Attributes:
+        migration: The name of the file.
+        place: Which one it is of all that are missing.
+        step: Which step of it.
+    """
+
+    def __init__(
+        self, on_moved: Callable[[], None], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._on_moved = on_moved
+        self._monotonic = monotonic
+        self._since = self._logged_at = monotonic()
+        self.migration = self.place = self.step = ""
+
+    def begin(self) -> None:
+        """Record that the wait for a statement begins or ends."""
+        self._since = self._logged_at = self._monotonic()
+        self._on_moved()
+
+    def wait(self) -> None:
+        """Record that it goes on."""
+        now = self._monotonic()
+        if now - self._since > STATEMENT_S:
+            return  # the server should have ended it: it hangs
+        self._on_moved()
+        if now - self._logged_at >= LOG_EVERY_S:
+            self._logged_at = now
+            self.log(now - self._since)
+
+    def log(self, seconds: float = 0.0) -> None:
+        """Say in the log what goes on, and for how long."""
+        log.info(
+            "schema_migrating",
+            extra={
+                "migration": self.migration,
+                "place": self.place,
+                "step": self.step,
+                "seconds": round(seconds),
+            },
+        )
+
+
+def _apply(
+    connection: Connection, folder: Path, telling: Telling, sleep: Callable[[float], None]
+) -> tuple[str, ...]:
     connection.execute(queries.LOCK_MIGRATIONS)  # until the session ends
     # Read behind the lock: another process may have applied them while we waited.
     missing = _missing(connection, folder)
     if missing:
         connection.execute(queries.CREATE_SCHEMA_MIGRATIONS)
     for number, each in enumerate(missing, 1):
-        place = f"{number} of {len(missing)}"
-        log.info("schema_migrating", extra={"migration": each.name, "place": place})
-        _apply_one(connection, each)
+        telling.migration, telling.place = each.name, f"{number} of {len(missing)}"
+        telling.step = "1 of 1"
+        telling.log()
+        try:
+            _apply_one(connection, each, telling, sleep)
+        except psycopg.OperationalError:
+            raise  # the database is away or busy: a later try may succeed
+        except psycopg.Error as exc:
+            raise SchemaMismatch(
+                f"the migration {each.name} does not fit this database: {one_line(exc)}"
+            ) from exc
     return tuple(each.name for each in missing)
 
 
-def _apply_one(connection: Connection, migration: Migration) -> None:
-    try:
-        with connection.transaction():
-            if not migration.previous_may_write:
-                connection.execute(queries.STOP_WRITERS)
+def _apply_one(
+    connection: Connection, migration: Migration, telling: Telling, sleep: Callable[[float], None]
+) -> None:
+    steps = migration.steps
+    for number, step in enumerate(steps, 1):
+        telling.step = f"{number} of {len(steps)}"
+
+        def carry_out(step: Step = step) -> None:
+            connection.execute(queries.SET_MIGRATION, {"lock_ms": str(LOCK_S * 1_000)})
+            while connection.execute(step.text).rowcount > 0 and step.is_repeated:
+                pass
+
+        _try_for_locks(carry_out, migration.name, sleep)
+    _try_for_locks(lambda: _in_one_transaction(connection, migration), migration.name, sleep)
+
+
+def _in_one_transaction(connection: Connection, migration: Migration) -> None:
+    """Record a migration, together with all that it does if it is not in steps."""
+    with connection.transaction():
+        if not migration.previous_may_write:
+            wait_ms = str(MIGRATING_S * 1_000)
+            connection.execute(queries.SET_MIGRATION, {"lock_ms": wait_ms})
+            connection.execute(queries.STOP_WRITERS)
+        connection.execute(queries.SET_MIGRATION, {"lock_ms": str(LOCK_S * 1_000)})
+        if not migration.steps:
             # Without parameters psycopg sends a simple query, which may hold several statements.
             connection.execute(migration.text)
-            row = {
-                "name": migration.name,
-                "checksum": migration.checksum,
-                "previous_may_write": migration.previous_may_write,
-            }
-            connection.execute(queries.INSERT_SCHEMA_MIGRATION, row)
-    except psycopg.OperationalError:
-        raise  # the database is away or busy: a later try may succeed
-    except psycopg.Error as exc:
-        raise SchemaMismatch(
-            f"the migration {migration.name} does not fit this database: {one_line(exc)}"
-        ) from exc
+        row = {
+            "name": migration.name,
+            "checksum": migration.checksum,
+            "previous_may_write": migration.previous_may_write,
+        }
+        connection.execute(queries.INSERT_SCHEMA_MIGRATION, row)
+
+
+def _try_for_locks(work: Callable[[], None], name: str, sleep: Callable[[float], None]) -> None:
+    """Do the work; begin anew where a lock is not free, so that nobody waits behind us for long.
+
+    Raises:
+        StoreUnavailable: Others hold it all the time.
+    """
+    for tries in range(LOCK_TRIES):
+        if tries:
+            sleep(BETWEEN_TRIES_S)
+        try:
+            return work()
+        except psycopg.errors.LockNotAvailable:
+            continue
+    raise StoreUnavailable(
+        f"the migration {name} does not get a lock that another session holds: end long queries"
+        " and dumps of this database, or wait for them; it is tried again"
+    )
 
 
 def verify(connection: Connection, folder: Path = MIGRATIONS) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ SELECT_SERVER = read("select_server")
 SELECT_SERVER_START = read("select_server_start")
 SELECT_TIMESCALE_TO_CREATE = read("select_timescale_to_create")
 
+SET_MIGRATION = read("set_migration")
 CREATE_SCHEMA_MIGRATIONS = read("create_schema_migrations")
 FIND_SCHEMA_MIGRATIONS = read("find_schema_migrations")
 SELECT_SCHEMA_MIGRATIONS = read("select_schema_migrations")

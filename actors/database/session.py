@@ -23,6 +23,7 @@ import msgspec
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.waiting import READY_NONE
 
 from actors.database import queries
 from actors.database.server.facts import Server
@@ -109,17 +110,34 @@ class ReportingConnection(psycopg.Connection[tuple[Any, ...]]):
 
     Attributes:
         on_moved: Called before and after each wait, in the thread that waits.
+        on_waiting: Called ten times a second during each wait, or None.
     """
 
     on_moved: Callable[[], None] = staticmethod(_nothing)
+    on_waiting: Callable[[], None] | None = None
 
     def wait(self, gen: PQGen[T], *args: Any, **kwargs: Any) -> T:
         """Wait for the server; all that cursors, transactions and COPY ask of it passes here."""
         self.on_moved()
         try:
-            return super().wait(gen, *args, **kwargs)
+            watched = gen if self.on_waiting is None else _telling(gen, self.on_waiting)
+            return super().wait(watched, *args, **kwargs)
         finally:
             self.on_moved()
+
+
+def _telling(gen: PQGen[T], tell: Callable[[], None]) -> PQGen[T]:
+    """Return a generator that goes on as `gen` does, and tells when it is asked in vain."""
+    try:
+        wanted = next(gen)
+        while True:
+            ready = yield wanted
+            if ready == READY_NONE:
+                tell()
+            wanted = gen.send(ready)
+    except StopIteration as end:
+        result: T = end.value
+        return result
 
 
 class Session:
@@ -132,6 +150,7 @@ class Session:
         on_connected: Called with the session before its first statement, so that even that
             one can be aborted.
         on_moved: Called before and after each wait for the server, in the thread that waits.
+        on_waiting: Called ten times a second during each wait.
 
     Raises:
         StoreUnavailable: The database does not answer.
@@ -154,6 +173,7 @@ class Session:
         lock_s: float = 5,
         on_connected: "Callable[[Session], None] | None" = None,
         on_moved: Callable[[], None] = _nothing,
+        on_waiting: Callable[[], None] | None = None,
     ) -> None:
         self._dsn = dsn
         self.tag = uuid4().hex
@@ -161,7 +181,7 @@ class Session:
             # autocommit: otherwise the first SELECT opens a transaction that stays open (psycopg
             # manual, "Transactions management"). `transaction()` still begins and commits one.
             connection = ReportingConnection.connect(dsn, autocommit=True, **_CONNECT_OPTIONS)
-            connection.on_moved = on_moved
+            connection.on_moved, connection.on_waiting = on_moved, on_waiting
             self.connection: Connection = connection
             # A second descriptor of the same socket: `abort` in another thread can never shut
             # down another file that was given the number of a closed descriptor.

@@ -19,6 +19,7 @@ from uuid import UUID, uuid4
 from actors.database import migrate, queries
 from actors.database.cache import DAY_MS, RecentTrades, TokenKeys, TradeDays
 from actors.database.housekeeping import Housekeeping
+from actors.database.migration_files import MIGRATIONS, migrations
 from actors.database.reading import Row, decode_market, evidence, recheck
 from actors.database.server import sequences
 from actors.database.server.sequences import HINT
@@ -122,11 +123,11 @@ class Store:
         *,
         monotonic: Callable[[], float] = time.monotonic,
         wall_ns: Callable[[], int] = time.time_ns,
-        folder: Path = migrate.MIGRATIONS,
+        folder: Path = MIGRATIONS,
     ) -> None:
         self._dsn = dsn
         self._folder = folder
-        self._migrations = [each.name for each in migrate.migrations(folder)]
+        self._migrations = [each.name for each in migrations(folder)]
         self._wall_ns = wall_ns
         self._session: Session | None = None
         self._journal = StoredJournal(0)
@@ -425,21 +426,24 @@ class Store:
 class MigratingStore(Store):
     """A store that applies missing migrations when it is opened, if that is allowed."""
 
-    def __init__(self, dsn: str, *, may_migrate: bool, folder: Path = migrate.MIGRATIONS) -> None:
+    def __init__(self, dsn: str, *, may_migrate: bool, folder: Path = MIGRATIONS) -> None:
         super().__init__(dsn, folder=folder)
         self._may_migrate = may_migrate
 
     def open(self, journal_id: UUID, *, first_seq: int = 1) -> Opened:
-        """Connect; apply missing migrations first, which may take longer than other calls.
-
-        The watchdog does not cut the migration: `busy_since` is None meanwhile.
-        """
+        """Connect; apply missing migrations first, each statement of which may take 10 minutes."""
         try:
             return super().open(journal_id, first_seq=first_seq)
         except SchemaMismatch:
             if not self._may_migrate:
                 raise
-        applied = migrate.apply(self._dsn, self._folder)
+        with self._waiting():
+            applied = migrate.apply(
+                self._dsn,
+                self._folder,
+                on_connected=self._keep_session,
+                on_moved=self._progress.moved,
+            )
         if applied:
             log.info("schema_migrated", extra={"applied": list(applied)})
         return super().open(journal_id, first_seq=first_seq)

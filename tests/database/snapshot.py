@@ -17,6 +17,7 @@ import psycopg
 
 from actors import __version__
 from actors.database import migrate, queries
+from actors.database.migration_files import migrations
 from actors.database.server.embedded import Embedded
 from actors.database.store import Store
 from tests.database.everything import everything
@@ -42,7 +43,7 @@ def snapshot(dsn: str) -> Iterator[str]:
     store.close()
     yield f"-- A database of version {__version__} with a row of everything. Never edited."
     yield f"{queries.CREATE_SCHEMA_MIGRATIONS.decode()};"
-    for migration in migrate.migrations():
+    for migration in migrations():
         yield f"\n-- {migration.name}\n{migration.text.decode()}"
     with psycopg.connect(dsn, autocommit=True) as connection:
         yield from _rows(connection)

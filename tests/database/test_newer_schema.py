@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from actors.database import migrate, queries
-from actors.database.migrate import MAY_WRITE, MIGRATIONS, MUST_NOT_WRITE
+from actors.database.migration_files import MAY_WRITE, MIGRATIONS, MUST_NOT_WRITE
 from actors.database.store import MigratingStore, Store
 from actors.errors import SchemaNewer, StoreUnavailable
 from actors.messages import Drain, WriterReport

@@ -12,6 +12,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from actors.database import migrate
+from actors.database.migration_files import migrations
 from actors.database.server.embedded import Embedded
 from actors.database.server.facts import require_timescale
 from actors.database.store import MigratingStore, Store
@@ -102,7 +103,7 @@ def test_an_old_one_is_rejected_before_the_first_migration_creates_it(
 def test_it_is_not_rejected_where_it_is_not_to_be_used(old_one_available: str) -> None:
     name = psycopg.conninfo.conninfo_to_dict(old_one_available)["dbname"]
     do(old_one_available, f"alter database {name} set tracker.timescale = 'off'")
-    assert migrate.apply(old_one_available) == tuple(each.name for each in migrate.migrations())
+    assert migrate.apply(old_one_available) == tuple(each.name for each in migrations())
 
 
 @pytest.fixture(scope="module")

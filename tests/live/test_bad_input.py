@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.database import migrate
+from actors.database.migration_files import migrations
 from tests.live.processes import Process, Processes, processes_in
 from tests.pgbouncer import pgbouncer
 from tests.postgres import ask, do
@@ -142,7 +142,7 @@ def test_migrate_names_what_it_applied_and_then_that_nothing_is_left(
     url = url_of(empty_database)
     code, output, _ = run(processes, "--migrate", TRACKER_DATABASE_URL=url)
     assert code == 0
-    assert output.splitlines() == [f"applied {found.name}" for found in migrate.migrations()]
+    assert output.splitlines() == [f"applied {found.name}" for found in migrations()]
 
     code, output, _ = run(processes, "--migrate", TRACKER_DATABASE_URL=url)
     assert (code, output) == (0, "the schema is up to date\n")

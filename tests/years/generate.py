@@ -8,8 +8,8 @@
 
 The place is TRACKER_YEARS_DIR, or /var/tmp/tracker-years; each scenario gets a copy (`copied`),
 which costs no space where the file system lets copies share blocks (XFS, Btrfs).
-TRACKER_YEARS_DESCRIBED=0.05 fills the texts, history, evidence and resolutions of a twentieth of the
-ended markets alone, where the disk is too small for all; the folder has it in its name.
+TRACKER_YEARS_DESCRIBED=0.05 fills the texts, history, evidence and resolutions of a twentieth of
+the ended markets alone, where the disk is too small for all; the folder has it in its name.
 Indexes are there from the start: they are as loose as those that a tracker fills.
 """
 
@@ -30,6 +30,7 @@ from pathlib import Path
 import psycopg
 
 from actors.database import migrate
+from actors.database.migration_files import migrations
 from actors.database.server import postgres_binaries
 from actors.database.server.embedded import Embedded
 from actors.journal.journal import Journal
@@ -102,7 +103,7 @@ def is_built(folder: Path) -> bool:
 
 def tables() -> str:
     """Return what tells the tables of one version from those of another."""
-    texts = (each.checksum for each in migrate.migrations())
+    texts = (each.checksum for each in migrations())
     return hashlib.sha256("".join(texts).encode()).hexdigest()[:16]
 
 

@@ -7,6 +7,7 @@ Times are those of this machine while it runs: compare them only with others of 
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -17,6 +18,7 @@ from tests.years.bytes_of import report
 from tests.years.generate import built
 from tests.years.served import CPU, Step, Years, load, wrong, years
 from tests.years.told import tell
+from tests.years.upgrade import upgrade
 
 BACKLOG = 20_000_000
 """Trades that wait in the journal at scale 1; a million at 0.05."""
@@ -92,6 +94,9 @@ def _life(place: Path, outcome: Outcome, scale: float, *, share: float) -> None:
         run.step("settle what was killed", "settle")
         run.step("journal trades", f"journal_trades {backlog}")
         run.step("catch up", "catch_up")
+        run.step("journal trades", f"journal_trades {backlog // 4}")
+        migrate = partial(upgrade, run.server.database_dsn, place / "newer")
+        run.step_beside("catch up beside a migration", "catch_up", migrate)
         _restored(run)
     _conclude(outcome, run.steps, wrong(run.steps))
 

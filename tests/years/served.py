@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -263,6 +264,16 @@ class Years:
             " order by 1"
         )
         return [name for (name,) in self.server.ask(query, db=self.server.database_dsn)]
+
+    def step_beside(self, name: str, command: str, work: Callable[[], None]) -> Step:
+        """Have the writer carry out a command while other work is done; wait for both."""
+        with ThreadPoolExecutor(1) as beside:
+            done = beside.submit(work)
+            began = time.monotonic()
+            step = self.step(name, command)
+            done.result()
+        sys.stderr.write(f"  what was beside it took {time.monotonic() - began:.1f} s\n")
+        return step
 
     def writer_sends_and_is_killed(self, first: str, then: str, after_s: float) -> None:
         """Carry out a first command, and kill the writer in the middle of the second one."""

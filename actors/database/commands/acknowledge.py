@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from actors.database import migrate, queries
+from actors.database.migration_files import MIGRATIONS
 from actors.database.session import Connection, Session, translate_errors
 from actors.errors import ConfigError
 from actors.model.conversion import storable_text
@@ -24,7 +25,7 @@ class Acknowledged(NamedTuple):
 
 
 def acknowledge(
-    dsn: str, condition_id: str, reason: str, folder: Path = migrate.MIGRATIONS
+    dsn: str, condition_id: str, reason: str, folder: Path = MIGRATIONS
 ) -> tuple[Acknowledged, ...]:
     """End all open contradictions about a market, in one transaction; return them, oldest first.
 

@@ -19,6 +19,7 @@ from actors.database.cache import TokenKeys, TradeDays
 from actors.database.commands.kept_rows import KeptRows
 from actors.database.coverage import NumberedFact
 from actors.database.insertion import insert_trades
+from actors.database.migration_files import MIGRATIONS, migrations
 from actors.database.session import DATA_FAULTS, Connection, Session, one_line, translate_errors
 from actors.errors import ConfigError, SchemaMismatch, SchemaNewer
 from actors.model.connection import GapCause
@@ -141,12 +142,12 @@ class KeptMessages:
         ConfigError: Another process does the same.
     """
 
-    def __init__(self, dsn: str, folder: Path = migrate.MIGRATIONS) -> None:
+    def __init__(self, dsn: str, folder: Path = MIGRATIONS) -> None:
         self._folder = folder
         self._session = Session(dsn)
         self._tokens = TokenKeys()
         self._days = TradeDays()
-        names = [each.name for each in migrate.migrations(folder)]
+        names = [each.name for each in migrations(folder)]
         self._rows = KeptRows(self._session.connection, self._tokens, names)
         try:
             with translate_errors():

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from actors.database import migrate, queries
+from actors.database.migration_files import MIGRATIONS
 from actors.database.session import Connection, Session, translate_errors
 from actors.errors import ConfigError
 
@@ -19,7 +20,7 @@ class StoredTracker(NamedTuple):
     is_alive: bool
 
 
-def retire(dsn: str, name: str, folder: Path = migrate.MIGRATIONS) -> tuple[StoredTracker, ...]:
+def retire(dsn: str, name: str, folder: Path = MIGRATIONS) -> tuple[StoredTracker, ...]:
     """Retire the trackers of this host, or the one with this journal; return them.
 
     Args:
