@@ -5,8 +5,8 @@
 -- Schema `public` is for readers: assets, events, markets, market_history, trades, candles(),
 -- trades_of_transaction(), resolutions, resolution_payouts, resolution_observations, resolution_confirmations,
 -- resolution_conflicts, unresolved_markets, coverage, coverage_gaps(), connection_events, rejected_messages.
--- What each of them and of their columns means is told by its comment, at the end; a `--` beside it only says why it is so.
--- Schema `tracker` is the tracker's own; there a `--` tells everything.
+-- What each of them and of their columns means is told by its comment, at the end; a `--` beside it says why it is so.
+-- Schema `tracker` is the tracker's own; there a `--` tells everything (columns as those of a public relation are told there).
 --
 -- Rights (sql/roles.sql): readers may select from all of `public`, and from those tables of `tracker` that coverage_gaps() reads
 -- with their rights. Views, trades_of_transaction() and tracker.add_trade_day() have the rights of the owner, all else those of
@@ -14,25 +14,32 @@
 --
 -- Words (more in docs/glossary.md):
 --   tracker     one process that records; it has one journal, and several trackers may share a database
---   feed        one of two redundant copies of the whole subscription (A, B), each on connections of its own
+--   feed        Polymarket's stream of messages; feed A and feed B (`leg` 0 and 1) are two redundant copies of the whole
+--               subscription, each on connections of its own
 --   journal     the tracker's files on disk, which hold what was received until it is stored here; one entry is a record
 --   seq         the number of a record in its journal (columns `seq` and `…_seq`). Not trades.sequence, the order of receipt within
 --               an epoch; nor rejected_messages.index, the place among the rejected messages of one record; nor occurrence, the k
 --               of the k-th of several that are alike
 --   watermark   the seq below which a journal is stored here (journal_progress.mark). Marks of disputed trades are something else:
 --               rows of connection_events
---   fact        a record that tells about coverage: wanted, opened, confirmed, proven, released, closed, and starts and stops
+--   fact        a record that tells about coverage: wanted and unwanted, opened, confirmed, proven, released, closed, starts and stops
 --   epoch       one run of a connection, from its handshake to its end; its number is the seq of the fact that opened it
 --   confirmed   the first `book` (snapshot of its orders) of a token came on an epoch: listening to it begins; released: it ends
 --               while the epoch goes on
---   proven      the exchange's time until when an epoch received everything (proven_until; proven_at is when that was stored)
+--   proven      the exchange's time until when an epoch received everything (proven_until)
 --   settled     final, so moved from tracker.epochs and tracker.listening into tracker.coverage_ranges
 --   in doubt    a message that may be a trade could not be read: time that it puts in doubt is not covered, and its epoch is held,
 --               not settled, until the message is taken in: stored by a later version that understands it
 --   cause       why listening ended, as coverage_gaps() tells it (epochs.reason and listening.cause); reason is any other text
 --   Gamma       the service of Polymarket that lists markets; a listing is its answer. CLOB, Data API, chain: the other sources
--- Times are by one of three clocks: the exchange's (traded_at, proofs and ends of coverage), ours, which is that of the tracker's
--- host (received_at, observed_at), or the database's (now(): recorded_at, moved_at, proven_at).
+-- Times are by one of four clocks: the exchange's (traded_at, proofs and ends of coverage); ours, which is that of the tracker's
+-- host (received_at, observed_at); the database's (now(), the start of the transaction that wrote it: recorded_at, moved_at,
+-- late_at); or a source's own (dates of markets and events, closed_time, resolved_at, generated_at). Ours and the database's are
+-- compared with each other, so both hosts need NTP.
+--
+-- Nothing is deleted but connection_events after 90 days (marks of disputed trades stay), samples in rejected_messages after 30,
+-- tracker.unresolved with the resolution, tracker.epochs and tracker.listening when they are settled, and ranges that are joined.
+-- The tracker alone writes; what a person does is told where it is.
 
 create schema if not exists tracker;
 create table if not exists tracker.schema_migrations (
@@ -44,8 +51,8 @@ create table if not exists tracker.schema_migrations (
 
 -- journals --------------------------------------------------------------
 
--- A journal is the numbered records of one state directory, so of one tracker. Its numbers are its sequences: they begin
--- with 1 and only grow, also over restarts. An epoch has as its number the sequence of the record that opened it. So in one
+-- A journal is the numbered records of one state directory, so of one tracker. Its numbers are its seqs: they begin
+-- with 1 and only grow, also over restarts. An epoch has as its number the seq of the record that opened it. So in one
 -- journal `epoch` and all columns `…_seq` are one number line, and "wanted_seq < epoch" means "was wanted before it opened".
 create table tracker.journals (
   journal_key   integer generated always as identity primary key,   -- our number for it, another one in every database
@@ -57,7 +64,7 @@ create table tracker.journals (
 
 create table tracker.journal_progress (
   journal_key integer primary key references tracker.journals,
-  mark        bigint not null,     -- the watermark: every record with a lower sequence is stored here
+  mark        bigint not null,     -- the watermark: every record with a lower seq is stored here
   moved_at    timestamptz not null default now(),    -- the database's clock
   session     uuid                 -- a random id of the connection to the database that stores this journal, another one for each.
                                    -- A new one takes the journal over; a commit with an older id is rejected then
@@ -67,7 +74,7 @@ create table tracker.journal_progress (
 -- anyone's help. All times but proven_until are by the clock of the tracker's host.
 create table tracker.process_life (
   journal_key  integer not null references tracker.journals,
-  start_seq    bigint not null,     -- the journal sequence of this start; epochs with a lower number ended with it at latest
+  start_seq    bigint not null,     -- the seq of this start; epochs with a lower number ended with it at latest
   started_at   timestamptz not null,
   alive_at     timestamptz not null,    -- when it was last known to run
   stopped_at   timestamptz,         -- NULL: still running, or killed; alive_at tells which
@@ -332,17 +339,17 @@ create index resolution_observations_recorded_at on public.resolution_observatio
 
 -- coverage --------------------------------------------------------------
 
--- When tokens were wanted, and when listening to them was proven. Facts come from the journal, each with its sequence:
+-- When tokens were wanted, and when listening to them was proven. Facts come from the journal, each with its seq:
 --   wanted           when a token was to be listened to.
 --   epochs           the runs of connections that are not settled yet.
 --   listening        the tokens on them: what may still change.
 --   listening_now    the same, with the end of each as it is known at this moment; a view.
 --   coverage_ranges  what is final, joined: one row for each uninterrupted range of a token in a journal.
 --   coverage         the answer for readers, in schema public: the union of the last two over all journals.
--- Every row remembers by which journal sequence it began and ended, and where two facts would end the same thing the lower
--- sequence wins. So facts may be replayed, and may arrive out of order: the result is that of the journal's order. A row whose
--- beginning and end have the same sequence holds no time: it is an end that arrived before its beginning, or has none.
--- The end of a row is a pair, its sequence and its time, both NULL while it goes on.
+-- Every row remembers by which seq it began and ended, and where two facts would end the same thing the lower
+-- seq wins. So facts may be replayed, and may arrive out of order: the result is that of the journal's order. A row whose
+-- beginning and end have the same seq holds no time: it is an end that arrived before its beginning, or has none.
+-- The end of a row is a pair, its seq and its time, both NULL while it goes on.
 -- A start of the process ends every epoch of its journal with a lower number that did not end itself: at its proven_until, as
 -- `process_down` (lost). What has ended below the watermark changes no more and is settled: moved into coverage_ranges in
 -- bounded steps, and deleted here; but not what a rejected message may still change (held).
@@ -364,17 +371,17 @@ create index wanted_open on tracker.wanted (journal_key, asset_key) where until_
 -- One row for each run of a connection, from its handshake to its end, until it is settled.
 create table tracker.epochs (
   journal_key  integer not null references tracker.journals,
-  epoch        bigint not null,     -- the journal sequence of the record that opened it
+  epoch        bigint not null,     -- the seq of the record that opened it
   connection   text,                -- its name, such as a-0003; NULL, as opened_at: only other facts of it have arrived
-  leg          integer,             -- which of the redundant copies of the subscription it belongs to: 0 is feed A, 1 feed B
+  leg          integer,             -- which copy of the subscription it belongs to: 0 is feed A, 1 feed B
   opened_at    timestamptz,         -- our clock
   proven_until timestamptz,         -- the exchange's clock: all that it sent until then was received. It only grows
   closed_at    timestamptz,         -- our clock; of a lost epoch its proven_until, which may be NULL
   closed_seq   bigint,              -- NULL: it is open
   lost         boolean not null default false,    -- it did not end itself: a start of the process, or a part of the journal that
-                                    -- cannot be read, ended it. A proof that arrives later still counts if its sequence is lower
+                                    -- cannot be read, ended it. A proof that arrives later still counts if its seq is lower
   reason       text,                -- why it ended; like listening.cause the cause of the gap that it leaves
-  proven_at    timestamptz,         -- the database's clock: when that proven_until was stored
+  late_at      timestamptz,         -- the database's clock: when the last proof was stored that was more than ten minutes old
   held         boolean not null default false,    -- a rejected message that is not taken in keeps it from being settled
   primary key (journal_key, epoch)
 );
@@ -400,8 +407,9 @@ create table tracker.listening (
 create index listening_released on tracker.listening (journal_key, released_seq) where released_seq is not null;
 create index listening_by_token on tracker.listening (asset_key);
 
--- Listening with its end as far as that is known: its release, or the end of its epoch when that has the lower sequence; of
--- what goes on, the last proof. For coverage, coverage_gaps() and settling.
+-- Listening with its end as far as that is known: its release, or the end of its epoch when that has the lower seq; of
+-- what goes on, the last proof. It was known from from_at on, or, if a proof of its epoch that is later than that was stored late,
+-- from then on. For coverage, coverage_gaps() and settling.
 create view tracker.listening_now as
 select l.journal_key, l.asset_key, l.epoch, l.confirmed_seq, l.from_at,
        case when ends.with_epoch then e.closed_seq else l.released_seq end as released_seq,
@@ -409,7 +417,7 @@ select l.journal_key, l.asset_key, l.epoch, l.confirmed_seq, l.from_at,
          as until_at,
        case when ends.with_epoch then e.reason else l.cause end as cause,
        e.closed_seq is null and l.until_at is null as is_open,
-       e.proven_at
+       greatest(l.from_at, e.late_at) as known_at
 from tracker.listening l
 left join tracker.epochs e using (journal_key, epoch)
 cross join lateral (    -- not for a row that holds no time
@@ -425,7 +433,7 @@ create table tracker.coverage_ranges (
   asset_key     integer not null,
   from_at       timestamptz not null,
   until_at      timestamptz not null check (until_at >= from_at),
-  known_at      timestamptz not null,    -- from_at; or, of parts that were stored more than ten minutes after they had ended,
+  known_at      timestamptz not null,    -- from_at; or, if proofs of it were stored when they were more than ten minutes old,
                                          -- when the last of them was stored (the database's clock)
   epoch         bigint not null,    -- these four are those of the listening that ended last in it
   confirmed_seq bigint not null,
@@ -512,8 +520,8 @@ where (m.closed or m.end_date <= now() or stands.verdict <> 'open')
   and not exists (select from public.resolutions r where r.condition_id = m.condition_id);
 
 -- Listening that is settled, and listening that is not, of all journals. When it was known is told for a range as a whole: one
--- part that was stored late makes all of it late, so that nobody who asks what was known then is told too much. Late is what was
--- stored more than ten minutes after it had ended: longer than a tracker takes by itself, with its database at hand.
+-- part that was stored late makes all of it late, so that nobody who asks what was known then is told too much. Late is a proof
+-- that was stored more than ten minutes after the time that it proves: longer than a tracker takes with its database at hand.
 create view public.coverage as
 select g.token_id, during,
        (select max(part.known_at) from unnest(g.begins, g.knowns) as part (from_at, known_at)
@@ -525,9 +533,7 @@ from (
   cross join lateral (    -- by token in either table, so that a question about one reads no other
     select r.from_at, r.until_at, r.known_at from tracker.coverage_ranges r where r.asset_key = a.asset_key
     union all
-    select n.from_at, n.until_at,
-           case when n.proven_at > n.until_at + interval '10 minutes' then n.proven_at else n.from_at end
-    from tracker.listening_now n where n.asset_key = a.asset_key) p
+    select n.from_at, n.until_at, n.known_at from tracker.listening_now n where n.asset_key = a.asset_key) p
   group by a.token_id) g
 cross join lateral unnest(g.spans) as during;
 
@@ -767,11 +773,11 @@ $$;
 -- comments --------------------------------------------------------------
 
 comment on view public.trades is
-  'One row for each trade, stored once however often it was received. Fast for a token and a time span, for a time span of hours, and for the newest trades (order by traded_at desc limit 10). A question without a time reads every day.';
+  'One row for each trade, stored once however often it was received, and never changed or deleted. The feed reports the match of one taker''s order, on the taker''s token only: the total size at one price, though it may have met several orders at several prices. A trade is reported before it is settled on the chain. Fast for a token and a time span, for a time span of hours, and for the newest trades (order by traded_at desc limit 10). A question without a time reads every day.';
 comment on column public.trades.traded_at is
   'exchange time, to the millisecond';
 comment on column public.trades.received_at is
-  'when the first tracker that stored it read its bytes, the clock of its host, to the microsecond; a tracker with more than 300 connections reads them in rounds, up to 0.2 s after they arrived';
+  'when the first tracker that stored it read its bytes, the clock of its host, to the microsecond; a tracker with more than 300 connections reads them in rounds, up to 0.2 s after they arrived. A trade that was stored later (an outage, taken in (docs/how-to/upgrade.md)) keeps it';
 comment on column public.trades.condition_id is
   'the market, 0x…';
 comment on column public.trades.token_id is
@@ -853,9 +859,9 @@ comment on column public.markets.fee_schedule is
 comment on column public.markets.description is
   'the rules by which it resolves; may be NULL';
 comment on column public.markets.first_seen_at is
-  'when the tracker first stored it';
+  'when the tracker first stored it, the database''s clock';
 comment on column public.markets.updated_at is
-  'when the row last changed';
+  'when the row last changed, likewise; a new volume changes it, too';
 comment on table public.events is
   'One row for each event: what markets about the same thing belong to, as last reported with one of them. What a later report leaves out stays. Rows and columns that Gamma did not tell are missing: join it with left join.';
 comment on column public.events.event_id is
@@ -881,7 +887,7 @@ comment on column public.events.first_seen_at is
 comment on column public.events.updated_at is
   'when the row last changed';
 comment on table public.market_history is
-  'What was known of a market when: one row when it was first stored, with all that was known, and one for each later change, with what changed. Rows are only added. The market as of a time is made of its rows until then, the last value of each column: see A market as it was known (docs/how-to/query.md). Volumes have no history, nor has assets: what may change there is told at its columns.';
+  'What was known of a market when: one row when it was first stored, with all that was known, and one for each later change, with what changed. Rows are only added. The market as of a time is made of its rows until then, the last value of each column: see A market as it was known (docs/how-to/query.md). Volumes have no history, nor have events and assets: joined, they tell what is known today.';
 comment on column public.market_history.condition_id is
   'the market';
 comment on column public.market_history.known_at is
@@ -897,11 +903,11 @@ comment on column public.assets.token_id is
 comment on column public.assets.condition_id is
   'its market; NULL until a trade or the catalog names it';
 comment on column public.assets.outcome is
-  'its name, such as Yes; NULL until the catalog knows the token. A later listing with another name does not change it and opens a contradiction; a resolution whose sources prove another name does. An earlier name is kept where a source told it: in names of resolution_observations, and in that contradiction';
+  'its name, such as Yes; NULL until the catalog knows the token. A later listing with another name does not change it and opens a contradiction; a resolution whose sources prove another name does. That changes the outcome of trades of then, too. An earlier name is kept where a source told it: in names of resolution_observations, and in that contradiction';
 comment on column public.assets.outcome_index is
   '0 or 1, NULL likewise: its place among the outcomes when it was first listed, which never changes';
 comment on table public.resolutions is
-  'Final outcomes: agreed by independent sources, never changed (the database does not allow it). A market that is not here has no resolution. How they are decided: Resolutions (docs/explanation/resolutions.md).';
+  'Final outcomes: agreed by independent sources, never changed (the database does not allow it). A market that is not here has none that is recorded: it goes on, or its sources are not final or not agreed (unresolved_markets). How they are decided: Resolutions (docs/explanation/resolutions.md).';
 comment on column public.resolutions.condition_id is
   'the market';
 comment on column public.resolutions.kind is
@@ -911,7 +917,7 @@ comment on column public.resolutions.winning_token_id is
 comment on column public.resolutions.winning_outcome is
   'its name when the resolution was recorded; NULL for a split, and when no two sources told it alike';
 comment on column public.resolutions.payouts is
-  'USDC a share in the order of outcome_index as it was then, sum 1; by token, for joining, they are in resolution_payouts';
+  'USDC a share in the order of outcome_index, sum 1; by token, for joining, they are in resolution_payouts';
 comment on column public.resolutions.resolved_at is
   'when it resolved, as Gamma says; where it does not, when a source was final first (observed_at)';
 comment on column public.resolutions.recorded_at is
@@ -933,11 +939,11 @@ comment on table public.resolution_confirmations is
 comment on column public.resolution_confirmations.condition_id is
   'the market';
 comment on column public.resolution_confirmations.source is
-  'which source agrees';
+  'which source agrees, as in resolution_observations';
 comment on column public.resolution_confirmations.confirmed_at is
   'when it was asked for the answer that agrees, our clock, as observed_at in resolution_observations';
 comment on column public.resolution_confirmations.recorded_at is
-  'when the row was written';
+  'when the row was written, the database''s clock';
 comment on table public.resolution_observations is
   'The evidence: each time a source said something new about a market, and each step of the market on its way to a resolution. Rows are only added. What was known at a time T is, of each source, the row with the latest observed_at among those with recorded_at <= T.';
 comment on column public.resolution_observations.condition_id is
@@ -955,7 +961,7 @@ comment on column public.resolution_observations.payouts is
 comment on column public.resolution_observations.payload is
   'what the source said, whole; a JSON string when it was no JSON';
 comment on column public.resolution_observations.recorded_at is
-  'when the row was written';
+  'when the row was written, the database''s clock';
 comment on column public.resolution_observations.mapped_by is
   'the other sources whose word it takes for which token is meant; no source of this version does, so it is empty';
 comment on column public.resolution_observations.generated_at is
@@ -971,15 +977,15 @@ comment on column public.resolution_conflicts.condition_id is
 comment on column public.resolution_conflicts.detected_at is
   'when it was seen: observed_at of the answer, or for a listing and for verdict when the row was written';
 comment on column public.resolution_conflicts.recorded is
-  'what is recorded, or what the other source says';
+  'what is recorded, or what the other source says: a verdict as in resolution_observations, or for mapping a name';
 comment on column public.resolution_conflicts.observed is
-  'what contradicts it';
+  'what contradicts it, likewise';
 comment on column public.resolution_conflicts.source is
-  'which source says so; verdict is none: another tracker decided otherwise than what had been recorded';
+  'which source says so. verdict is no source: another tracker decided otherwise than what had been recorded';
 comment on column public.resolution_conflicts.kind is
   'outcome; or mapping: which token has which name, or (index 0, index 1) which place among the outcomes';
 comment on column public.resolution_conflicts.cleared_at is
-  'when it ended; NULL: it is open';
+  'when it ended, the database''s clock; NULL: it is open';
 comment on column public.resolution_conflicts.cleared_by is
   'why it ended, such as sources agree, or acknowledged: … with the reason that a person gave. NULL: it is open';
 comment on view public.unresolved_markets is
@@ -989,22 +995,22 @@ comment on column public.unresolved_markets.condition_id is
 comment on column public.unresolved_markets.ended_at is
   'the planned end of trading when that is over; else the time at which the market entered its state, NULL before it has one';
 comment on column public.unresolved_markets.state is
-  'how far it has come: ended: nobody proposes an outcome yet, or one source alone is final; proposed and disputed: a source reports so; agreed-holding: two sources agree, and it is waited whether they stay with it; recorded: it is being stored; conflict: final answers contradict each other; open: it ended, and was not asked about since (states of a market (docs/explanation/resolutions.md))';
+  'how far it has come: ended: nobody proposes an outcome yet, or one source alone is final; proposed and disputed: a source reports so; agreed-holding: two sources agree, and it is waited whether they stay with it; recorded: it is being stored; conflict: final answers contradict each other; open: its end is over, and its sources have not been asked since (states of a market (docs/explanation/resolutions.md))';
 comment on column public.unresolved_markets.reason is
   'what each source said last, such as data: proposed; gamma: closed without status';
 comment on column public.unresolved_markets.last_observed_at is
   'when a source last said something new; NULL before the first look';
 comment on view public.coverage is
-  'When listening to a token was proven, on any connection of any tracker. In exchange time.';
+  'When listening to a token was proven, on any connection of any tracker. In exchange time; a beginning is by our clock where that is later.';
 comment on column public.coverage.token_id is
   'the token';
 comment on column public.coverage.during is
   'one range; those of a token do not overlap. A range goes on however often connections are replaced';
 comment on column public.coverage.known_at is
-  'from when on this was known: its beginning, or, when a part was stored more than ten minutes after it had ended (after an outage of the database), when that was. One such part makes the whole range late: it may say too little of what was known, never too much. As of a time T a token was covered in during * tstzrange(NULL, T) of the rows with known_at <= T';
+  'from when on this was known: its beginning, or, when proofs of it were stored more than ten minutes after the times that they prove (after an outage of the database), when the last of them was. One such proof makes the whole range late, so it may say too little of what was known; too much by ten minutes at most. As of a time T a token was covered in during * tstzrange(NULL, T) of the rows with known_at <= T';
 comment on function public.coverage_gaps(text, timestamptz, timestamptz) is
   'A function: coverage_gaps(token_id, from_time, to_time). It returns when the token was wanted and listening was not proven. A time that is NULL is no limit.
-- A token that is not known has no rows: that proves nothing. Nor is time in which nobody wanted the token a gap. Whether a time was listened to is told by coverage alone.
+- A token that is not known has no rows: that proves nothing. Nor is time in which nobody wanted the token a gap. Whether a time was listened to is told by coverage alone. Time that is in neither was not wanted, or is not known yet.
 - What is not known yet is no gap: the last seconds of a running tracker, and the future. The present is ours, or the last time of the exchange that is known when that is later: with a clock that is behind, gaps reach up to that.
 - A token is wanted from the moment at which its market is chosen (or, if it could have been chosen earlier and was not known, from then on) until its resolution is stored, or until it has been closed for a day (TRACKER_CLOSED_SECONDS).
 With several trackers, and with one that is away:
@@ -1021,7 +1027,7 @@ The cause says how the listening ended that was the last before the gap:
 - deaf: the connection brought data of other tokens and missed trades of this one.
 - process_down: the tracker was stopped, killed or without power.
 - disk_full: the tracker could not write what it received.
-- clock_step: our clock was behind, so what it showed as listening lay before the first book.
+- clock_step: our clock was behind the exchange''s when listening began, as was found only later: until then it does not count.
 - exchange_silent: the exchange sent nothing to any connection.
 - rejected: an event that may be a trade could not be read; it is in rejected_messages. The gap reaches from the last trade that was kept before it to the first proof behind it, for its token, or for all tokens of the connection when its token cannot be read. It is closed when a later version understands (docs/how-to/upgrade.md) what was kept: every message in it that may be a trade of the token.
 - not_discovered: the market could be traded and the tracker did not know it. The gap begins with its start date, or, if that is older, with the last complete listing of all markets that did not have it, and ends with the first book. Markets that wait for their volume (TRACKER_MIN_VOLUME, TRACKER_MAX_ASSETS) leave none, nor do those that began before the tracker was started and are found by its first listing.';
@@ -1039,8 +1045,8 @@ comment on column public.connection_events.reason is
 comment on column public.connection_events.journal_key is
   'which tracker: the number of its journal, another one in every database';
 comment on table public.rejected_messages is
-  'What was received and could not be used, verbatim. Everything that may be a trade is here: each event of a trade, and each event of another name with token, price, size and time. What a later version takes in (docs/how-to/upgrade.md) stays here and has a taken_in_at.
-Of what a connection brought and cannot be a trade (doubt is NULL, epoch is not) samples are kept: of each kind, which is the unknown name of an event or else the reason, the first 20 in a minute, of all connections together. The first 16 kinds of a minute are told apart, the others count as one; of each at most 32 KiB are kept, and what is longer once in an hour. All of them are counted (drift.left_out_total (docs/reference/status.md), unknown_event_type in the log). occurrence counts also those that are not kept. Samples are deleted 30 days after their receipt, nothing else is: how long each table is kept (docs/explanation/storage.md).
+  'What was received and could not be used, verbatim. Of that, everything that may be a trade is here: each event of a trade, and each event of another name with token, price, size and time. What a later version takes in (docs/how-to/upgrade.md) stays here and has a taken_in_at.
+Of what a connection brought and cannot be a trade (doubt is NULL, epoch is not) samples are kept: of each kind, which is the unknown name of an event or else the reason, the first 20 in a minute, of all connections together. The first 16 kinds of a minute are told apart, the others count as one; of each at most 32 KiB are kept, and what is longer once in an hour. All of them are counted (drift.left_out_total (docs/reference/status.md), unknown_event_type in the log). occurrence counts also those that are not kept. Samples are deleted 30 days after their receipt, no other row of this table is: how long each table is kept (docs/explanation/storage.md).
 Where connection is journal, a record of the tracker''s own journal is kept: a fact about coverage that the database could not hold, or a record of a kind that this version does not know. As long as it is not taken in, the coverage of its time stays open to change.';
 comment on column public.rejected_messages.received_at is
   'when its bytes arrived, read from the clock as trades.received_at is; of what no connection brought, when it was written or rejected (a trade keeps its own time)';
@@ -1065,4 +1071,4 @@ comment on column public.rejected_messages.occurrence is
 comment on column public.rejected_messages.doubt is
   'the token of the trade that it may be, * when that can be any; NULL when it is no trade, and where epoch is NULL';
 comment on column public.rejected_messages.taken_in_at is
-  'when a version that understands it stored its trades; NULL: not yet';
+  'when a version that understands it stored its trades, the database''s clock; NULL: not yet';

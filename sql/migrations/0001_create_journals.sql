@@ -4,8 +4,8 @@
 -- Locks: none that matter, the tables are new. Takes: milliseconds.
 -- Previous versions: must not write.
 
--- A journal is the numbered records of one state directory, so of one tracker. Its numbers are its sequences: they begin
--- with 1 and only grow, also over restarts. An epoch has as its number the sequence of the record that opened it. So in one
+-- A journal is the numbered records of one state directory, so of one tracker. Its numbers are its seqs: they begin
+-- with 1 and only grow, also over restarts. An epoch has as its number the seq of the record that opened it. So in one
 -- journal `epoch` and all columns `…_seq` are one number line, and "wanted_seq < epoch" means "was wanted before it opened".
 create table tracker.journals (
   journal_key   integer generated always as identity primary key,   -- our number for it, another one in every database
@@ -17,7 +17,7 @@ create table tracker.journals (
 
 create table tracker.journal_progress (
   journal_key integer primary key references tracker.journals,
-  mark        bigint not null,     -- the watermark: every record with a lower sequence is stored here
+  mark        bigint not null,     -- the watermark: every record with a lower seq is stored here
   moved_at    timestamptz not null default now(),    -- the database's clock
   session     uuid                 -- a random id of the connection to the database that stores this journal, another one for each.
                                    -- A new one takes the journal over; a commit with an older id is rejected then
@@ -27,7 +27,7 @@ create table tracker.journal_progress (
 -- anyone's help. All times but proven_until are by the clock of the tracker's host.
 create table tracker.process_life (
   journal_key  integer not null references tracker.journals,
-  start_seq    bigint not null,     -- the journal sequence of this start; epochs with a lower number ended with it at latest
+  start_seq    bigint not null,     -- the seq of this start; epochs with a lower number ended with it at latest
   started_at   timestamptz not null,
   alive_at     timestamptz not null,    -- when it was last known to run
   stopped_at   timestamptz,         -- NULL: still running, or killed; alive_at tells which

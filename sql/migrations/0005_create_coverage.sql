@@ -4,17 +4,17 @@
 -- Locks: none that matter, the tables are new. Takes: milliseconds.
 -- Previous versions: must not write.
 
--- When tokens were wanted, and when listening to them was proven. Facts come from the journal, each with its sequence:
+-- When tokens were wanted, and when listening to them was proven. Facts come from the journal, each with its seq:
 --   wanted           when a token was to be listened to.
 --   epochs           the runs of connections that are not settled yet.
 --   listening        the tokens on them: what may still change.
 --   listening_now    the same, with the end of each as it is known at this moment; a view.
 --   coverage_ranges  what is final, joined: one row for each uninterrupted range of a token in a journal.
 --   coverage         the answer for readers, in schema public: the union of the last two over all journals.
--- Every row remembers by which journal sequence it began and ended, and where two facts would end the same thing the lower
--- sequence wins. So facts may be replayed, and may arrive out of order: the result is that of the journal's order. A row whose
--- beginning and end have the same sequence holds no time: it is an end that arrived before its beginning, or has none.
--- The end of a row is a pair, its sequence and its time, both NULL while it goes on.
+-- Every row remembers by which seq it began and ended, and where two facts would end the same thing the lower
+-- seq wins. So facts may be replayed, and may arrive out of order: the result is that of the journal's order. A row whose
+-- beginning and end have the same seq holds no time: it is an end that arrived before its beginning, or has none.
+-- The end of a row is a pair, its seq and its time, both NULL while it goes on.
 -- A start of the process ends every epoch of its journal with a lower number that did not end itself: at its proven_until, as
 -- `process_down` (lost). What has ended below the watermark changes no more and is settled: moved into coverage_ranges in
 -- bounded steps, and deleted here; but not what a rejected message may still change (held).
@@ -36,17 +36,17 @@ create index wanted_open on tracker.wanted (journal_key, asset_key) where until_
 -- One row for each run of a connection, from its handshake to its end, until it is settled.
 create table tracker.epochs (
   journal_key  integer not null references tracker.journals,
-  epoch        bigint not null,     -- the journal sequence of the record that opened it
+  epoch        bigint not null,     -- the seq of the record that opened it
   connection   text,                -- its name, such as a-0003; NULL, as opened_at: only other facts of it have arrived
-  leg          integer,             -- which of the redundant copies of the subscription it belongs to: 0 is feed A, 1 feed B
+  leg          integer,             -- which copy of the subscription it belongs to: 0 is feed A, 1 feed B
   opened_at    timestamptz,         -- our clock
   proven_until timestamptz,         -- the exchange's clock: all that it sent until then was received. It only grows
   closed_at    timestamptz,         -- our clock; of a lost epoch its proven_until, which may be NULL
   closed_seq   bigint,              -- NULL: it is open
   lost         boolean not null default false,    -- it did not end itself: a start of the process, or a part of the journal that
-                                    -- cannot be read, ended it. A proof that arrives later still counts if its sequence is lower
+                                    -- cannot be read, ended it. A proof that arrives later still counts if its seq is lower
   reason       text,                -- why it ended; like listening.cause the cause of the gap that it leaves
-  proven_at    timestamptz,         -- the database's clock: when that proven_until was stored
+  late_at      timestamptz,         -- the database's clock: when the last proof was stored that was more than ten minutes old
   held         boolean not null default false,    -- a rejected message that is not taken in keeps it from being settled
   primary key (journal_key, epoch)
 );
@@ -72,8 +72,9 @@ create table tracker.listening (
 create index listening_released on tracker.listening (journal_key, released_seq) where released_seq is not null;
 create index listening_by_token on tracker.listening (asset_key);
 
--- Listening with its end as far as that is known: its release, or the end of its epoch when that has the lower sequence; of
--- what goes on, the last proof. For coverage, coverage_gaps() and settling.
+-- Listening with its end as far as that is known: its release, or the end of its epoch when that has the lower seq; of
+-- what goes on, the last proof. It was known from from_at on, or, if a proof of its epoch that is later than that was stored late,
+-- from then on. For coverage, coverage_gaps() and settling.
 create view tracker.listening_now as
 select l.journal_key, l.asset_key, l.epoch, l.confirmed_seq, l.from_at,
        case when ends.with_epoch then e.closed_seq else l.released_seq end as released_seq,
@@ -81,7 +82,7 @@ select l.journal_key, l.asset_key, l.epoch, l.confirmed_seq, l.from_at,
          as until_at,
        case when ends.with_epoch then e.reason else l.cause end as cause,
        e.closed_seq is null and l.until_at is null as is_open,
-       e.proven_at
+       greatest(l.from_at, e.late_at) as known_at
 from tracker.listening l
 left join tracker.epochs e using (journal_key, epoch)
 cross join lateral (    -- not for a row that holds no time
@@ -97,7 +98,7 @@ create table tracker.coverage_ranges (
   asset_key     integer not null,
   from_at       timestamptz not null,
   until_at      timestamptz not null check (until_at >= from_at),
-  known_at      timestamptz not null,    -- from_at; or, of parts that were stored more than ten minutes after they had ended,
+  known_at      timestamptz not null,    -- from_at; or, if proofs of it were stored when they were more than ten minutes old,
                                          -- when the last of them was stored (the database's clock)
   epoch         bigint not null,    -- these four are those of the listening that ended last in it
   confirmed_seq bigint not null,

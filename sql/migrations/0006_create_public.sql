@@ -36,8 +36,8 @@ where (m.closed or m.end_date <= now() or stands.verdict <> 'open')
   and not exists (select from public.resolutions r where r.condition_id = m.condition_id);
 
 -- Listening that is settled, and listening that is not, of all journals. When it was known is told for a range as a whole: one
--- part that was stored late makes all of it late, so that nobody who asks what was known then is told too much. Late is what was
--- stored more than ten minutes after it had ended: longer than a tracker takes by itself, with its database at hand.
+-- part that was stored late makes all of it late, so that nobody who asks what was known then is told too much. Late is a proof
+-- that was stored more than ten minutes after the time that it proves: longer than a tracker takes with its database at hand.
 create view public.coverage as
 select g.token_id, during,
        (select max(part.known_at) from unnest(g.begins, g.knowns) as part (from_at, known_at)
@@ -49,9 +49,7 @@ from (
   cross join lateral (    -- by token in either table, so that a question about one reads no other
     select r.from_at, r.until_at, r.known_at from tracker.coverage_ranges r where r.asset_key = a.asset_key
     union all
-    select n.from_at, n.until_at,
-           case when n.proven_at > n.until_at + interval '10 minutes' then n.proven_at else n.from_at end
-    from tracker.listening_now n where n.asset_key = a.asset_key) p
+    select n.from_at, n.until_at, n.known_at from tracker.listening_now n where n.asset_key = a.asset_key) p
   group by a.token_id) g
 cross join lateral unnest(g.spans) as during;
 

@@ -3,11 +3,11 @@
 -- Locks: none that matter, the tables are new. Takes: milliseconds.
 -- Previous versions: must not write.
 comment on view public.trades is
-  'One row for each trade, stored once however often it was received. Fast for a token and a time span, for a time span of hours, and for the newest trades (order by traded_at desc limit 10). A question without a time reads every day.';
+  'One row for each trade, stored once however often it was received, and never changed or deleted. The feed reports the match of one taker''s order, on the taker''s token only: the total size at one price, though it may have met several orders at several prices. A trade is reported before it is settled on the chain. Fast for a token and a time span, for a time span of hours, and for the newest trades (order by traded_at desc limit 10). A question without a time reads every day.';
 comment on column public.trades.traded_at is
   'exchange time, to the millisecond';
 comment on column public.trades.received_at is
-  'when the first tracker that stored it read its bytes, the clock of its host, to the microsecond; a tracker with more than 300 connections reads them in rounds, up to 0.2 s after they arrived';
+  'when the first tracker that stored it read its bytes, the clock of its host, to the microsecond; a tracker with more than 300 connections reads them in rounds, up to 0.2 s after they arrived. A trade that was stored later (an outage, taken in (docs/how-to/upgrade.md)) keeps it';
 comment on column public.trades.condition_id is
   'the market, 0x…';
 comment on column public.trades.token_id is
@@ -89,9 +89,9 @@ comment on column public.markets.fee_schedule is
 comment on column public.markets.description is
   'the rules by which it resolves; may be NULL';
 comment on column public.markets.first_seen_at is
-  'when the tracker first stored it';
+  'when the tracker first stored it, the database''s clock';
 comment on column public.markets.updated_at is
-  'when the row last changed';
+  'when the row last changed, likewise; a new volume changes it, too';
 comment on table public.events is
   'One row for each event: what markets about the same thing belong to, as last reported with one of them. What a later report leaves out stays. Rows and columns that Gamma did not tell are missing: join it with left join.';
 comment on column public.events.event_id is
@@ -117,7 +117,7 @@ comment on column public.events.first_seen_at is
 comment on column public.events.updated_at is
   'when the row last changed';
 comment on table public.market_history is
-  'What was known of a market when: one row when it was first stored, with all that was known, and one for each later change, with what changed. Rows are only added. The market as of a time is made of its rows until then, the last value of each column: see A market as it was known (docs/how-to/query.md). Volumes have no history, nor has assets: what may change there is told at its columns.';
+  'What was known of a market when: one row when it was first stored, with all that was known, and one for each later change, with what changed. Rows are only added. The market as of a time is made of its rows until then, the last value of each column: see A market as it was known (docs/how-to/query.md). Volumes have no history, nor have events and assets: joined, they tell what is known today.';
 comment on column public.market_history.condition_id is
   'the market';
 comment on column public.market_history.known_at is
@@ -133,11 +133,11 @@ comment on column public.assets.token_id is
 comment on column public.assets.condition_id is
   'its market; NULL until a trade or the catalog names it';
 comment on column public.assets.outcome is
-  'its name, such as Yes; NULL until the catalog knows the token. A later listing with another name does not change it and opens a contradiction; a resolution whose sources prove another name does. An earlier name is kept where a source told it: in names of resolution_observations, and in that contradiction';
+  'its name, such as Yes; NULL until the catalog knows the token. A later listing with another name does not change it and opens a contradiction; a resolution whose sources prove another name does. That changes the outcome of trades of then, too. An earlier name is kept where a source told it: in names of resolution_observations, and in that contradiction';
 comment on column public.assets.outcome_index is
   '0 or 1, NULL likewise: its place among the outcomes when it was first listed, which never changes';
 comment on table public.resolutions is
-  'Final outcomes: agreed by independent sources, never changed (the database does not allow it). A market that is not here has no resolution. How they are decided: Resolutions (docs/explanation/resolutions.md).';
+  'Final outcomes: agreed by independent sources, never changed (the database does not allow it). A market that is not here has none that is recorded: it goes on, or its sources are not final or not agreed (unresolved_markets). How they are decided: Resolutions (docs/explanation/resolutions.md).';
 comment on column public.resolutions.condition_id is
   'the market';
 comment on column public.resolutions.kind is
@@ -147,7 +147,7 @@ comment on column public.resolutions.winning_token_id is
 comment on column public.resolutions.winning_outcome is
   'its name when the resolution was recorded; NULL for a split, and when no two sources told it alike';
 comment on column public.resolutions.payouts is
-  'USDC a share in the order of outcome_index as it was then, sum 1; by token, for joining, they are in resolution_payouts';
+  'USDC a share in the order of outcome_index, sum 1; by token, for joining, they are in resolution_payouts';
 comment on column public.resolutions.resolved_at is
   'when it resolved, as Gamma says; where it does not, when a source was final first (observed_at)';
 comment on column public.resolutions.recorded_at is
@@ -169,11 +169,11 @@ comment on table public.resolution_confirmations is
 comment on column public.resolution_confirmations.condition_id is
   'the market';
 comment on column public.resolution_confirmations.source is
-  'which source agrees';
+  'which source agrees, as in resolution_observations';
 comment on column public.resolution_confirmations.confirmed_at is
   'when it was asked for the answer that agrees, our clock, as observed_at in resolution_observations';
 comment on column public.resolution_confirmations.recorded_at is
-  'when the row was written';
+  'when the row was written, the database''s clock';
 comment on table public.resolution_observations is
   'The evidence: each time a source said something new about a market, and each step of the market on its way to a resolution. Rows are only added. What was known at a time T is, of each source, the row with the latest observed_at among those with recorded_at <= T.';
 comment on column public.resolution_observations.condition_id is
@@ -191,7 +191,7 @@ comment on column public.resolution_observations.payouts is
 comment on column public.resolution_observations.payload is
   'what the source said, whole; a JSON string when it was no JSON';
 comment on column public.resolution_observations.recorded_at is
-  'when the row was written';
+  'when the row was written, the database''s clock';
 comment on column public.resolution_observations.mapped_by is
   'the other sources whose word it takes for which token is meant; no source of this version does, so it is empty';
 comment on column public.resolution_observations.generated_at is
@@ -207,15 +207,15 @@ comment on column public.resolution_conflicts.condition_id is
 comment on column public.resolution_conflicts.detected_at is
   'when it was seen: observed_at of the answer, or for a listing and for verdict when the row was written';
 comment on column public.resolution_conflicts.recorded is
-  'what is recorded, or what the other source says';
+  'what is recorded, or what the other source says: a verdict as in resolution_observations, or for mapping a name';
 comment on column public.resolution_conflicts.observed is
-  'what contradicts it';
+  'what contradicts it, likewise';
 comment on column public.resolution_conflicts.source is
-  'which source says so; verdict is none: another tracker decided otherwise than what had been recorded';
+  'which source says so. verdict is no source: another tracker decided otherwise than what had been recorded';
 comment on column public.resolution_conflicts.kind is
   'outcome; or mapping: which token has which name, or (index 0, index 1) which place among the outcomes';
 comment on column public.resolution_conflicts.cleared_at is
-  'when it ended; NULL: it is open';
+  'when it ended, the database''s clock; NULL: it is open';
 comment on column public.resolution_conflicts.cleared_by is
   'why it ended, such as sources agree, or acknowledged: … with the reason that a person gave. NULL: it is open';
 comment on view public.unresolved_markets is
@@ -225,22 +225,22 @@ comment on column public.unresolved_markets.condition_id is
 comment on column public.unresolved_markets.ended_at is
   'the planned end of trading when that is over; else the time at which the market entered its state, NULL before it has one';
 comment on column public.unresolved_markets.state is
-  'how far it has come: ended: nobody proposes an outcome yet, or one source alone is final; proposed and disputed: a source reports so; agreed-holding: two sources agree, and it is waited whether they stay with it; recorded: it is being stored; conflict: final answers contradict each other; open: it ended, and was not asked about since (states of a market (docs/explanation/resolutions.md))';
+  'how far it has come: ended: nobody proposes an outcome yet, or one source alone is final; proposed and disputed: a source reports so; agreed-holding: two sources agree, and it is waited whether they stay with it; recorded: it is being stored; conflict: final answers contradict each other; open: its end is over, and its sources have not been asked since (states of a market (docs/explanation/resolutions.md))';
 comment on column public.unresolved_markets.reason is
   'what each source said last, such as data: proposed; gamma: closed without status';
 comment on column public.unresolved_markets.last_observed_at is
   'when a source last said something new; NULL before the first look';
 comment on view public.coverage is
-  'When listening to a token was proven, on any connection of any tracker. In exchange time.';
+  'When listening to a token was proven, on any connection of any tracker. In exchange time; a beginning is by our clock where that is later.';
 comment on column public.coverage.token_id is
   'the token';
 comment on column public.coverage.during is
   'one range; those of a token do not overlap. A range goes on however often connections are replaced';
 comment on column public.coverage.known_at is
-  'from when on this was known: its beginning, or, when a part was stored more than ten minutes after it had ended (after an outage of the database), when that was. One such part makes the whole range late: it may say too little of what was known, never too much. As of a time T a token was covered in during * tstzrange(NULL, T) of the rows with known_at <= T';
+  'from when on this was known: its beginning, or, when proofs of it were stored more than ten minutes after the times that they prove (after an outage of the database), when the last of them was. One such proof makes the whole range late, so it may say too little of what was known; too much by ten minutes at most. As of a time T a token was covered in during * tstzrange(NULL, T) of the rows with known_at <= T';
 comment on function public.coverage_gaps(text, timestamptz, timestamptz) is
   'A function: coverage_gaps(token_id, from_time, to_time). It returns when the token was wanted and listening was not proven. A time that is NULL is no limit.
-- A token that is not known has no rows: that proves nothing. Nor is time in which nobody wanted the token a gap. Whether a time was listened to is told by coverage alone.
+- A token that is not known has no rows: that proves nothing. Nor is time in which nobody wanted the token a gap. Whether a time was listened to is told by coverage alone. Time that is in neither was not wanted, or is not known yet.
 - What is not known yet is no gap: the last seconds of a running tracker, and the future. The present is ours, or the last time of the exchange that is known when that is later: with a clock that is behind, gaps reach up to that.
 - A token is wanted from the moment at which its market is chosen (or, if it could have been chosen earlier and was not known, from then on) until its resolution is stored, or until it has been closed for a day (TRACKER_CLOSED_SECONDS).
 With several trackers, and with one that is away:
@@ -257,7 +257,7 @@ The cause says how the listening ended that was the last before the gap:
 - deaf: the connection brought data of other tokens and missed trades of this one.
 - process_down: the tracker was stopped, killed or without power.
 - disk_full: the tracker could not write what it received.
-- clock_step: our clock was behind, so what it showed as listening lay before the first book.
+- clock_step: our clock was behind the exchange''s when listening began, as was found only later: until then it does not count.
 - exchange_silent: the exchange sent nothing to any connection.
 - rejected: an event that may be a trade could not be read; it is in rejected_messages. The gap reaches from the last trade that was kept before it to the first proof behind it, for its token, or for all tokens of the connection when its token cannot be read. It is closed when a later version understands (docs/how-to/upgrade.md) what was kept: every message in it that may be a trade of the token.
 - not_discovered: the market could be traded and the tracker did not know it. The gap begins with its start date, or, if that is older, with the last complete listing of all markets that did not have it, and ends with the first book. Markets that wait for their volume (TRACKER_MIN_VOLUME, TRACKER_MAX_ASSETS) leave none, nor do those that began before the tracker was started and are found by its first listing.';
@@ -275,8 +275,8 @@ comment on column public.connection_events.reason is
 comment on column public.connection_events.journal_key is
   'which tracker: the number of its journal, another one in every database';
 comment on table public.rejected_messages is
-  'What was received and could not be used, verbatim. Everything that may be a trade is here: each event of a trade, and each event of another name with token, price, size and time. What a later version takes in (docs/how-to/upgrade.md) stays here and has a taken_in_at.
-Of what a connection brought and cannot be a trade (doubt is NULL, epoch is not) samples are kept: of each kind, which is the unknown name of an event or else the reason, the first 20 in a minute, of all connections together. The first 16 kinds of a minute are told apart, the others count as one; of each at most 32 KiB are kept, and what is longer once in an hour. All of them are counted (drift.left_out_total (docs/reference/status.md), unknown_event_type in the log). occurrence counts also those that are not kept. Samples are deleted 30 days after their receipt, nothing else is: how long each table is kept (docs/explanation/storage.md).
+  'What was received and could not be used, verbatim. Of that, everything that may be a trade is here: each event of a trade, and each event of another name with token, price, size and time. What a later version takes in (docs/how-to/upgrade.md) stays here and has a taken_in_at.
+Of what a connection brought and cannot be a trade (doubt is NULL, epoch is not) samples are kept: of each kind, which is the unknown name of an event or else the reason, the first 20 in a minute, of all connections together. The first 16 kinds of a minute are told apart, the others count as one; of each at most 32 KiB are kept, and what is longer once in an hour. All of them are counted (drift.left_out_total (docs/reference/status.md), unknown_event_type in the log). occurrence counts also those that are not kept. Samples are deleted 30 days after their receipt, no other row of this table is: how long each table is kept (docs/explanation/storage.md).
 Where connection is journal, a record of the tracker''s own journal is kept: a fact about coverage that the database could not hold, or a record of a kind that this version does not know. As long as it is not taken in, the coverage of its time stays open to change.';
 comment on column public.rejected_messages.received_at is
   'when its bytes arrived, read from the clock as trades.received_at is; of what no connection brought, when it was written or rejected (a trade keeps its own time)';
@@ -301,4 +301,4 @@ comment on column public.rejected_messages.occurrence is
 comment on column public.rejected_messages.doubt is
   'the token of the trade that it may be, * when that can be any; NULL when it is no trade, and where epoch is NULL';
 comment on column public.rejected_messages.taken_in_at is
-  'when a version that understands it stored its trades; NULL: not yet';
+  'when a version that understands it stored its trades, the database''s clock; NULL: not yet';

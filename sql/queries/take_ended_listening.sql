@@ -23,7 +23,6 @@ with ended as (
   update tracker.process_life p set proven_until = greatest(p.proven_until, proven.until_at)
   from proven where p.journal_key = %(journal)s and p.start_seq = proven.start_seq
 )
-select asset_key, from_at, until_at,
-       case when proven_at > until_at + interval '10 minutes' then proven_at else from_at end as known_at,
-       epoch, confirmed_seq, coalesce(released_seq, confirmed_seq), coalesce(cause, 'disconnected')
+select asset_key, from_at, until_at, known_at, epoch, confirmed_seq, coalesce(released_seq, confirmed_seq),
+       coalesce(cause, 'disconnected')
 from ended

@@ -218,13 +218,36 @@ def test_coverage_says_when_a_part_that_came_late_was_known(
     assert ask(database, query) == expected
 
 
+def test_what_came_late_stays_late_when_the_same_connection_goes_on_in_time(
+    tracker: Tracker, database: str
+) -> None:
+    query = "select token_id, known_at = lower(during) from coverage order by 1"
+    now = (datetime.now(UTC) - tracker.zero).total_seconds()
+    # The database was away: three proofs are stored now, the last of them in time.
+    whole = tracker.listen(0, TOKENS[0], TOKENS[1], until=100)
+    tracker.add(TokensReleased(whole, tracker.ns(90), (TOKENS[1],), "released"))
+    tracker.add(ListeningProven(((whole, tracker.ns(now - 10)),)))
+    tracker.add(TokensConfirmed(whole, tracker.ns(now + 60), (TOKENS[2],)))
+    # Of another connection all of that is in one batch.
+    tracker.listen(0, TOKENS[3], until=1)
+    proofs = tuple((tracker.seq - 2, tracker.ns(each)) for each in (2, 1_000, now - 5))
+    tracker.add(ListeningProven(proofs))
+    tracker.add(ListeningProven(((whole, tracker.ns(now + 90)),)))
+    # Listening to token 2 began after that.
+    at_once = [(TOKENS[0], False), (TOKENS[1], False), (TOKENS[2], True), (TOKENS[3], False)]
+    assert ask(database, query) == at_once
+    tracker.close(whole, now + 90)
+    tracker.settle()
+    assert ask(database, query) == at_once
+
+
 def test_a_killed_process_knew_what_it_had_proven_when_it_had_proven_it(
     tracker: Tracker, database: str
 ) -> None:
     tracker.add(ProcessStarted(tracker.ns(0), "host", "1"))
     epoch = tracker.listen(0, TOKENS[0], until=100)
     tracker.add(TokensWanted(tracker.ns(0), TOKENS))
-    do(database, "update tracker.epochs set proven_at = proven_until where epoch = %s", epoch)
+    do(database, "update tracker.epochs set late_at = null where epoch = %s", epoch)
     tracker.add(ProcessStarted(tracker.ns(3000), "host", "1"))
     tracker.settle()
     assert ask(database, "select known_at = lower(during) from coverage") == [(True,)]

@@ -311,10 +311,9 @@ def _life(size: Size) -> str:
 
 def _epochs(size: Size) -> str:
     return f"""insert into tracker.epochs (journal_key, epoch, connection, leg, opened_at,
-      proven_until,
-        proven_at)
+      proven_until)
       select {JOURNAL}, years.seq(opened), years.name(slot, feed), feed, years.at(opened),
-             years.at(years.ends() - 1000), years.at(years.ends())
+             years.at(years.ends() - 1000)
       from (select slot, feed, years.opened(slot, feed) as opened
             from generate_series(0, {size.slots - 1}) slot, generate_series(0, {FEEDS - 1}) feed)
               o"""
