@@ -299,6 +299,6 @@ comment on column public.rejected_messages.epoch is
 comment on column public.rejected_messages.occurrence is
   '1, or k for the k-th event with the same bytes on its connection: trades.occurrence of the trade in it, once a version understands it';
 comment on column public.rejected_messages.doubt is
-  'the token of the trade that it may be, * when that can be any; NULL when it is no trade, and where epoch is NULL';
+  'the token of the trade that it may be, * when that can be any; NULL when it is no trade, and where epoch is NULL: a trade that the database could not hold (database) is missing in trades while its time counts as covered';
 comment on column public.rejected_messages.taken_in_at is
   'when a version that understands it stored its trades, the database''s clock; NULL: not yet';
