@@ -977,7 +977,7 @@ comment on column public.resolution_conflicts.condition_id is
 comment on column public.resolution_conflicts.detected_at is
   'when it was seen: observed_at of the answer, or for a listing and for verdict when the row was written';
 comment on column public.resolution_conflicts.recorded is
-  'what is recorded, or what the other source says: a verdict as in resolution_observations, or for mapping a name';
+  'what is recorded, or what the other source says, in the words of resolution_observations; for mapping a name';
 comment on column public.resolution_conflicts.observed is
   'what contradicts it, likewise';
 comment on column public.resolution_conflicts.source is
