@@ -185,11 +185,11 @@ class Placeholders:
 
 
 class Review:
-    """When the catalog asks the database which of its markets are not known or not resolved.
+    """When the catalog asks the database of which markets it has trades and nothing else.
 
     What was not stored (the database was away, and the process was killed) is in no listing once
-    it has closed. So all condition ids of the database are gone through in ranges, each answered
-    quickly, some time after the start and once an hour.
+    it has closed. So the conditions whose tokens have no name are gone through in ranges, each
+    answered quickly, some time after the start and once an hour.
 
     Attributes:
         unknown: The conditions that are asked for at Gamma.

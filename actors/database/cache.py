@@ -13,8 +13,9 @@ from psycopg.pq import TransactionStatus
 from actors.database import queries
 from actors.database.server.sequences import HINT
 from actors.database.session import Connection
-from actors.database.shared_rows import Changing, add_tokens
+from actors.database.shared_rows import TOKENS_AT_ONCE, Changing, add_tokens
 from actors.errors import StoreUnavailable
+from actors.model.conversion import chunks
 from actors.model.trade import Trade
 
 MAX_KEYS = 65_536
@@ -84,8 +85,11 @@ class TokenKeys:
             add_tokens(connection, asked, conditions, changing=changing, unresolved=unresolved)
         if asked:
             ours = {token: token for token in asked}  # kept instead of the driver's copies
-            for token, key, named in connection.execute(queries.SELECT_ASSETS, {"tokens": asked}):
-                self._fresh[ours[token]] = (key, named)
+            for some in chunks(asked, TOKENS_AT_ONCE):
+                for token, key, named in connection.execute(
+                    queries.SELECT_ASSETS, {"tokens": some}
+                ):
+                    self._fresh[ours[token]] = (key, named)
             lost = sum(token not in self._fresh for token in asked)
             if lost:
                 raise StoreUnavailable(f"the database did not keep {lost} new tokens; {HINT}")

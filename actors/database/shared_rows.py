@@ -29,7 +29,8 @@ from actors.model.market import Market
 from actors.model.storage import Batch
 
 MARKETS_AT_ONCE: Final = 1_000
-_AT_ONCE: Final = 10_000
+TOKENS_AT_ONCE: Final = 2_000
+"""Tokens or conditions in one statement: each may be a page that is read from a disk."""
 _OF_TOKENS: Final = TokensWanted | TokensUnwanted | TokensConfirmed | TokensReleased
 
 
@@ -118,7 +119,7 @@ def add_tokens(
                 [{"token_id": t, "condition_id": conditions.get(t)} for t in some]
             )
         }
-        for some in chunks(asked, _AT_ONCE)
+        for some in chunks(asked, TOKENS_AT_ONCE)
     ]
     # Each kind of statement for all of them before the next kind: that is the order.
     for some in given:
@@ -128,7 +129,7 @@ def add_tokens(
     for some in given:
         run(queries.COMPLETE_ASSETS, some)
     remembered = {*unresolved, *(conditions[token] for token in asked if token in conditions)}
-    for each in chunks(sorted(remembered), _AT_ONCE):
+    for each in chunks(sorted(remembered), TOKENS_AT_ONCE):
         run(queries.INSERT_UNRESOLVED, {"conditions": columns.as_json(each)})
 
 
@@ -137,7 +138,7 @@ def _lock_tokens(
 ) -> None:
     named, paid = changing.named, changing.paid
     conditions = {**dict.fromkeys(paid), **asked, **named}
-    for some in chunks(sorted(conditions), _AT_ONCE):
+    for some in chunks(sorted(conditions), TOKENS_AT_ONCE):
         given = [
             {"token_id": t, "condition_id": conditions[t], "whole": t in named, "always": t in paid}
             for t in some
@@ -197,7 +198,7 @@ def lock_shared(
     if add_markets and batch.markets:
         store_events(connection, batch.markets)
         added = _add_markets(connection, batch.markets)
-    for each in chunks(sorted(shared.decided | shared.unresolved), _AT_ONCE):
+    for each in chunks(sorted(shared.decided | shared.unresolved), TOKENS_AT_ONCE):
         connection.execute(queries.LOCK_MARKETS, {"conditions": columns.as_json(each)})
     return Locked(keys, added, with_events=add_markets)
 

@@ -56,9 +56,9 @@ log = logging.getLogger(__name__)
 
 REPORT_EVERY_S = 5.0
 """How often a long call says that it goes on."""
-_PAGE_ROWS = 1_000
-_REVIEW_TOKENS = 2_000
-_UNRESOLVED_MARKETS = 1_000
+_PAGE_ROWS = 500
+_REVIEW_TOKENS = 1_000
+_UNRESOLVED_MARKETS = 500
 _OPEN_CONFLICTS = 1_000
 _RECHECK_WINDOW_MS = 900_000
 _RECHECK_AGES = [timedelta(milliseconds=each) for each in RECHECKS_MS]
@@ -265,7 +265,7 @@ class Store:
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
         """Yield the markets without a resolution that are open, then the others that we want.
 
-        Each statement takes at most 1,000 rows, so that none is long; a page may be empty.
+        Each statement takes at most 500 rows, so that none is long; a page may be empty.
 
         Raises:
             StoreUnavailable: The database went away.
@@ -279,7 +279,7 @@ class Store:
             yield tuple(map(decode_market, texts))
 
     def review(self, after: ConditionId) -> Review:
-        """Return what is not known of the next 2,000 tokens, by condition id.
+        """Return what is not known of the next 1,000 tokens without a name, by condition id.
 
         Raises:
             StoreUnavailable: The database went away.
@@ -293,7 +293,7 @@ class Store:
         )
 
     def unresolved_after(self, after: ConditionId) -> Unresolved:
-        """Return those of the next 1,000 markets without a resolution that ended.
+        """Return those of the next 500 markets without a resolution that ended.
 
         Raises:
             StoreUnavailable: The database went away.
@@ -352,7 +352,7 @@ class Store:
         return TimeWindow(since_ms, min(window.until_ms, since_ms + _RECHECK_WINDOW_MS))
 
     def resolutions_to_check(self, window: TimeWindow) -> Iterator[tuple[Recheck, ...]]:
-        """Return the resolutions whose next recheck falls due in this window, 1,000 at a time.
+        """Return the resolutions whose next recheck falls due in this window, 500 at a time.
 
         Raises:
             StoreUnavailable: The database went away.

@@ -19,8 +19,9 @@ create table public.assets (
   outcome       text,
   outcome_index integer
 );
--- For the tokens of a market.
+-- For the tokens of a market; and for those that a trade named and no listing yet, a handful.
 create index assets_condition on public.assets (condition_id);
+create index assets_unnamed on public.assets (condition_id) where outcome_index is null;
 
 create table public.events (
   event_id            text primary key,

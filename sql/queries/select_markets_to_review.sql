@@ -1,22 +1,13 @@
--- Returns which conditions of one range have tokens (trades give them) and no market, or no named token.
--- One range of two indexes, so its time does not grow with the tables.
+-- Returns which conditions have tokens (trades give them) none of which has a name: their market was never stored, since a
+-- market is stored together with its tokens' names. One range of an index that has tokens without a name alone.
 -- Parameters: after (condition_id, '' at first), limit (tokens at most).
--- Rows: condition_id, false; last of all the last condition_id of the range, true, when more follow.
+-- Rows: condition_id, false; last of all the last condition_id of the range, true, when more may follow.
 with page as materialized (
-  select a.condition_id, a.outcome_index from public.assets a where a.condition_id > %(after)s
+  select a.condition_id from public.assets a
+  where a.outcome_index is null and a.condition_id > %(after)s
   order by a.condition_id limit %(limit)s
-), span as (
-  select case when count(*) = %(limit)s then max(condition_id) end as last from page
-), listed as materialized (
-  select m.condition_id from public.markets m
-  where m.condition_id > %(after)s and m.condition_id <= coalesce((select last from span), 'g')
-), unknown as (
-  select p.condition_id from page p left join listed m using (condition_id)
-  group by p.condition_id having count(m.condition_id) = 0 or count(p.outcome_index) = 0
-  union
-  select m.condition_id from listed m
-  where not exists (select from public.assets a where a.condition_id = m.condition_id)
 )
-select condition_id, false from unknown
+select p.condition_id, false from (select distinct condition_id from page) p
+where not exists (select from public.assets a where a.condition_id = p.condition_id and a.outcome_index is not null offset 0)
 union all
-select last, true from span where last is not null
+select max(condition_id), true from page having count(*) = %(limit)s

@@ -26,8 +26,22 @@ def test_a_market_without_named_tokens_is_unknown(store: Store, database: str) -
     do(database, "update assets set outcome = null, outcome_index = null")
     assert store.review(START).unknown == (CONDITION,)
 
-    do(database, "delete from assets")
-    assert store.review(START).unknown == (CONDITION,)
+
+def test_one_named_token_is_enough(store: Store, database: str) -> None:
+    store.commit(Batch(markets=(market(),)))
+    do(database, "update assets set outcome_index = null where outcome_index = 1")
+    assert store.review(START) == Review()
+
+
+def test_what_is_known_is_not_read_however_much_it_is(store: Store, database: str) -> None:
+    do(
+        database,
+        """insert into assets (token_id, condition_id, outcome_index)
+           select n::text, '0x' || n / 2, n % 2 from generate_series(2, 5001) n""",
+    )
+    do(database, "vacuum analyze public.assets")
+    store.commit(Batch(trades=(trade(),)))
+    assert store.review(START) == Review(unknown=(CONDITION,))
 
 
 def test_a_market_that_is_known_is_left_out_whether_it_is_resolved_or_not(store: Store) -> None:

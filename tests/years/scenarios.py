@@ -20,8 +20,8 @@ from tests.years.served import CPU, Step, Years, load, wrong, years
 from tests.years.told import tell
 from tests.years.upgrade import upgrade
 
-BACKLOG = 20_000_000
-"""Trades that wait in the journal at scale 1; a million at 0.05."""
+BACKLOG = 10_000_000
+"""Trades that wait in the journal at scale 1; half a million at 0.05."""
 KILLED_AFTER_S = 1.0
 QUARTER = 0.25
 QUARTER_BACKLOG = 0.2
