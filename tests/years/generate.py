@@ -50,7 +50,7 @@ DESCRIBED = float(os.environ.get("TRACKER_YEARS_DESCRIBED", "1"))
 DEFAULT_SCALE = 0.05
 SEGMENT_BYTES = 4 * 1024 * 1024
 """Of the journal: small, so that what is committed leaves it soon."""
-JOURNAL_BYTES = 4 * 1024 * 1024 * 1024
+JOURNAL_BYTES = 8 * 1024 * 1024 * 1024
 FAST = (
     *("fsync=off", "full_page_writes=off", "synchronous_commit=off", "wal_level=minimal"),
     *("max_wal_senders=0", "max_wal_size=512MB", "shared_buffers=512MB", "autovacuum=off"),
