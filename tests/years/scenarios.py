@@ -139,10 +139,12 @@ def grows(place: Path, outcome: Outcome, scale: float) -> None:
     found = []
     for each in (scale / SMALLER, scale):
         with years(built(each, tell), place / f"{each:g}") as run:
-            found.append(_same_work(run))
+            durations = _same_work(run)
             read = run.read_as_a_whole()
             if read:
                 outcome.broken.append(f"scale {each:g}: read as a whole: {', '.join(read)}")
+            # After that: of a day that has just begun a reader asks for all there is.
+            found.append(durations | _asked(run))
     rows = server_log.growth(*found)
     tell(f"  {'shortest ms of each statement':40} {scale / SMALLER:>9g} {scale:>9g} {'longest':>9}")
     for row in rows:
@@ -168,7 +170,7 @@ def _same_work(run: Years) -> dict[str, list[float]]:
         found += run.server.statements()
     durations = server_log.by_name(found)
     run.writer.stop()
-    return durations | _asked(run)
+    return durations
 
 
 def _asked(run: Years) -> dict[str, list[float]]:
