@@ -265,6 +265,8 @@ def _run(
     return subprocess.Popen(
         [sys.executable, "-c", code, *argv],
         env={"PATH": os.environ["PATH"], "PYTHONPATH": root, "TERM": "xterm", **environ},
+        # Whoever runs the tests in the background has it ignored, and so would the command.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         **more,
     )
 
