@@ -255,6 +255,7 @@ def test_a_document_of_thousands_of_connections_is_read(serve: Serve, tmp_path: 
     assert len(status.ask(tmp_path / "tracker.sock")["connections"]["list"]) == 4_000
 
 
+HEED_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
 COMMAND = "import sys; from actors.cli.status import command; sys.exit(command())"
 
 
@@ -263,10 +264,9 @@ def _run(
 ) -> subprocess.Popen[bytes]:
     root = str(Path(__file__).parents[2])
     return subprocess.Popen(
-        [sys.executable, "-c", code, *argv],
+        # Whoever runs the tests in the background has Ctrl-C ignored, and so would the command.
+        [sys.executable, "-c", HEED_CTRL_C + code, *argv],
         env={"PATH": os.environ["PATH"], "PYTHONPATH": root, "TERM": "xterm", **environ},
-        # Whoever runs the tests in the background has it ignored, and so would the command.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         **more,
     )
 
