@@ -1,27 +1,81 @@
 """Insert rows some of which may be stored already, and prove that all of them are there then.
 
+Since a trade may be stored a second time, trades of very many days come in several transactions:
+each takes locks and time for its days, and what is stored stays stored when a later one fails.
+
 A row that INSERT ... ON CONFLICT DO NOTHING does not count should be there already. It may also
 have been lost without an error: TimescaleDB 2.18.0 left out all rows behind the first known one.
 So the database is asked; of trades that costs a fifth of such an INSERT, and nothing where all rows
 are new.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from actors.database import columns, queries
 from actors.database.binary_copy import Origin
+from actors.database.cache import DAY_MS, DAYS_AT_ONCE, days_of
 from actors.database.session import Connection
 from actors.errors import StoreMiscounts
-from actors.model.storage import RejectedRow
+from actors.model.conversion import chunks
+from actors.model.storage import Batch, Committed, RejectedRow
 from actors.model.trade import Trade
 
 _ROWS_AT_ONCE: Final = 2_500
 """Rows that are looked for in one statement; in compressed chunks each may take a millisecond."""
+_NEAR: Final = timedelta(days=1)
 _REJECTIONS_AT_ONCE: Final = 5_000
 _BYTES_AT_ONCE: Final = 16 << 20
 """Of rejected payloads: the size of one large frame."""
 _KEY: Final = ("traded", "hashes", "assets")
+
+
+def in_days(batch: Batch) -> Iterator[tuple[frozenset[int], Batch]]:
+    """Yield a batch in parts, each a transaction, whose trades are of 50 days (UTC) at most.
+
+    The last one holds the newest days and everything else, and moves the watermark. The others hold
+    trades alone; when a later one fails, they come again.
+
+    Yields:
+        The days of a part, as days since 1970, and the part.
+    """
+    days = days_of(batch.trades)
+    if len(days) <= DAYS_AT_ONCE:
+        yield days, batch
+        return
+    *earlier, last = map(frozenset, chunks(sorted(days), DAYS_AT_ONCE))
+    for some in earlier:
+        yield some, Batch(**_of_days(batch, some))
+    yield last, replace(batch, **_of_days(batch, last))
+
+
+def _of_days(batch: Batch, days: frozenset[int]) -> dict[str, Any]:
+    places = [at for at, row in enumerate(batch.trades) if row.traded_at_ms // DAY_MS in days]
+    columns_of_trades = (batch.trades, batch.hashes, batch.origins)
+    # Hashes and origins are as many as trades, or none.
+    some = (tuple([each[at] for at in places]) if each else () for each in columns_of_trades)
+    return dict(zip(("trades", "hashes", "origins"), some, strict=True))
+
+
+def as_one(done: Sequence[Committed]) -> Committed:
+    """Return what became of the parts of a batch, in their order, as of one transaction."""
+    if len(done) == 1:
+        return done[0]
+    kinds = Counter[str]()
+    for each in done:
+        kinds.update(dict(each.rejected_rows))
+    return replace(
+        done[-1],
+        stored=sum([each.stored for each in done]),
+        duplicates=sum([each.duplicates for each in done]),
+        rejected=sum([each.rejected for each in done]),
+        rejected_rows=tuple(kinds.items()),
+        rejected_because=next(filter(None, [each.rejected_because for each in done]), ""),
+    )
 
 
 def insert_trades(
@@ -76,16 +130,30 @@ def insert_rejections(
 
 
 def _parts(values: Mapping[str, Any], rows: int) -> Iterator[dict[str, Any]]:
-    """Yield what identifies the trades, a part of them at a time."""
-    for start in range(0, rows, _ROWS_AT_ONCE):
-        some = {name: values[name][start : start + _ROWS_AT_ONCE] for name in _KEY}
-        # Constants, so that TimescaleDB opens no other chunks for each row.
-        yield {**some, "first": min(some["traded"]), "last": max(some["traded"])}
+    """Yield what identifies the trades, a part of them at a time: of days without a gap.
+
+    Partitions between the first and the last time are locked, also those that no trade is of.
+    """
+    traded = values["traded"]
+    some: list[int] = []
+    for place in sorted(range(rows), key=traded.__getitem__):
+        if some and (len(some) == _ROWS_AT_ONCE or traded[place] - traded[some[-1]] > _NEAR):
+            yield _part(values, some)
+            some = []
+        some.append(place)
+    yield _part(values, some)
+
+
+def _part(values: Mapping[str, Any], places: Sequence[int]) -> dict[str, Any]:
+    some = {name: [values[name][place] for place in places] for name in _KEY}
+    # Constants, so that TimescaleDB opens no other chunks for each row.
+    return {**some, "first": some["traded"][0], "last": some["traded"][-1]}
 
 
 def _missing(connection: Connection, some: Mapping[str, Any]) -> int:
-    # A statement of its own: it sees what another tracker has committed since the INSERT began.
-    row = connection.execute(queries.COUNT_MISSING_TRADES, some).fetchone()
+    # A statement of its own: it sees what another tracker has committed since the INSERT began. Not
+    # prepared: a plan for any times, which the server makes sooner or later, locks every partition.
+    row = connection.execute(queries.COUNT_MISSING_TRADES, some, prepare=False).fetchone()
     return 1 if row is None else int(row[0])
 
 

@@ -17,13 +17,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from actors.database import migrate, queries
-from actors.database.cache import DAY_MS, RecentTrades, TokenKeys, TradeDays
+from actors.database.cache import RecentTrades, TokenKeys, TradeDays
 from actors.database.housekeeping import Housekeeping
+from actors.database.insertion import as_one, in_days
 from actors.database.migration_files import MIGRATIONS, migrations
 from actors.database.reading import Row, decode_market, evidence, recheck
 from actors.database.server import sequences
 from actors.database.server.sequences import HINT
-from actors.database.session import Connection, Session, translate_errors
+from actors.database.session import Connection, Progress, Session, translate_errors
 from actors.database.settlement import Settlement
 from actors.database.transaction import (
     RejectionLimit,
@@ -54,55 +55,12 @@ from actors.model.trade import ConditionId
 
 log = logging.getLogger(__name__)
 
-REPORT_EVERY_S = 5.0
-"""How often a long call says that it goes on."""
 _PAGE_ROWS = 500
 _REVIEW_TOKENS = 1_000
 _UNRESOLVED_MARKETS = 500
 _OPEN_CONFLICTS = 1_000
 _RECHECK_WINDOW_MS = 900_000
 _RECHECK_AGES = [timedelta(milliseconds=each) for each in RECHECKS_MS]
-
-
-def _ignore(_now: float) -> None:
-    """Report nothing."""
-
-
-class Progress:
-    """Since when the call that runs has not moved.
-
-    Written by the thread of the store; `since` is read by the watchdog's, without a lock.
-
-    Args:
-        monotonic: The clock.
-
-    Attributes:
-        since: When the call began, or moved last; None: no call runs.
-        on_report: Called with the time while a call goes on, at most every 5 s.
-    """
-
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._reported_at = 0.0
-        self.since: float | None = None
-        self.on_report: Callable[[float], None] = _ignore
-
-    def begin(self) -> None:
-        """Record that a call begins."""
-        self.since = self._reported_at = self._monotonic()
-
-    def moved(self) -> None:
-        """Record that the call moves, if one runs."""
-        if self.since is None:
-            return
-        self.since = now = self._monotonic()
-        if now - self._reported_at >= REPORT_EVERY_S:
-            self._reported_at = now
-            self.on_report(now)
-
-    def end(self) -> None:
-        """Record that no call runs."""
-        self.since = None
 
 
 class Store:
@@ -198,7 +156,9 @@ class Store:
         """Store a batch in one transaction, and move the watermark with it.
 
         A row that the database cannot hold is stored in `rejected_messages` in the same
-        transaction; the others are stored.
+        transaction; the others are stored. Of trades of more than 50 days those of the oldest come
+        before it, 50 days in a transaction: when it then raises, they may be stored, and nothing
+        else is; storing them again is harmless.
 
         Raises:
             StoreUnavailable: Nothing, or (if the connection broke during COMMIT) everything was
@@ -213,27 +173,28 @@ class Store:
         """
         with self._waiting():
             try:
-                session = self._opened()
-                connection = session.connection
-                if not {each.traded_at_ms // DAY_MS for each in batch.trades} <= self._days.known:
-                    self._days.add(connection, batch.trades)
-                transaction = Transaction(
-                    connection,
-                    self._journal,
-                    self._tokens,
-                    recent=self._recent,
-                    limit=self._rejection_limit,
-                    wall_ns=self._wall_ns,
-                    migrations=self._migrations,
-                )
-                committed = transaction.run(batch)
+                return as_one([self._commit(days, part) for days, part in in_days(batch)])
             except BaseException:
                 self._tokens.rollback()
                 self._recent.rollback()
                 raise
-            self._tokens.commit()
-            self._recent.commit()
-            return committed
+
+    def _commit(self, days: frozenset[int], batch: Batch) -> Committed:
+        connection = self._connection()
+        self._days.add(connection, days)
+        transaction = Transaction(
+            connection,
+            self._journal,
+            self._tokens,
+            recent=self._recent,
+            limit=self._rejection_limit,
+            wall_ns=self._wall_ns,
+            migrations=self._migrations,
+        )
+        committed = transaction.run(batch)
+        self._tokens.commit()
+        self._recent.commit()
+        return committed
 
     def settle(self) -> bool:
         """Settle a little of what is final in coverage; return whether nothing is left to settle.

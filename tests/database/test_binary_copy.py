@@ -10,7 +10,7 @@ import pytest
 
 from actors.database import binary_copy, columns, queries
 from actors.database.binary_copy import sorted_chunks
-from actors.database.cache import RecentTrades, TradeDays
+from actors.database.cache import RecentTrades, TradeDays, days_of
 from actors.database.store import Store
 from actors.model.storage import Batch
 from actors.model.trade import TokenId, Trade, trade_hashes
@@ -48,7 +48,7 @@ def test_copy_stores_what_insert_stores(connection: psycopg.Connection[tuple[Any
     rows = [trade(second, **fields) for second, fields in enumerate(FIELDS)]
     keys: dict[str, int] = {row.token_id: 7 for row in rows}
     origins = [(place % 3, 5 * place) for place in range(len(rows))]
-    TradeDays().add(connection, rows)
+    TradeDays().add(connection, days_of(rows))
     connection.commit()
     some = sorted_chunks(rows, [*trade_hashes(rows)], origins, keys, RecentTrades())
     assert binary_copy.copy(connection, queries.COPY_TRADES, some, 1 << 44) == len(rows)

@@ -15,16 +15,16 @@ from typing import NamedTuple
 from psycopg.types.numeric import Int4, Int8
 
 from actors.database import columns, migrate, queries
-from actors.database.cache import TokenKeys, TradeDays
+from actors.database.cache import DAYS_AT_ONCE, TokenKeys, TradeDays, days_of
 from actors.database.commands.kept_rows import KeptRows
 from actors.database.coverage import NumberedFact
-from actors.database.insertion import insert_trades
+from actors.database.insertion import in_days, insert_trades
 from actors.database.migration_files import MIGRATIONS, migrations
 from actors.database.session import DATA_FAULTS, Connection, Session, one_line, translate_errors
 from actors.errors import ConfigError, SchemaMismatch, SchemaNewer
 from actors.model.connection import GapCause
 from actors.model.conversion import EPOCH, milliseconds
-from actors.model.storage import OtherRow
+from actors.model.storage import Batch, OtherRow
 from actors.model.trade import Trade
 
 BEGINNING = datetime.min.replace(tzinfo=EPOCH.tzinfo)
@@ -127,6 +127,14 @@ class _Row(NamedTuple):
 Taken = tuple[_Row, Understood]
 
 
+class _ManyDays(Exception):
+    """The trades of a step are of more days than one transaction may hold."""
+
+    def __init__(self, trades: Sequence[Trade], journal_keys: frozenset[int]) -> None:
+        super().__init__()
+        self.trades, self.journal_keys = trades, journal_keys
+
+
 class KeptMessages:
     """The rejected messages of one database that are not taken in yet.
 
@@ -193,23 +201,70 @@ class KeptMessages:
             "bytes": BYTES_AT_ONCE,
         }
         with translate_errors():
-            for careful in (False, True):
-                try:
-                    with self._connection.transaction():
-                        step = self._step(given, understand, careful=careful)
-                except DATA_FAULTS:
-                    self._tokens.rollback()
-                    if careful:
-                        raise
-                else:
-                    self._tokens.commit()
-                    return step
+            try:
+                return self._attempt(given, understand)
+            except _ManyDays as many:
+                self._tokens.rollback()
+                before, stored = self._store_before(many)
+            step = self._attempt(given, understand, before)
+        return step and step._replace(stored=step.stored + stored)
+
+    def _attempt(
+        self,
+        given: dict[str, object],
+        understand: Callable[[KeptMessage], Understood],
+        before: frozenset[Trade] | None = None,
+    ) -> Step | None:
+        """Do a step in one transaction; the trades of `before` are stored.
+
+        Raises:
+            _ManyDays: It needs several, and `before` is not given.
+        """
+        for careful in (False, True):
+            try:
+                with self._connection.transaction():
+                    step = self._step(given, understand, before, careful=careful)
+            except DATA_FAULTS:
+                self._tokens.rollback()
+                if careful:
+                    raise
+            else:
+                self._tokens.commit()
+                return step
         return None
+
+    def _store_before(self, many: _ManyDays) -> tuple[frozenset[Trade], int]:
+        """Store trades in transactions of their own; return which, and how many of them were new.
+
+        What the database does not take is not among them.
+        """
+        done: list[Trade] = []
+        stored = 0
+        left = [part.trades for _, part in in_days(Batch(trades=tuple(many.trades)))]
+        while left:
+            trades = left.pop()
+            self._days.add(self._connection, days_of(trades))
+            try:
+                with self._connection.transaction():
+                    self._verify()
+                    self._session.require_same()
+                    self._rows.lock(many.journal_keys)
+                    stored += self._store(trades)
+            except DATA_FAULTS:
+                self._tokens.rollback()
+                if len(trades) > 1:
+                    middle = len(trades) // 2
+                    left += [trades[:middle], trades[middle:]]
+            else:
+                self._tokens.commit()
+                done += trades
+        return frozenset(done), stored
 
     def _step(
         self,
         given: dict[str, object],
         understand: Callable[[KeptMessage], Understood],
+        before: frozenset[Trade] | None,
         *,
         careful: bool,
     ) -> Step | None:
@@ -221,11 +276,14 @@ class KeptMessages:
         self._verify()
         self._session.require_same()
         read = [(row, understand(row.message)) for row in (_Row(*columns) for columns in found)]
+        trades = [trade for _, each in read for trade in each.trades]
+        if before is None and len(days_of(trades)) > DAYS_AT_ONCE:
+            raise _ManyDays(trades, frozenset(row.journal_key for row, _ in read))
         locked = self._rows.lock(row.journal_key for row, _ in read)
         if careful:
-            read, stored = self._store_one_by_one(read)
+            read, stored = self._store_one_by_one(read, before or frozenset())
         else:
-            stored = self._store([trade for _, each in read for trade in each.trades])
+            stored = self._store([trade for trade in trades if trade not in (before or ())])
         read = [(row, self._take_other(row, each)) for row, each in read]
         taken = [(row, each) for row, each in read if not each.reason]
         covered = self._take_in([row for row, _ in taken])
@@ -273,20 +331,24 @@ class KeptMessages:
         """Store trades that are not there yet; return how many these were."""
         if not trades:
             return 0
-        self._days.add(self._connection, trades)
+        self._days.add(self._connection, days_of(trades))
         conditions: dict[str, str] = {trade.token_id: trade.condition_id for trade in trades}
         keys = self._tokens.get(self._connection, conditions, conditions)
         # Where in its record a trade stood is not kept, so its order is not known.
         return insert_trades(self._connection, trades, [(0, 0)] * len(trades), keys, 0)
 
-    def _store_one_by_one(self, read: Sequence[Taken]) -> tuple[list[Taken], int]:
+    def _store_one_by_one(
+        self, read: Sequence[Taken], before: frozenset[Trade]
+    ) -> tuple[list[Taken], int]:
         """Store the trades of each message by itself; what the database rejects stays as it is."""
         judged: list[Taken] = []
         stored = 0
         for row, understood in read:
             try:
                 with self._connection.transaction():  # a savepoint
-                    stored += self._store(understood.trades)
+                    stored += self._store(
+                        [each for each in understood.trades if each not in before]
+                    )
             except DATA_FAULTS as exc:
                 self._tokens.rollback()
                 judged.append((row, Understood(reason=f"database rejected: {one_line(exc)}")))
