@@ -37,6 +37,10 @@ DATA_FAULTS = (
     psycopg.DataError,  # class 22, and what the driver itself cannot write
     psycopg.IntegrityError,  # class 23
     psycopg.errors.CardinalityViolation,  # class 21
+    # Of class 54, whose others are about statements and tables: what no index or type can hold, and
+    # what is nested too deeply.
+    psycopg.errors.ProgramLimitExceeded,
+    psycopg.errors.StatementTooComplex,
     ValueError,  # the driver, before anything is sent; lone surrogates too
     OverflowError,  # a time out of range
     DecimalException,

@@ -31,6 +31,7 @@ from actors.model.storage import Batch
 MARKETS_AT_ONCE: Final = 1_000
 TOKENS_AT_ONCE: Final = 2_000
 """Tokens or conditions in one statement: each may be a page that is read from a disk."""
+_LONGEST_ID: Final = 200  # characters; an index holds none of thousands
 _OF_TOKENS: Final = TokensWanted | TokensUnwanted | TokensConfirmed | TokensReleased
 
 
@@ -91,7 +92,7 @@ class Shared(msgspec.Struct, frozen=True):
 
 
 def _is_id(text: str) -> bool:
-    return text.isascii() and text.isalnum()
+    return text.isascii() and text.isalnum() and len(text) <= _LONGEST_ID
 
 
 def add_tokens(

@@ -325,12 +325,13 @@ def announced_market(event: MarketEvent) -> Market:
         PayloadRejected: The event names no condition id.
     """
     condition_id = _announced_condition(event)
+    gamma_id = strict_json.text(event.id)
     return Market(
         condition_id=condition_id,
         question=strict_json.text(event.question),
         slug=strict_json.text(event.slug),
         assets=() if bytes(event.active) == b"false" else _announced_assets(event),
-        gamma_id=strict_json.text(event.id) or None,
+        gamma_id=gamma_id if strict_json.is_id(gamma_id) else None,
         active=False,
         # The ids of V2 have 31 bytes; one in 256 of V1 ends so, too, until Gamma lists it.
         version="v2" if condition_id.endswith("00") else "v1",

@@ -26,6 +26,7 @@ _hex_id = re.compile(r"0x[0-9a-f]{1,64}").fullmatch
 _decimal = msgspec.json.Decoder(Decimal)
 _object = msgspec.json.Decoder(dict[str, Any])
 _SMALLEST_TICK = Decimal("1e-12")
+_MOST_TICK_DIGITS = 30
 
 
 class _EventAnswer(msgspec.Struct, rename="camel", frozen=True):
@@ -122,7 +123,8 @@ def _tick_size(raw: msgspec.Raw, drift: list[str]) -> Decimal | None:
         size = Decimal("NaN")
     if size == 0:
         return None
-    if not (size.is_finite() and _SMALLEST_TICK <= size < 1):
+    is_step = size.is_finite() and _SMALLEST_TICK <= size < 1
+    if not is_step or len(size.as_tuple().digits) > _MOST_TICK_DIGITS:
         drift.append("orderPriceMinTickSize")
         return None
     return size
@@ -160,10 +162,13 @@ def text(raw: msgspec.Raw, name: str, drift: list[str]) -> str:
 
 
 def gamma_id(raw: msgspec.Raw, drift: list[str]) -> str | None:
-    """Return the number that Gamma gave to something."""
-    if bytes(raw).isdigit():  # a number means the same
-        return bytes(raw).decode()
-    return text(raw, "id", drift) or None
+    """Return the number that Gamma gave to something; one that is too long is named in `drift`."""
+    # A number means the same as its text.
+    found = bytes(raw).decode() if bytes(raw).isdigit() else text(raw, "id", drift)
+    if found and not strict_json.is_id(found):
+        drift.append("id")
+        return None
+    return found or None
 
 
 def flag(raw: msgspec.Raw, name: str, drift: list[str]) -> bool | None:

@@ -25,6 +25,8 @@ Field = str | bool | list[str] | None
 Names = tuple[tuple[TokenId, str], ...]
 
 MAX_EVIDENCE_CHARS = 2_000
+MAX_ID_CHARS = 200
+"""Recorded ids of Gamma have 7. An index of the database holds no text of thousands."""
 _TOKEN = re.compile(r"[0-9]{1,78}")
 _full = re.compile(r"0x[0-9a-fA-F]{64}").fullmatch
 _bare = re.compile(r"0x[0-9a-fA-F]{62}").fullmatch
@@ -107,6 +109,11 @@ def text(raw: msgspec.Raw) -> str:
         return storable_text(read(bytes(raw), _text))
     except PayloadRejected:
         return ""
+
+
+def is_id(text: str) -> bool:
+    """Return whether a text may be the id of something."""
+    return 0 < len(text) <= MAX_ID_CHARS
 
 
 def texts(raw: msgspec.Raw) -> list[str] | None:

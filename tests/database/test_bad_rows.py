@@ -1,6 +1,7 @@
 """A row that the database cannot hold is rejected; the rest of its batch is stored."""
 
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -10,12 +11,25 @@ import pytest
 from actors.database.store import Store
 from actors.errors import StorePoisoned
 from actors.model.facts import ListeningOpened, TokensConfirmed
+from actors.model.market import Event
 from actors.model.storage import Batch, ConnectionEvent
 from actors.model.trade import TokenId, Trade
-from tests.database.samples import CONDITION, YES, market, ns, observation, resolution, trade
+from tests.database.samples import (
+    CONDITION,
+    DETAILS,
+    YES,
+    market,
+    ns,
+    observation,
+    resolution,
+    trade,
+)
 from tests.postgres import ask
 
 pytestmark = pytest.mark.db
+
+LONG = TokenId("".join(sha256(b"%d" % number).hexdigest() for number in range(150)))
+"""Letters and digits that do not compress: no index holds so many."""
 
 BAD_FIELDS: list[dict[str, Any]] = [
     {"price": Decimal("1.01")},
@@ -30,6 +44,7 @@ BAD_FIELDS: list[dict[str, Any]] = [
     {"fee_rate_bps": 2**63},
     {"occurrence": 0},
     {"occurrence": 2**31},
+    {"occurrence": 2**15},
     {"traded_at_ms": 10**15},
     {"received_at_ns": 10**30},
     {"transaction_hash": "0xabc"},
@@ -40,10 +55,11 @@ BAD_FIELDS: list[dict[str, Any]] = [
     {"extra": '{"a": "\\u0000"}'},
     {"token_id": TokenId("9\x00")},
     {"token_id": TokenId("9\udfff")},
+    {"token_id": LONG},
 ]
 
 
-@pytest.mark.parametrize("fields", BAD_FIELDS, ids=repr)
+@pytest.mark.parametrize("fields", BAD_FIELDS, ids=lambda fields: repr(fields)[:60])
 def test_a_bad_trade_is_rejected_and_the_others_are_stored(
     store: Store, database: str, fields: dict[str, Any]
 ) -> None:
@@ -137,6 +153,41 @@ def test_a_market_that_cannot_be_stored_is_rejected(store: Store, database: str)
     store.commit(Batch(markets=(other, market())))
     assert ask(database, "select condition_id from markets") == [(CONDITION,)]
     assert ask(database, "select count(*) from rejected_messages") == [(1,)]
+
+
+def test_what_no_index_holds_is_rejected_alone(store: Store, database: str) -> None:
+    details = msgspec.structs.replace(DETAILS, event=Event(event_id=LONG))
+    bad = {
+        "event": market("0x" + "b1" * 32, ("3", "4"), details=details),
+        "group": market(
+            "0x" + "b2" * 32,
+            ("5", "6"),
+            details=msgspec.structs.replace(DETAILS, neg_risk_market_id=LONG),
+        ),
+        "condition": market(LONG, ("7", "8")),
+        "token": market("0x" + "b4" * 32, (LONG, "9")),
+    }
+    wrong: dict[str, Any] = {"condition_id": LONG}
+    other = TokenId("77")  # nothing else tells its condition
+    event = ConnectionEvent(at_ns=ns(0), connection=LONG, event="e", reason="")
+    for _ in range(2):  # the second time everything is known
+        committed = store.commit(
+            Batch(
+                markets=(*bad.values(), market()),
+                trades=(trade(), trade(1, token_id=other, **wrong), trade(2, token_id=LONG)),
+                observations=(observation(**wrong), observation()),
+                resolutions=(resolution(**wrong), resolution()),
+                events=(event,),
+                watermark=2,
+            )
+        )
+    # Of observations the evidence of the resolution, which counts as unproven.
+    rejected = {"market": 4, "trade": 2, "connection event": 1, "observation": 2}
+    assert dict(committed.rejected_rows) == rejected
+    assert [str(each) for each in committed.unproven] == [LONG]
+    assert ask(database, "select condition_id from markets") == [(CONDITION,)]
+    assert ask(database, "select condition_id from resolutions") == [(CONDITION,)]
+    assert ask(database, "select count(*) from trades") == [(1,)]
 
 
 @pytest.mark.parametrize(

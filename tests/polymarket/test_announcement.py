@@ -78,3 +78,8 @@ def test_tokens_that_are_not_clear_or_do_not_trade_yet_are_left_to_gamma(
     said: dict[str, Any],
 ) -> None:
     assert announced(**said).assets == ()
+
+
+def test_an_id_of_gamma_of_thousands_of_characters_is_none() -> None:
+    assert announced(id="9" * 9_000).gamma_id is None
+    assert announced(id="9" * 9_000).assets == ASSETS

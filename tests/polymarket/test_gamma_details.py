@@ -155,6 +155,29 @@ def test_an_event_without_a_number_is_none_and_named(value: object) -> None:
 
 
 @pytest.mark.parametrize(
+    "value", ["x" * 9_000, "9" * 201, 10**200], ids=["text", "digits", "number"]
+)
+def test_an_id_of_thousands_of_characters_is_none_and_named(value: object) -> None:
+    """No index of the database holds one, so its whole market could not be stored."""
+    found, drift = details(events=[EVENT | {"id": value}])
+    assert found.event is None
+    assert drift == ("events.id",)
+    reading = gamma.read_market(changed(ACTIVE, **WHOLE | {"id": value}))
+    assert (reading.market.gamma_id, reading.drift) == (None, ("id",))
+
+
+def test_an_id_of_any_usual_length_is_taken() -> None:
+    reading = gamma.read_market(changed(ACTIVE, **WHOLE | {"id": "x" * 200}))
+    assert (reading.market.gamma_id, reading.drift) == ("x" * 200, ())
+
+
+@pytest.mark.parametrize("value", ["0." + "1" * 31, "0.5" + "0" * 9_000], ids=len)
+def test_a_tick_size_with_more_digits_than_a_column_holds_is_none_and_named(value: str) -> None:
+    found, drift = details(orderPriceMinTickSize=value)
+    assert (found.tick_size, drift) == (None, ("orderPriceMinTickSize",))
+
+
+@pytest.mark.parametrize(
     ("value", "size"),
     [("0.01", "0.01"), (0.0001, "0.0001"), (0, None)],
 )
