@@ -20,6 +20,7 @@ from actors.database.commands.kept import BEGINNING, KeptMessage, KeptMessages, 
 from actors.model import facts
 from actors.model.trade import Trade, trade_hashes
 from actors.polymarket import channel
+from actors.polymarket.alike import MOST_ALIKE, TOO_MANY
 from actors.polymarket.fields import DAY_MS
 from actors.writer.gather import replay
 
@@ -41,7 +42,9 @@ def understand(message: KeptMessage) -> Understood:
         (message.payload,), message.received_at_ns, message.exchange_ms + DAY_MS
     )
     reason = decoded.rejections[0].reason if decoded.rejections else ""
-    return Understood(numbered(decoded.trades, message.occurrence), reason)
+    trades = numbered(decoded.trades, message.occurrence)
+    within = tuple(trade for trade in trades if trade.occurrence <= MOST_ALIKE)
+    return Understood(within, reason or (TOO_MANY if len(within) < len(trades) else ""))
 
 
 def numbered(trades: tuple[Trade, ...], occurrence: int) -> tuple[Trade, ...]:

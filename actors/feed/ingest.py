@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import chain, islice
+from itertools import chain, compress, islice
 from typing import Final, NamedTuple
 
 import msgspec
@@ -17,6 +17,7 @@ from actors.model.connection import ConnectionSpec
 from actors.model.facts import FramesSeen, RejectedEvent, rejected_numbers
 from actors.model.trade import TokenId, Trade, trade_hashes
 from actors.polymarket import channel
+from actors.polymarket.alike import MOST_ALIKE, set_aside
 from actors.polymarket.fields import DAY_MS, LATEST_MS
 
 FRAMES_AT_ONCE: Final = 256
@@ -44,7 +45,8 @@ class Ingested(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         record: What the journal keeps of them, or None when they hold nothing to keep.
-        trades: Each with its occurrence; those of canary tokens left out.
+        trades: Each with its occurrence; those of canary tokens left out, and those that are
+            rejected because so many are alike.
         hashes: The `trade_hash` of each.
         confirmed: Tokens whose first `book` is among them.
         since_ns: From then on those are covered.
@@ -106,7 +108,14 @@ class Ingest:
             decoded = self._numbered(decoded, received_at_ns)
             if len(decoded.rejections) > len(decoded.doubts):
                 decoded, left_out = self._sampled(decoded, received_at_ns, latest_ms)
-        trades, hashes = self._occurrences.number(self._own(decoded.trades))
+        trades, hashes, most = self._occurrences.number(self._own(decoded.trades))
+        record = None
+        if trades or decoded.rejections:
+            record = self._record(decoded, trades, hashes, received_at_ns, latest_ms)
+        if most > MOST_ALIKE:
+            decoded = set_aside(decoded, self._numbers(decoded.trades, trades))
+            within = [trade.occurrence <= MOST_ALIKE for trade in trades]
+            trades, hashes = tuple(compress(trades, within)), tuple(compress(hashes, within))
         # Before the books: a trade in front of the first `book` of its token does not count.
         withdrawn: tuple[Withdrawn, ...] = ()
         if decoded.doubts:
@@ -120,9 +129,6 @@ class Ingest:
         if decoded.books:
             since_ns = coverage.begins_ns(received_at_ns)
             confirmed = self._confirmed(decoded, since_ns)
-        record = None
-        if trades or decoded.rejections:
-            record = self._record(decoded, trades, hashes, received_at_ns, latest_ms)
         return Ingested(
             decoded,
             record,
@@ -218,22 +224,23 @@ class Ingest:
             parts = [channel.decode((raw,), received_at_ns, latest_ms) for raw in decoded.kept]
             parts = [part for part in parts if part.rejections or self._own(part.trades)]
             decoded = sum(parts, channel.Decoded())
-        received, raws = decoded.trades, decoded.kept
-        if len(received) == len(trades):
-            occurrences = tuple([trade.occurrence for trade in trades])
-        else:
-            # A replay pairs numbers and trades by position, so a trade of a canary
-            # keeps its place, with 0.
-            numbered = iter(trades)
-            occurrences = tuple(
-                0 if trade.token_id in self._canary else next(numbered).occurrence
-                for trade in received
-            )
+        raws = decoded.kept
+        # A replay pairs numbers and trades by position, so a trade of a canary keeps its place.
+        occurrences = self._numbers(decoded.trades, trades)
         if rejected:
             # All rejections are kept, in their order, whatever was left out around them.
             occurrences += rejected_numbers(map(RejectedEvent, decoded.rejected_after, rejected))
         epoch, connection = self.coverage.epoch, self._spec.name
         return FramesSeen(epoch, connection, received_at_ns, occurrences, raws, hashes)
+
+    def _numbers(self, received: Sequence[Trade], own: Sequence[Trade]) -> tuple[int, ...]:
+        """Return the occurrence of each trade that was received; 0 for that of a canary."""
+        if len(received) == len(own):
+            return tuple([trade.occurrence for trade in own])
+        numbered = iter(own)
+        return tuple(
+            0 if trade.token_id in self._canary else next(numbered).occurrence for trade in received
+        )
 
 
 # Ten seconds each by default. Only whole slices are forgotten, so some counts stay 10 s longer.
@@ -241,10 +248,11 @@ _SLICES: Final = 60
 
 
 class Numbered(NamedTuple):
-    """Trades, each with its occurrence, and the `trade_hash` of each."""
+    """Trades, each with its occurrence, the `trade_hash` of each, and the largest occurrence."""
 
     trades: tuple[Trade, ...]
     hashes: tuple[int, ...]
+    most: int = 1
 
 
 class OccurrenceCounter:
@@ -293,7 +301,7 @@ class OccurrenceCounter:
         )
         # The occurrence is part of the hash, or the second of two identical trades would be dropped
         # by the unique key.
-        return Numbered(numbered, trade_hashes(numbered))
+        return Numbered(numbered, trade_hashes(numbered), max(counts))
 
     def seen(self, trade: Trade) -> bool:
         """Return whether this trade, with its occurrence, is among those that are remembered."""

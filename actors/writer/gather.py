@@ -30,6 +30,7 @@ from actors.model.trade import (
     trade_hashes,
 )
 from actors.polymarket import channel
+from actors.polymarket.alike import MOST_ALIKE, set_aside
 from actors.polymarket.events import trade_hidden_in
 from actors.writer.feed_comparison import Disputed
 
@@ -252,8 +253,9 @@ def mark(disputed: Disputed) -> ConnectionEvent:
 def replay(frames: facts.FramesSeen) -> tuple[tuple[Trade, ...], tuple[Rejection, ...]]:
     """Decode journalled frames again; return trades and rejections with journalled occurrences.
 
-    Occurrence 0 leaves a trade out: it is that of a canary. Another version may have found other
-    trades in these frames; each of them keeps its occurrence, whatever this one finds beside it.
+    Occurrence 0 leaves a trade out: it is that of a canary. One that is too large rejects it, as it
+    did then. Another version may have found other trades in these frames; each of them keeps its
+    occurrence, whatever this one finds beside it.
     """
     numbers = frames.trade_occurrences
     decoded = channel.decode_numbered(frames.raws, frames.received_at_ns, len(numbers))
@@ -264,10 +266,11 @@ def replay(frames: facts.FramesSeen) -> tuple[tuple[Trade, ...], tuple[Rejection
         numbers = _numbers(frames, decoded)
     if numbers.count(1) == len(numbers):
         return decoded.trades, rejections
+    rejections += set_aside(decoded, numbers).rejections[len(rejections) :]
     trades = tuple(
         msgspec.structs.replace(trade, occurrence=number)
         for trade, number in zip(decoded.trades, numbers, strict=True)
-        if number
+        if 0 < number <= MOST_ALIKE
     )
     return trades, rejections
 

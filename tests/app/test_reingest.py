@@ -15,6 +15,7 @@ from actors.database.commands.kept import KeptMessage, Step, Understood
 from actors.errors import ConfigError
 from actors.model import facts
 from actors.model.market import Market
+from actors.polymarket.alike import MOST_ALIKE, TOO_MANY
 from tests.polymarket.feed_samples import (
     CONDITION,
     RECEIVED_MS,
@@ -77,6 +78,16 @@ def test_identical_trades_of_a_frame_that_came_twice_are_numbered_on() -> None:
 
     assert [each.occurrence for each in numbered(trades, 1)] == [1, 1, 2]
     assert [each.occurrence for each in numbered(trades, 2)] == [3, 2, 4]
+
+
+def test_what_was_set_aside_since_too_many_are_alike_stays_kept() -> None:
+    last, next_one = MOST_ALIKE, MOST_ALIKE + 1
+    assert understand(kept(framed(), occurrence=last)).reason == ""
+    assert understand(kept(framed(), occurrence=next_one)) == Understood(reason=TOO_MANY)
+    frame = b"[" + b",".join((framed(), framed(side="SELL"), framed())) + b"]"
+    half = (last + 1) // 2  # of two alike in each frame
+    trades = (sample_trade(occurrence=last), sample_trade(side="SELL", occurrence=half))
+    assert understand(kept(frame, occurrence=half)) == Understood(trades, TOO_MANY)
 
 
 @pytest.mark.parametrize(("days", "is_taken"), [(0, False), (1, True)])

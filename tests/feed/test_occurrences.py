@@ -48,10 +48,10 @@ def test_another_connection_counts_for_itself() -> None:
 
 
 def test_nothing_but_the_number_changes() -> None:
-    (first, second), hashes = OccurrenceCounter().number([at(0), at(0)])
+    (first, second), hashes, most = OccurrenceCounter().number([at(0), at(0)])
     assert first == at(0)
     assert second == at(0, occurrence=2)
-    assert hashes == trade_hashes((first, second))
+    assert (hashes, most) == (trade_hashes((first, second)), 2)
 
 
 @pytest.mark.parametrize(
