@@ -67,9 +67,10 @@ class OldSamples:
         """Look at the next samples, and delete what is old among them."""
         given = {"after": Int8(self._after), "rows": rows, "now": now, "kept": self._kept}
         row = connection.execute(queries.DELETE_OLD_SAMPLES, given).fetchone()
-        last, seen, any_old, deleted = row or (0, 0, False, 0)
-        # Messages come nearly in the order of their receipt.
-        is_last = seen < rows or not any_old
+        last, seen, deleted = row or (0, 0, 0)
+        # To the end: an old one may stand behind any number of others, since the order is that of
+        # storing, and their times those of a clock that may have been wrong.
+        is_last = seen < rows
         self._after = 0 if is_last else last
         return Deleted(deleted, is_last)
 

@@ -3,8 +3,8 @@
 -- that is being taken in waits for the next time, since who takes it in waits for the journal.
 -- Parameters: after (message_key), rows (how many are looked at), now (timestamptz; the server's clock counts if it is
 -- behind: one that is ahead makes nothing old), kept (interval).
--- Rows: one: the key of the last one that was looked at (NULL: there was none), how many were looked at, whether any
--- of them is old, how many were deleted.
+-- Rows: one: the key of the last one that was looked at (NULL: there was none), how many were looked at, how many were
+-- deleted.
 with page as (
   select message_key, received_at < least(%(now)s::timestamptz, now()) - %(kept)s::interval as is_old
   from public.rejected_messages
@@ -19,4 +19,4 @@ with page as (
   where m.message_key = any(array(select f.message_key from free f))
   returning 1
 )
-select max(message_key), count(*), coalesce(bool_or(is_old), false), (select count(*) from gone) from page
+select max(message_key), count(*), (select count(*) from gone) from page

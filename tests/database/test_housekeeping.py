@@ -75,7 +75,7 @@ def test_a_sample_that_was_taken_in_goes_too(store: Store, database: str) -> Non
     assert left(database) == [2]
 
 
-def test_each_step_looks_at_a_few_rows_and_the_last_one_is_where_none_is_old(
+def test_each_step_looks_at_a_few_rows_and_the_last_one_is_at_the_end(
     store: Store, database: str
 ) -> None:
     ages = [OLD] * 5 + [YOUNG, OLD] + [YOUNG] * 5
@@ -85,11 +85,24 @@ def test_each_step_looks_at_a_few_rows_and_the_last_one_is_where_none_is_old(
     while not steps or not steps[-1].is_last:
         steps.append(in_transaction(database, keeping))
 
-    # The last two were not looked at.
-    assert steps == [*[(2, False)] * 2, (1, False), (1, False), (0, True)]
+    assert steps == [*[(2, False)] * 2, *[(1, False)] * 2, *[(0, False)] * 2, (0, True)]
     assert left(database) == [6, 8, 9, 10, 11, 12]
     do(database, "update rejected_messages set received_at = %s", OLD)
     assert in_transaction(database, keeping) == (2, False), "it begins again at the first"
+
+
+def test_samples_that_are_not_old_hide_no_old_ones_behind_them(
+    store: Store, database: str
+) -> None:
+    """The clock was years ahead when they were received, or they were stored late."""
+    ahead = NOW + timedelta(days=2_000)
+    ages = [ahead] * 6 + [YOUNG, OLD] + [ahead] * 4 + [OLD]
+    store.commit(Batch(rejections=tuple(rejected(seq, at) for seq, at in enumerate(ages, 1))))
+    keeping = Housekeeping([OldSamples()], rows=2)
+    while not in_transaction(database, keeping).is_last:
+        pass
+
+    assert left(database) == [1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12]
 
 
 def in_transaction(dsn: str, keeping: Housekeeping, now: datetime = NOW) -> Deleted:
