@@ -379,7 +379,7 @@ class StoreOpened(Message, frozen=True, kw_only=True):
     Attributes:
         server: Its version and address for people, without secrets.
         identity: Which database this is, whatever its address.
-        unsafe: Settings by which a loss of power may damage it, `name=off`.
+        unsafe: Settings by which what is stored is at risk, `name=value`.
     """
 
     server: str

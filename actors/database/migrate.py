@@ -39,7 +39,7 @@ class Checked(NamedTuple):
 
     Attributes:
         pending: Names of the migrations that it lacks, in order.
-        unsafe: Settings by which a loss of power may damage it, `name=off`.
+        unsafe: Settings by which what is stored is at risk, `name=value`.
     """
 
     pending: tuple[str, ...]

@@ -207,7 +207,7 @@ class Session:
     Attributes:
         timescale: Whether the TimescaleDB extension is installed.
         tag: What only this session has in the setting `tracker.session`.
-        unsafe: Settings by which a loss of power may damage the database, `name=off`.
+        unsafe: Settings by which what is stored is at risk, `name=value`.
         identity: Hexadecimal; the same for all addresses and roles of one database and schema,
             as long as its server runs; or UNKNOWN_DATABASE.
     """

@@ -196,7 +196,7 @@ class Database(Part, frozen=True, kw_only=True):
         identity: Which database and schema it is, whatever its address; the same text of two
             trackers means that both write to the same, except `unknown`: the role may not ask.
             Another one after each start of the server. Empty until it has answered once.
-        unsafe: Settings by which a loss of power may damage it, `name=off`; empty when there are
+        unsafe: Settings by which what is stored is at risk, `name=value`; empty when there are
             none.
         lag_s: Age of the oldest trade of the last batch when it was committed,
             or of the oldest record that waits, whichever is more.

@@ -209,7 +209,7 @@ GAUGES = (
     Number("database.lag_s", "database_lag_seconds", "Age of trades when stored."),
     Number("database.away_s", "database_away_seconds", "0 while it answers."),
     Number("database.unsafe", "database_unsafe_settings",
-           "Settings by which a loss of power may damage it.", lambda h: len(h.database.unsafe)),
+           "Settings by which what is stored is at risk.", lambda h: len(h.database.unsafe)),
     Number("database.chores_failing", "database_chores_failing",
            "Chores whose last try failed.", lambda h: len(h.database.chores_failing)),
     Number("database.waiting", "writer_waiting", "Journal records gathered, not committed."),

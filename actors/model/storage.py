@@ -99,9 +99,20 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
         return sum(map(len, (*recorded, *resolved, *contradicted)))
 
 
+WITHOUT_TRIGGERS = "session_replication_role=replica"
+"""By it triggers do not run, and nothing else is different."""
+
+
 def unsafe_sentence(unsafe: tuple[str, ...]) -> str:
-    """Return the sentence about settings by which a loss of power may damage a database."""
-    return f"a loss of power may damage the database: {', '.join(unsafe)}" if unsafe else ""
+    """Return the sentence about settings by which what is stored is at risk."""
+    of_power = ", ".join(each for each in unsafe if each != WITHOUT_TRIGGERS)
+    said = [f"a loss of power may damage the database: {of_power}"] if of_power else []
+    if WITHOUT_TRIGGERS in unsafe:
+        said.append(
+            "its triggers do not run, so no history of markets is kept and recorded rows may be"
+            f" changed: {WITHOUT_TRIGGERS}"
+        )
+    return "; ".join(said)
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,7 +125,7 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
         watermark: Lowest sequence of this journal that is not committed; 1 at first.
         is_new: The database did not know this journal.
         moved_at_ms: When the watermark was stored, by the clock of the database.
-        unsafe: Settings by which a loss of power may damage it, `name=off`.
+        unsafe: Settings by which what is stored is at risk, `name=value`.
     """
 
     server: str

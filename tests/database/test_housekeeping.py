@@ -91,9 +91,7 @@ def test_each_step_looks_at_a_few_rows_and_the_last_one_is_at_the_end(
     assert in_transaction(database, keeping) == (2, False), "it begins again at the first"
 
 
-def test_samples_that_are_not_old_hide_no_old_ones_behind_them(
-    store: Store, database: str
-) -> None:
+def test_samples_that_are_not_old_hide_no_old_ones_behind_them(store: Store, database: str) -> None:
     """The clock was years ahead when they were received, or they were stored late."""
     ahead = NOW + timedelta(days=2_000)
     ages = [ahead] * 6 + [YOUNG, OLD] + [ahead] * 4 + [OLD]

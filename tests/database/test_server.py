@@ -17,7 +17,7 @@ from actors.database.server.embedded import Embedded
 from actors.database.server.facts import require_timescale
 from actors.database.store import MigratingStore, Store
 from actors.errors import ConfigError
-from tests.postgres import Server, ask, do
+from tests.postgres import Server, ask, do, name_of
 
 LOSING = (
     *("2.0.0", "2.9.3", "2.17.2", "2.18", "2.18.0"),
@@ -135,6 +135,19 @@ def test_settings_by_which_a_loss_of_power_may_damage_it_are_named(
     assert store.open(UUID(int=1)).unsafe == unsafe
     store.close()
     assert migrate.check(own_server.dsn).unsafe == unsafe
+
+
+@pytest.mark.db
+@pytest.mark.parametrize("value", ["replica", "local", "origin"])
+def test_a_setting_without_which_no_trigger_runs_is_named(database: str, value: str) -> None:
+    """No change of a market would be kept, and what is recorded could be changed."""
+    do(database, f"alter database {name_of(database)} set session_replication_role = {value}")
+    store = Store(database)
+    found = [each for each in store.open(UUID(int=1)).unsafe if "replication" in each]
+    store.close()
+
+    assert found == (["session_replication_role=replica"] if value == "replica" else [])
+    assert set(found) <= set(migrate.check(database).unsafe)
 
 
 def set_all(dsn: str, values: dict[str, str]) -> None:

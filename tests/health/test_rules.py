@@ -110,6 +110,12 @@ def test_a_database_that_a_loss_of_power_may_damage_needs_attention_with_its_set
         "a loss of power may damage the database: fsync=off, full_page_writes=off",
     )
     assert said.database.unsafe == ("fsync=off", "full_page_writes=off")
+    health.store_opened(server="x", unsafe=("fsync=off", "session_replication_role=replica"))
+    (reason,) = document(health, START + 7).reasons
+    assert reason == (
+        "a loss of power may damage the database: fsync=off; its triggers do not run, so no history"
+        " of markets is kept and recorded rows may be changed: session_replication_role=replica"
+    )
     health.store_opened(server="x")  # it was set right
     assert codes(health, START + 7) == ()
 

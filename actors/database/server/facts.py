@@ -21,7 +21,7 @@ class Server(NamedTuple):
         timescale: The version of TimescaleDB in this database, or None.
         read_only: Whether a transaction may not write.
         place: Which database of the cluster, and which schema of it.
-        unsafe: Settings by which a loss of power may damage the database, `name=off`.
+        unsafe: Settings by which what is stored is at risk, `name=value`.
     """
 
     version: str
