@@ -232,6 +232,33 @@ begin atomic
   order by missing.gap;
 end;
 
+-- The width of candles(), or an error that says why these cannot be given: to a time without end they would go on until the
+-- disk of the server is full. For the planner, who computes it where it is known: it reads nothing and depends on nothing else.
+create function tracker.candle_width(from_time timestamptz, to_time timestamptz, width interval) returns interval
+language plpgsql immutable parallel safe set search_path = pg_catalog as $$
+declare
+  most constant integer := 1000000;
+  buckets numeric;
+begin
+  if from_time is null or to_time is null or not isfinite(from_time) or not isfinite(to_time) then
+    raise exception 'candles: from_time and to_time must be finite times, not % and %', from_time, to_time
+      using errcode = 'invalid_parameter_value';
+  end if;
+  -- Months and years have no one length.
+  if width is null or not isfinite(width) or width <= interval '0' or extract(month from width) <> 0
+     or extract(year from width) <> 0 then
+    raise exception 'candles: the width must be above 0, in weeks, days, hours, minutes or seconds, not %', width
+      using errcode = 'invalid_parameter_value';
+  end if;
+  buckets := ceil((extract(epoch from to_time) - extract(epoch from from_time)) / extract(epoch from width));
+  if buckets > most then
+    raise exception 'candles: % buckets are too many: ask for % at most, of a shorter time or with a larger width',
+      buckets, most using errcode = 'invalid_parameter_value';
+  end if;
+  return width;
+end
+$$;
+
 -- With the rights of its caller. Trades of one millisecond stand in the order of their receipt; of those that different epochs
 -- received within one microsecond any may come first.
 create function public.candles(
@@ -248,7 +275,8 @@ begin atomic
            sum(t.size) as volume, count(*) as trades
     from public.trades t
     where t.token_id = candles.token_id
-      and t.traded_at >= date_bin(candles.width, candles.from_time, timestamptz '2000-01-01 00:00:00+00')
+      and t.traded_at >= date_bin(tracker.candle_width(candles.from_time, candles.to_time, candles.width), candles.from_time,
+                                  timestamptz '2000-01-01 00:00:00+00')
       and t.traded_at < candles.to_time
     group by 1
   ), covered as (
@@ -256,7 +284,8 @@ begin atomic
   )
   select series.at, traded.open, traded.high, traded.low, traded.close, coalesce(traded.volume, 0),
          coalesce(traded.trades, 0), covered.spans @> tstzrange(series.at, series.at + candles.width)
-  from generate_series(date_bin(candles.width, candles.from_time, timestamptz '2000-01-01 00:00:00+00'),
+  from generate_series(date_bin(tracker.candle_width(candles.from_time, candles.to_time, candles.width), candles.from_time,
+                                timestamptz '2000-01-01 00:00:00+00'),
                        candles.to_time - interval '1 microsecond', candles.width) as series (at)
   cross join covered
   left join traded on traded.bucket = series.at
@@ -272,6 +301,10 @@ set search_path = pg_catalog
 set enable_seqscan = off    -- the planner cannot know that a bloom filter leaves out nearly all of a day
 as $$
 begin
+  if trades_of_transaction.transaction_hash !~ '^(0[xX])?([0-9a-fA-F]{2})+$' then
+    raise exception 'trades_of_transaction: a hash is hexadecimal, two digits a byte, with or without 0x, not %',
+      quote_literal(left(trades_of_transaction.transaction_hash, 100)) using errcode = 'invalid_parameter_value';
+  end if;
   return query execute    -- planned for these times: only their days are looked into
     'with found as materialized (    -- first, and not for each token there is
        select * from tracker.trades f
@@ -282,6 +315,7 @@ begin
             ''0x'' || encode(f.transaction_hash, ''hex''), f.occurrence::integer, f.epoch, f.sequence, f.trade_id, f.extra
      from found f join public.assets a using (asset_key)
      order by f.traded_at, f.received_at, f.sequence'
-    using trades_of_transaction.transaction_hash, trades_of_transaction.from_time, trades_of_transaction.to_time;
+    using trades_of_transaction.transaction_hash, coalesce(trades_of_transaction.from_time, '-infinity'),
+          coalesce(trades_of_transaction.to_time, 'infinity');
 end
 $$;

@@ -35,7 +35,7 @@ comment on column public.trades.trade_id is
 comment on column public.trades.extra is
   'fields of the trade that this version does not know; NULL when there are none';
 comment on function public.candles(text, timestamptz, timestamptz, interval) is
-  'A function: candles(token_id, from_time, to_time, width), with a width of one minute unless another one is given. It reads the trades of this token alone and returns every bucket from that which holds from_time to to_time, also those without a trade. The first bucket is whole, though it may begin before from_time; the last one has the trades before to_time only, and listened tells about all of it, so it may be cut.
+  'A function: candles(token_id, from_time, to_time, width), with a width of one minute unless another one is given. It reads the trades of this token alone and returns every bucket from that which holds from_time to to_time, also those without a trade. The first bucket is whole, though it may begin before from_time; the last one has the trades before to_time only, and listened tells about all of it, so it may be cut. Both times must be finite; the width must be above 0 and without months or years, which have no one length; 1,000,000 buckets are given at most (minutes of 694 days). Anything else is an error that says so.
 bucket: start of the bucket; buckets are counted from 2000-01-01 00:00 UTC
 open: first price, USDC a share; NULL without a trade
 high: highest price
@@ -45,7 +45,7 @@ volume: shares that were traded, not USDC; 0 without a trade
 trades: number of trades
 listened: whether the whole bucket is covered: then trades = 0 means that there were none';
 comment on function public.trades_of_transaction(text, timestamptz, timestamptz) is
-  'A function: trades_of_transaction(transaction_hash, from_time, to_time). It returns the rows of trades with this transaction in a time span; without one, those of the last 7 days. The hash may be given with or without its 0x. There is no index of transactions over all days: the shorter the span, the faster it is.';
+  'A function: trades_of_transaction(transaction_hash, from_time, to_time). It returns the rows of trades with this transaction in a time span; without one, those of the last 7 days. A time that is NULL is no limit. The hash may be given with or without its 0x; what is no hash is an error. There is no index of transactions over all days: the shorter the span, the faster it is.';
 comment on table public.markets is
   'One row for each market, as last reported: all columns but condition_id and first_seen_at are overwritten, though never by nothing: what a later report leaves out stays. What was known earlier is in market_history. A market that is known from the feed''s announcement alone has most of them only when Gamma lists it.';
 comment on column public.markets.condition_id is

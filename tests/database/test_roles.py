@@ -176,6 +176,14 @@ def test_the_reader_asks_for_gaps(secured: str) -> None:
     assert ask(as_role(secured, "tracker_reader"), query) == []
 
 
+def test_the_reader_asks_for_candles_and_is_told_what_is_wrong(secured: str) -> None:
+    dsn = as_role(secured, "tracker_reader")
+    assert len(ask(dsn, "select * from candles('1', now() - interval '1 hour', now())")) >= 60
+    assert ask(dsn, "select * from trades_of_transaction('0xab')") == []
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="candles: "):
+        ask(dsn, "select * from candles('1', now(), 'infinity')")
+
+
 @pytest.mark.parametrize(
     "forbidden",
     [

@@ -67,6 +67,46 @@ def test_candles_begin_at_the_bucket_that_holds_their_first_moment(
     assert ask(database, query, YES, at(30), at(60)) == [(at(0), 1)]
 
 
+@pytest.mark.parametrize(
+    ("since", "until", "width", "said"),
+    [
+        ("'2026-03-01'", "'infinity'", "'1 minute'", "finite times"),
+        ("'-infinity'", "'2026-03-01'", "'1 minute'", "finite times"),
+        ("'-infinity'", "'infinity'", "'1000 days'", "finite times"),
+        ("null", "'2026-03-01'", "'1 minute'", "finite times"),
+        ("'2026-03-01'", "null", "'1 minute'", "finite times"),
+        ("'2026-03-01'", "'2026-03-02'", "null", "width"),
+        ("'2026-03-01'", "'2026-03-02'", "'0'", "width"),
+        ("'2026-03-01'", "'2026-03-02'", "'-1 minute'", "width"),
+        ("'2026-03-01'", "'2026-03-02'", "'1 month'", "width"),
+        ("'2026-03-01'", "'2026-03-02'", "'1 year -365 days'", "width"),
+        ("'2026-03-01'", "'2028-03-01'", "'1 minute'", "1052640 buckets.*1000000"),
+        ("'4000-01-01 BC'", "'290000-01-01'", "'1 microsecond'", "buckets"),
+    ],
+)
+@pytest.mark.parametrize("is_constant", [True, False])
+def test_what_candles_cannot_answer_is_an_error_and_no_work_without_end(
+    store: Store, database: str, since: str, until: str, width: str, said: str, *, is_constant: bool
+) -> None:
+    store.commit(Batch(trades=(trade(10), trade(86_400 * 7))))
+    given = f"{since}::timestamptz, {until}::timestamptz, {width}::interval"
+    # One that the planner knows, and one that is known when it runs.
+    query = f"select count(*) from candles('{YES}', {given})"
+    if not is_constant:
+        query = f"""select count(*) from (select {given} offset 0) as g (since, until, width)
+            cross join lateral candles('{YES}', g.since, g.until, g.width)"""
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match=said):
+        ask(database, query)
+
+
+def test_candles_of_a_million_buckets_and_of_no_time_are_answered(database: str) -> None:
+    query = "select count(*) from candles('1', %s, %s, %s::interval)"
+    days = 1_000_000 // 86_400
+    assert ask(database, query, at(0), at(86_400 * days), "1 second") == [(86_400 * days,)]
+    assert ask(database, query, at(60), at(0), "1 minute") == [(0,)]
+    assert ask(database, query, at(0), at(60), "5 weeks") == [(1,)]
+
+
 def test_the_trades_of_a_transaction_are_found_among_those_of_a_few_days(
     store: Store, database: str
 ) -> None:
@@ -78,6 +118,8 @@ def test_the_trades_of_a_transaction_are_found_among_those_of_a_few_days(
     assert ask(database, query, one, at(0), at(60)) == [(each,) for each in found]
     assert ask(database, query, one, at(1), at(2)) == [(at(1),)]
     assert ask(database, "select * from trades_of_transaction(%s)", one) == []
+    for since, until in ((None, None), (at(0), None), (None, at(60))):  # NULL is no limit
+        assert len(ask(database, query, one, since, until)) == 3
 
 
 def test_a_transaction_is_found_with_and_without_its_0x_and_what_is_no_hash_is_an_error(
@@ -87,8 +129,16 @@ def test_a_transaction_is_found_with_and_without_its_0x_and_what_is_no_hash_is_a
     query = "select traded_at from trades_of_transaction(%s, %s, %s)"
     for given in ("ab" * 32, "0x" + "ab" * 32, "0X" + "AB" * 32):
         assert ask(database, query, given, at(0), at(60)) == [(at(1),)], given
-    with pytest.raises(psycopg.errors.InvalidParameterValue, match="hexadecimal"):
-        ask(database, query, "a transaction", at(0), at(60))
+    for wrong in ("a transaction", "0xzz", "0xabc", "", "0x"):
+        with pytest.raises(psycopg.errors.InvalidParameterValue) as caught:
+            ask(database, query, wrong, at(0), at(60))
+        said = caught.value.diag.message_primary
+        assert said == (
+            "trades_of_transaction: a hash is hexadecimal, two digits a byte, with or without 0x,"
+            f" not '{wrong}'"
+        )
+        assert "select" not in str(caught.value)
+    assert ask(database, query, None, at(0), at(60)) == []
 
 
 def test_trades_of_one_millisecond_keep_their_order_within_an_epoch(

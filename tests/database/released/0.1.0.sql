@@ -768,6 +768,33 @@ begin atomic
   order by missing.gap;
 end;
 
+-- The width of candles(), or an error that says why these cannot be given: to a time without end they would go on until the
+-- disk of the server is full. For the planner, who computes it where it is known: it reads nothing and depends on nothing else.
+create function tracker.candle_width(from_time timestamptz, to_time timestamptz, width interval) returns interval
+language plpgsql immutable parallel safe set search_path = pg_catalog as $$
+declare
+  most constant integer := 1000000;
+  buckets numeric;
+begin
+  if from_time is null or to_time is null or not isfinite(from_time) or not isfinite(to_time) then
+    raise exception 'candles: from_time and to_time must be finite times, not % and %', from_time, to_time
+      using errcode = 'invalid_parameter_value';
+  end if;
+  -- Months and years have no one length.
+  if width is null or not isfinite(width) or width <= interval '0' or extract(month from width) <> 0
+     or extract(year from width) <> 0 then
+    raise exception 'candles: the width must be above 0, in weeks, days, hours, minutes or seconds, not %', width
+      using errcode = 'invalid_parameter_value';
+  end if;
+  buckets := ceil((extract(epoch from to_time) - extract(epoch from from_time)) / extract(epoch from width));
+  if buckets > most then
+    raise exception 'candles: % buckets are too many: ask for % at most, of a shorter time or with a larger width',
+      buckets, most using errcode = 'invalid_parameter_value';
+  end if;
+  return width;
+end
+$$;
+
 -- With the rights of its caller. Trades of one millisecond stand in the order of their receipt; of those that different epochs
 -- received within one microsecond any may come first.
 create function public.candles(
@@ -784,7 +811,8 @@ begin atomic
            sum(t.size) as volume, count(*) as trades
     from public.trades t
     where t.token_id = candles.token_id
-      and t.traded_at >= date_bin(candles.width, candles.from_time, timestamptz '2000-01-01 00:00:00+00')
+      and t.traded_at >= date_bin(tracker.candle_width(candles.from_time, candles.to_time, candles.width), candles.from_time,
+                                  timestamptz '2000-01-01 00:00:00+00')
       and t.traded_at < candles.to_time
     group by 1
   ), covered as (
@@ -792,7 +820,8 @@ begin atomic
   )
   select series.at, traded.open, traded.high, traded.low, traded.close, coalesce(traded.volume, 0),
          coalesce(traded.trades, 0), covered.spans @> tstzrange(series.at, series.at + candles.width)
-  from generate_series(date_bin(candles.width, candles.from_time, timestamptz '2000-01-01 00:00:00+00'),
+  from generate_series(date_bin(tracker.candle_width(candles.from_time, candles.to_time, candles.width), candles.from_time,
+                                timestamptz '2000-01-01 00:00:00+00'),
                        candles.to_time - interval '1 microsecond', candles.width) as series (at)
   cross join covered
   left join traded on traded.bucket = series.at
@@ -808,6 +837,10 @@ set search_path = pg_catalog
 set enable_seqscan = off    -- the planner cannot know that a bloom filter leaves out nearly all of a day
 as $$
 begin
+  if trades_of_transaction.transaction_hash !~ '^(0[xX])?([0-9a-fA-F]{2})+$' then
+    raise exception 'trades_of_transaction: a hash is hexadecimal, two digits a byte, with or without 0x, not %',
+      quote_literal(left(trades_of_transaction.transaction_hash, 100)) using errcode = 'invalid_parameter_value';
+  end if;
   return query execute    -- planned for these times: only their days are looked into
     'with found as materialized (    -- first, and not for each token there is
        select * from tracker.trades f
@@ -818,7 +851,8 @@ begin
             ''0x'' || encode(f.transaction_hash, ''hex''), f.occurrence::integer, f.epoch, f.sequence, f.trade_id, f.extra
      from found f join public.assets a using (asset_key)
      order by f.traded_at, f.received_at, f.sequence'
-    using trades_of_transaction.transaction_hash, trades_of_transaction.from_time, trades_of_transaction.to_time;
+    using trades_of_transaction.transaction_hash, coalesce(trades_of_transaction.from_time, '-infinity'),
+          coalesce(trades_of_transaction.to_time, 'infinity');
 end
 $$;
 
@@ -861,7 +895,7 @@ comment on column public.trades.trade_id is
 comment on column public.trades.extra is
   'fields of the trade that this version does not know; NULL when there are none';
 comment on function public.candles(text, timestamptz, timestamptz, interval) is
-  'A function: candles(token_id, from_time, to_time, width), with a width of one minute unless another one is given. It reads the trades of this token alone and returns every bucket from that which holds from_time to to_time, also those without a trade. The first bucket is whole, though it may begin before from_time; the last one has the trades before to_time only, and listened tells about all of it, so it may be cut.
+  'A function: candles(token_id, from_time, to_time, width), with a width of one minute unless another one is given. It reads the trades of this token alone and returns every bucket from that which holds from_time to to_time, also those without a trade. The first bucket is whole, though it may begin before from_time; the last one has the trades before to_time only, and listened tells about all of it, so it may be cut. Both times must be finite; the width must be above 0 and without months or years, which have no one length; 1,000,000 buckets are given at most (minutes of 694 days). Anything else is an error that says so.
 bucket: start of the bucket; buckets are counted from 2000-01-01 00:00 UTC
 open: first price, USDC a share; NULL without a trade
 high: highest price
@@ -871,7 +905,7 @@ volume: shares that were traded, not USDC; 0 without a trade
 trades: number of trades
 listened: whether the whole bucket is covered: then trades = 0 means that there were none';
 comment on function public.trades_of_transaction(text, timestamptz, timestamptz) is
-  'A function: trades_of_transaction(transaction_hash, from_time, to_time). It returns the rows of trades with this transaction in a time span; without one, those of the last 7 days. The hash may be given with or without its 0x. There is no index of transactions over all days: the shorter the span, the faster it is.';
+  'A function: trades_of_transaction(transaction_hash, from_time, to_time). It returns the rows of trades with this transaction in a time span; without one, those of the last 7 days. A time that is NULL is no limit. The hash may be given with or without its 0x; what is no hash is an error. There is no index of transactions over all days: the shorter the span, the faster it is.';
 comment on table public.markets is
   'One row for each market, as last reported: all columns but condition_id and first_seen_at are overwritten, though never by nothing: what a later report leaves out stays. What was known earlier is in market_history. A market that is known from the feed''s announcement alone has most of them only when Gamma lists it.';
 comment on column public.markets.condition_id is
@@ -1131,31 +1165,31 @@ comment on column public.rejected_messages.taken_in_at is
 
 select tracker.add_trade_day('2026-03-01');
 alter table public.markets disable trigger keep_history;
-insert into tracker.journals overriding system value select * from json_populate_recordset(null::tracker.journals, '[{"journal_key":1,"journal_id":"00000000-0000-0000-0000-000000000001","first_seen_at":"2026-11-29T23:44:42.416372+00:00","retired_at":null}]');
+insert into tracker.journals overriding system value select * from json_populate_recordset(null::tracker.journals, '[{"journal_key":1,"journal_id":"00000000-0000-0000-0000-000000000001","first_seen_at":"2026-11-30T00:42:50.097759+00:00","retired_at":null}]');
 insert into assets overriding system value select * from json_populate_recordset(null::assets, '[{"asset_key":1,"token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","outcome":"Yes","outcome_index":0}, 
  {"asset_key":2,"token_id":"222222222222222222222222222222222222222222222222222222222222222222222222222222","condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","outcome":"No","outcome_index":1}]');
-insert into tracker.schema_migrations overriding system value select * from json_populate_recordset(null::tracker.schema_migrations, '[{"name":"0001_create_journals.sql","checksum":"5519163332a9074c052ede9990d9e1eb37a200b0397fa272f0783f23620bfa34","applied_at":"2026-11-29T23:44:42.287416+00:00","previous_may_write":false}, 
- {"name":"0002_create_catalog.sql","checksum":"a53cd428dee3240f98e57869b5e8ca96ec8abae41ec97ad3c92729d2c4eb7fd9","applied_at":"2026-11-29T23:44:42.298241+00:00","previous_may_write":false}, 
- {"name":"0003_create_trades.sql","checksum":"453db27e275e85217a4ebe297aa9f367113838c7e2d19b235ce904ac7c946af2","applied_at":"2026-11-29T23:44:42.314498+00:00","previous_may_write":false}, 
- {"name":"0004_create_resolutions.sql","checksum":"23b598d8f9d4c0271305b707353b70e9ae988da82c798d1658c953eca3d24197","applied_at":"2026-11-29T23:44:42.321564+00:00","previous_may_write":false}, 
- {"name":"0005_create_coverage.sql","checksum":"8005a92dc003b47d75bd68d923850c73c7b532922415383dc0c5608107d809e2","applied_at":"2026-11-29T23:44:42.339455+00:00","previous_may_write":false}, 
- {"name":"0006_create_public.sql","checksum":"2dde138197bf42bf315285c9103243e836790647b619ad3f77e1f3aeee993179","applied_at":"2026-11-29T23:44:42.368177+00:00","previous_may_write":false}, 
- {"name":"0007_add_comments.sql","checksum":"b4299e06000f87d3f87fdb2f881ab411f45d23572bc12967101e7802f5de8c28","applied_at":"2026-11-29T23:44:42.390027+00:00","previous_may_write":false}]');
-insert into tracker.journal_progress overriding system value select * from json_populate_recordset(null::tracker.journal_progress, '[{"journal_key":1,"mark":20,"moved_at":"2026-11-29T23:44:42.43457+00:00","session":"5f41e1ac-283f-4179-a067-be39706a9875"}]');
+insert into tracker.schema_migrations overriding system value select * from json_populate_recordset(null::tracker.schema_migrations, '[{"name":"0001_create_journals.sql","checksum":"5519163332a9074c052ede9990d9e1eb37a200b0397fa272f0783f23620bfa34","applied_at":"2026-11-30T00:42:49.665698+00:00","previous_may_write":false}, 
+ {"name":"0002_create_catalog.sql","checksum":"a53cd428dee3240f98e57869b5e8ca96ec8abae41ec97ad3c92729d2c4eb7fd9","applied_at":"2026-11-30T00:42:49.693824+00:00","previous_may_write":false}, 
+ {"name":"0003_create_trades.sql","checksum":"453db27e275e85217a4ebe297aa9f367113838c7e2d19b235ce904ac7c946af2","applied_at":"2026-11-30T00:42:49.737317+00:00","previous_may_write":false}, 
+ {"name":"0004_create_resolutions.sql","checksum":"23b598d8f9d4c0271305b707353b70e9ae988da82c798d1658c953eca3d24197","applied_at":"2026-11-30T00:42:49.752847+00:00","previous_may_write":false}, 
+ {"name":"0005_create_coverage.sql","checksum":"8005a92dc003b47d75bd68d923850c73c7b532922415383dc0c5608107d809e2","applied_at":"2026-11-30T00:42:49.81573+00:00","previous_may_write":false}, 
+ {"name":"0006_create_public.sql","checksum":"b3341d3a73a6370e43af3be0a78572696c47998e3437aa991f91b5b9a00ed3e6","applied_at":"2026-11-30T00:42:49.913417+00:00","previous_may_write":false}, 
+ {"name":"0007_add_comments.sql","checksum":"d74ee7d752b9cebbfebfc57750f683348a608f610ab5300e1207eddabe82bd7c","applied_at":"2026-11-30T00:42:49.973645+00:00","previous_may_write":false}]');
+insert into tracker.journal_progress overriding system value select * from json_populate_recordset(null::tracker.journal_progress, '[{"journal_key":1,"mark":20,"moved_at":"2026-11-30T00:42:50.145767+00:00","session":"8f588ba3-65d0-464f-8aee-6caffed4ea61"}]');
 insert into tracker.process_life overriding system value select * from json_populate_recordset(null::tracker.process_life, '[{"journal_key":1,"start_seq":1,"started_at":"2026-03-01T12:00:00+00:00","alive_at":"2026-03-01T12:00:09+00:00","stopped_at":"2026-03-01T12:00:11+00:00","host":"h","version":"1","proven_until":null}]');
-insert into events overriding system value select * from json_populate_recordset(null::events, '[{"event_id":"30829","slug":"weather","title":"The weather","series_slug":"daily-weather","neg_risk":true,"neg_risk_augmented":false,"neg_risk_market_id":"0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3","starts_at":"2026-03-02T00:00:00+00:00","end_date":"2026-03-03T00:00:00+00:00","first_seen_at":"2026-11-29T23:44:42.43457+00:00","updated_at":"2026-11-29T23:44:42.43457+00:00"}]');
-insert into markets overriding system value select * from json_populate_recordset(null::markets, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","question":"Will it rain?","slug":"will-it-rain","gamma_id":null,"end_date":null,"started_at":null,"closed":false,"active":true,"neg_risk":false,"version":"v1","volume":null,"tags":[],"event_id":"30829","neg_risk_market_id":"0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3","group_title":"Rain","game_start":"2026-03-02T12:00:00+00:00","closed_time":"2026-03-03T12:00:00+00:00","tick_size":0.001,"fee_schedule":{"rate": 0.03, "exponent": 1, "takerOnly": true, "rebateRate": 0.25},"description":"This market resolves to Yes if it rains.","first_seen_at":"2026-11-29T23:44:42.43457+00:00","updated_at":"2026-11-29T23:44:42.43457+00:00"}]');
-insert into market_history overriding system value select * from json_populate_recordset(null::market_history, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","known_at":"2026-11-29T23:44:42.444757+00:00","changes":{"slug": "will-it-rain", "tags": [], "active": true, "closed": false, "version": "v1", "event_id": "30829", "neg_risk": false, "question": "Will it rain?", "tick_size": 0.001, "game_start": "2026-03-02T12:00:00+00:00", "closed_time": "2026-03-03T12:00:00+00:00", "description": "This market resolves to Yes if it rains.", "group_title": "Rain", "fee_schedule": {"rate": 0.03, "exponent": 1, "takerOnly": true, "rebateRate": 0.25}, "neg_risk_market_id": "0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3"}}]');
+insert into events overriding system value select * from json_populate_recordset(null::events, '[{"event_id":"30829","slug":"weather","title":"The weather","series_slug":"daily-weather","neg_risk":true,"neg_risk_augmented":false,"neg_risk_market_id":"0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3","starts_at":"2026-03-02T00:00:00+00:00","end_date":"2026-03-03T00:00:00+00:00","first_seen_at":"2026-11-30T00:42:50.145767+00:00","updated_at":"2026-11-30T00:42:50.145767+00:00"}]');
+insert into markets overriding system value select * from json_populate_recordset(null::markets, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","question":"Will it rain?","slug":"will-it-rain","gamma_id":null,"end_date":null,"started_at":null,"closed":false,"active":true,"neg_risk":false,"version":"v1","volume":null,"tags":[],"event_id":"30829","neg_risk_market_id":"0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3","group_title":"Rain","game_start":"2026-03-02T12:00:00+00:00","closed_time":"2026-03-03T12:00:00+00:00","tick_size":0.001,"fee_schedule":{"rate": 0.03, "exponent": 1, "takerOnly": true, "rebateRate": 0.25},"description":"This market resolves to Yes if it rains.","first_seen_at":"2026-11-30T00:42:50.145767+00:00","updated_at":"2026-11-30T00:42:50.145767+00:00"}]');
+insert into market_history overriding system value select * from json_populate_recordset(null::market_history, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","known_at":"2026-11-30T00:42:50.171184+00:00","changes":{"slug": "will-it-rain", "tags": [], "active": true, "closed": false, "version": "v1", "event_id": "30829", "neg_risk": false, "question": "Will it rain?", "tick_size": 0.001, "game_start": "2026-03-02T12:00:00+00:00", "closed_time": "2026-03-03T12:00:00+00:00", "description": "This market resolves to Yes if it rains.", "group_title": "Rain", "fee_schedule": {"rate": 0.03, "exponent": 1, "takerOnly": true, "rebateRate": 0.25}, "neg_risk_market_id": "0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3"}}]');
 insert into tracker.trades overriding system value select * from json_populate_recordset(null::tracker.trades, '[{"traded_at":"2026-03-01T12:00:01+00:00","received_at":"2026-03-01T12:00:01.005+00:00","trade_hash":-6579113934874622705,"epoch":null,"sequence":null,"asset_key":1,"fee_rate_bps":0,"occurrence":1,"is_buy":true,"price":0.330,"size":10.820819,"transaction_hash":"\\x5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f","trade_id":null,"extra":null}, 
  {"traded_at":"2026-03-01T12:00:02+00:00","received_at":"2026-03-01T12:00:02.005+00:00","trade_hash":-6579113934874622705,"epoch":null,"sequence":null,"asset_key":2,"fee_rate_bps":0,"occurrence":1,"is_buy":true,"price":0.330,"size":10.820819,"transaction_hash":"\\x5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f","trade_id":null,"extra":null}]');
-insert into resolutions overriding system value select * from json_populate_recordset(null::resolutions, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","kind":"winner","winning_token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","winning_outcome":"Yes","payouts":[1,0],"resolved_at":"2026-03-01T12:00:00+00:00","recorded_at":"2026-11-29T23:44:42.43457+00:00","sources":["gamma","clob"]}]');
+insert into resolutions overriding system value select * from json_populate_recordset(null::resolutions, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","kind":"winner","winning_token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","winning_outcome":"Yes","payouts":[1,0],"resolved_at":"2026-03-01T12:00:00+00:00","recorded_at":"2026-11-30T00:42:50.145767+00:00","sources":["gamma","clob"]}]');
 insert into resolution_payouts overriding system value select * from json_populate_recordset(null::resolution_payouts, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","outcome":"Yes","payout":1}, 
  {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","token_id":"222222222222222222222222222222222222222222222222222222222222222222222222222222","outcome":"No","payout":0}]');
-insert into resolution_observations overriding system value select * from json_populate_recordset(null::resolution_observations, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"clob","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-29T23:44:42.43457+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}, 
- {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"gamma","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-29T23:44:42.43457+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}]');
+insert into resolution_observations overriding system value select * from json_populate_recordset(null::resolution_observations, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"clob","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-30T00:42:50.145767+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}, 
+ {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"gamma","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-30T00:42:50.145767+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}]');
 insert into tracker.wanted overriding system value select * from json_populate_recordset(null::tracker.wanted, '[{"journal_key":1,"asset_key":1,"wanted_seq":2,"unwanted_seq":null,"from_at":"2026-03-01T12:00:00+00:00","until_at":null}, 
  {"journal_key":1,"asset_key":2,"wanted_seq":2,"unwanted_seq":8,"from_at":"2026-03-01T12:00:00+00:00","until_at":"2026-03-01T12:00:10+00:00"}]');
-insert into tracker.epochs overriding system value select * from json_populate_recordset(null::tracker.epochs, '[{"journal_key":1,"epoch":3,"connection":"a-0001","leg":0,"opened_at":"2026-03-01T12:00:01+00:00","proven_until":"2026-03-01T12:00:10+00:00","closed_at":"2026-03-01T12:00:10+00:00","closed_seq":9,"lost":false,"reason":"reset","late_at":"2026-11-29T23:44:42.43457+00:00","held":false}]');
+insert into tracker.epochs overriding system value select * from json_populate_recordset(null::tracker.epochs, '[{"journal_key":1,"epoch":3,"connection":"a-0001","leg":0,"opened_at":"2026-03-01T12:00:01+00:00","proven_until":"2026-03-01T12:00:10+00:00","closed_at":"2026-03-01T12:00:10+00:00","closed_seq":9,"lost":false,"reason":"reset","late_at":"2026-11-30T00:42:50.145767+00:00","held":false}]');
 insert into tracker.listening overriding system value select * from json_populate_recordset(null::tracker.listening, '[{"journal_key":1,"asset_key":1,"epoch":3,"confirmed_seq":4,"released_seq":6,"from_at":"2026-03-01T12:00:02+00:00","until_at":"2026-03-01T12:00:09+00:00","cause":"released"}]');
 insert into connection_events overriding system value select * from json_populate_recordset(null::connection_events, '[{"at":"2026-03-01T12:00:01+00:00","connection":"c","event":"opened","reason":"","journal_key":1}]');
 insert into rejected_messages overriding system value select * from json_populate_recordset(null::rejected_messages, '[{"received_at":"2026-03-01T12:00:01+00:00","connection":"c","reason":"r","payload":"\\x78","journal_key":1,"seq":2,"index":0,"message_key":1,"epoch":null,"occurrence":1,"doubt":null,"taken_in_at":null}]');
