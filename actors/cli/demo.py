@@ -26,7 +26,8 @@ from rich.live import Live
 
 from actors.cli import status, status_table
 from actors.config.load import Config
-from actors.database.server.embedded import Embedded, end_with_parent
+from actors.database.server.embedded import Embedded
+from actors.database.server.processes import end_with_parent
 from actors.errors import EXIT_CONFIG, EXIT_INTERNAL, EXIT_IO, EXIT_OK, ConfigError, Internal
 from actors.process.runtime import stop_signals
 from actors.simulator.beliefs import parse_broken

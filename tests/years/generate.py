@@ -73,7 +73,8 @@ def say(line: str) -> None:
 
 def folder_of(size: Size, place: Path = PLACE) -> Path:
     """Return the folder of one size, for the version of the server that is found here."""
-    version = postgres_binaries.major_version(postgres_binaries.find_binaries())
+    found = postgres_binaries.find_binaries()
+    version = postgres_binaries.major_version(found, None)
     part = "" if size.described == 1 else f"-described-{size.described:g}"
     return place / f"{version}-{size.scale:g}{part}"
 

