@@ -46,7 +46,7 @@ def open_directory(
     mode: int = 0o700,
     may_be_link: bool = False,
     make: bool = True,
-    taken_from: int | None = None,
+    owners: tuple[int, ...] = (),
 ) -> int:
     """Return the descriptor of a directory of ours.
 
@@ -55,7 +55,7 @@ def open_directory(
         mode: If it is made; its parents get 0755.
         may_be_link: A setting names it, so the last step may be a link, too.
         make: Make it if it does not exist.
-        taken_from: A user whose directory becomes ours, with this mode.
+        owners: Users whose directory it may be as well, for `take_over`.
 
     Raises:
         NotOurs: Somebody else can put something in its place, or may write to it.
@@ -65,14 +65,23 @@ def open_directory(
     fd = os.open(real, _DIRECTORY)
     try:
         state = os.fstat(fd)
-        if taken_from is not None and state.st_uid in (taken_from, os.geteuid()):
-            _take_over(fd, mode)
-            state = os.fstat(fd)
-        _require_own(_shown(path), state)
+        if state.st_uid not in owners:
+            _require_own(_shown(path), state)
     except BaseException:
         os.close(fd)
         raise
     return fd
+
+
+def take_over(directory: int, mode: int) -> None:
+    """Let an open directory be ours alone, whatever its owner had allowed to whom."""
+    # First the owner, who could otherwise allow it again at any moment.
+    os.fchown(directory, os.geteuid(), os.getegid())
+    with contextlib.suppress(AttributeError, OSError):  # not on this system, or file system
+        for name in os.listxattr(directory):
+            if name.startswith(_LISTS):
+                os.removexattr(directory, name)
+    os.fchmod(directory, mode)
 
 
 def require_guarded(path: Path) -> None:
@@ -98,11 +107,16 @@ def require_plain(directory: int) -> None:
         NotOurs: It does.
         OSError: It cannot be read.
     """
-    for name in sorted(os.listdir(directory)):
+    for name in names(directory):
         with contextlib.suppress(FileNotFoundError):  # gone meanwhile
             state = os.stat(name, dir_fd=directory, follow_symlinks=False)
             if not stat.S_ISDIR(state.st_mode):
                 _require_file(directory, name, state)
+
+
+def names(directory: int) -> list[str]:
+    """Return the names in an open directory, sorted."""
+    return sorted(os.listdir(directory))
 
 
 def require_writable(directory: int) -> None:
@@ -339,17 +353,6 @@ def _require_one_name(directory: int, name: str, state: os.stat_result) -> None:
             f"{where} has another name, too (a hard link), so that what is written to it would"
             f" change another file: `cp {where} {where}.new && mv {where}.new {where}`"
         )
-
-
-def _take_over(directory: int, mode: int) -> None:
-    """Let a directory be ours alone, whatever its owner had allowed to whom."""
-    # First the owner, who could otherwise allow it again at any moment.
-    os.fchown(directory, os.geteuid(), os.getegid())
-    with contextlib.suppress(AttributeError, OSError):  # not on this system, or file system
-        for name in os.listxattr(directory):
-            if name.startswith(_LISTS):
-                os.removexattr(directory, name)
-    os.fchmod(directory, mode)
 
 
 def _trusted() -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from actors.app.factory import prepare_state_dir
+from actors.app.factory import DATABASE, prepare_state_dir
 from actors.config.settings import Config
 from actors.database.server.embedded import Embedded
 from actors.database.session import check_dsn
@@ -36,7 +36,7 @@ def database_of(config: Config) -> Iterator[str]:
 
 @contextmanager
 def _embedded(config: Config) -> Iterator[str]:
-    root = prepare_state_dir(config.state_dir) / "postgres"
+    root = prepare_state_dir(config.state_dir) / DATABASE
     if not (root / "data" / "PG_VERSION").exists():
         raise ConfigError(f"there is no database in {root}: set TRACKER_DATABASE_URL")
     server = Embedded(root)

@@ -3,7 +3,9 @@
 A resource is something outside of the actors that one uses: journal, reactor, database, HTTP.
 """
 
+import contextlib
 import logging
+import os
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +14,7 @@ from typing import Any
 
 import pykka
 
+from actors import files
 from actors.actor import Address, Addresses, Incarnation
 from actors.catalog.actor import CatalogActor, CatalogSettings
 from actors.catalog.universe import Filters
@@ -30,6 +33,7 @@ from actors.errors import (
 )
 from actors.feed.actor import ConnectionActor
 from actors.feed.ports import ConnectionSettings, FeedSocket
+from actors.health import status_socket
 from actors.journal.journal import Journal
 from actors.journal.marker_files import NO_SPACE
 from actors.journal.recorder import Recorder
@@ -53,6 +57,8 @@ from actors.writer.actor import WriterActor, WriterSettings
 log = logging.getLogger(__name__)
 
 STOP_ACTOR_S = 5.0
+JOURNAL, DATABASE = "journal", "postgres"
+"""Names in the state directory."""
 CLOSING_SOCKETS = 16
 """So many sockets may be closing beside those that are open; they are in the reserve."""
 Ref = pykka.ActorRef[Any]
@@ -62,19 +68,24 @@ Ref = pykka.ActorRef[Any]
 
 
 def prepare_state_dir(state_dir: Path) -> Path:
-    """Create the state directory if need be, check that it can be written, and return it.
+    """Create the state directory if need be, check that it is ours to write to, and return it.
 
     Raises:
-        ConfigError: It cannot be created or written.
+        ConfigError: It cannot be created or written, or others may write to it.
         JournalFailed: The disk has no space to create it.
     """
     try:
         # 711: started by root, the embedded database runs as another user
         # and must pass through here.
-        state_dir.mkdir(parents=True, exist_ok=True, mode=0o711)
-        probe = state_dir / ".writable"
-        probe.write_bytes(b"")
-        probe.unlink()
+        directory = files.open_directory(state_dir, mode=0o711, may_be_link=True)
+        try:
+            files.require_writable(directory)
+        finally:
+            os.close(directory)
+    except files.NotOurs as exc:
+        raise ConfigError(
+            f"state directory: {exc.strerror}, or name another with TRACKER_STATE_DIR"
+        ) from exc
     except OSError as exc:
         if exc.errno in NO_SPACE:
             if state_dir.is_dir():
@@ -87,10 +98,32 @@ def prepare_state_dir(state_dir: Path) -> Path:
     return state_dir
 
 
+def check_places(config: Config) -> None:
+    """Check every place that a start writes to, without changing anything in it.
+
+    Raises:
+        ConfigError: It cannot be used, or others could put something there.
+        JournalFailed: The disk has no space for the state directory.
+    """
+    state_dir = prepare_state_dir(config.state_dir)
+    try:
+        with contextlib.suppress(FileNotFoundError):  # made at the first start
+            journal = files.open_directory(state_dir / JOURNAL, make=False)
+            try:
+                files.require_plain(journal)
+            finally:
+                os.close(journal)
+    except OSError as exc:
+        raise ConfigError(f"journal {state_dir / JOURNAL}: {exc.strerror}") from exc
+    status_socket.require_guarded(config.status_socket)
+    if not config.dsn:
+        Embedded(state_dir / DATABASE).check()
+
+
 def open_journal(config: Config, state_dir: Path) -> Journal:
     """Open the journal of this state directory; it raises what `Journal.open` raises."""
     return Journal.open(
-        state_dir / "journal",
+        state_dir / JOURNAL,
         sync_interval_s=config.journal_sync_ms / 1000,
         max_bytes=config.journal_cap,
     )
@@ -105,7 +138,7 @@ def database(
     """
     if config.dsn:
         return check_dsn(config.dsn), None
-    embedded = Embedded(state_dir / "postgres")
+    embedded = Embedded(state_dir / DATABASE)
     embedded.start()
     at_end(embedded.stop)
     log.warning(

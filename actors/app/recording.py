@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from actors import __version__
+from actors import __version__, files
 from actors.app.look_feed import Dialler, Socket
 from actors.app.look_sources import Finding
 from actors.errors import ConfigError, FeedLost, RecordingFailed
@@ -70,7 +70,7 @@ class Recording:
         self._lines = self._bytes = 0
         self._full = False
         self._failure: OSError | None = None
-        self._file = os.fdopen(_create(folder, self.path), "wb")
+        self._file = os.fdopen(_create(folder), "wb")
 
     def __enter__(self) -> Self:
         shown = {name: f"{urlsplit(url).hostname}" for name, url in self._sides.items()}
@@ -219,13 +219,18 @@ class _RecordingDialler:
         return _RecordingSocket(socket, self._recording)
 
 
-def _create(folder: Path, path: Path) -> int:
+def _create(folder: Path) -> int:
     """Return the descriptor of a new file in a folder that was empty or not there."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise ConfigError(f"--record: {folder} is not empty; name a new directory")
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        directory = files.open_directory(folder, may_be_link=True)
+        try:
+            if files.names(directory):
+                raise ConfigError(f"--record: {folder} is not empty; name a new directory")
+            return files.create(directory, FILE)
+        finally:
+            os.close(directory)
+    except files.NotOurs as exc:
+        raise ConfigError(f"--record: {exc.strerror}, or name another directory") from exc
     except OSError as exc:
         known = {errno.EEXIST: "is no directory", errno.ENOTDIR: "is no directory"}
         text = known.get(exc.errno or 0, f"cannot be written: {exc.strerror}")

@@ -24,6 +24,7 @@ import psycopg
 from rich.console import Console
 from rich.live import Live
 
+from actors import files
 from actors.cli import status, status_table
 from actors.config.load import Config
 from actors.database.server.embedded import Embedded
@@ -34,6 +35,8 @@ from actors.simulator.beliefs import parse_broken
 from actors.simulator.judge import judge
 
 ROOT = Path(__file__).parents[2]
+LOG = "tracker.log"
+"""Gets the standard error of the tracker."""
 TRADES = 500
 """Trades per second, from the moment at which every token is listened to."""
 FIRST_CUT_S, CUT_EVERY_S = 8.0, 12.0
@@ -58,21 +61,45 @@ class DemoDir:
         return self.path / "simulator"
 
     @property
-    def log(self) -> Path:
-        """Return the file that gets the standard error of the tracker."""
-        return self.path / "tracker.log"
-
-    @property
     def tracker(self) -> Path:
         """Return the state directory of the tracker."""
         return self.path / "tracker"
 
+    def make(self) -> None:
+        """Make its directories, if need be.
+
+        Raises:
+            ConfigError: One cannot be used, or others could put something there.
+        """
+        try:
+            for directory in (self.path, self.simulator, self.tracker):
+                os.close(files.open_directory(directory, mode=0o755))
+        except OSError as exc:
+            raise ConfigError(f"demo {self.path}: {exc.strerror}") from exc
+
     def next_run(self) -> int:
         """Return the number of this run; identifiers of different runs never collide."""
-        counter = self.path / "run"
-        run = int(counter.read_text()) + 1 if counter.exists() else 1
-        counter.write_text(str(run))
+        with os.fdopen(self.open("run"), "r+", encoding="ascii") as counter:
+            counter.seek(0)
+            run = int(counter.read() or 0) + 1
+            counter.truncate(0)
+            counter.write(str(run))
         return run
+
+    def open(self, name: str) -> int:
+        """Return the descriptor of a file for appending and reading.
+
+        Raises:
+            ConfigError: It is not ours, or cannot be opened.
+        """
+        try:
+            directory = files.open_directory(self.path)
+            try:
+                return files.open_or_create(directory, name)
+            finally:
+                os.close(directory)
+        except OSError as exc:
+            raise ConfigError(f"demo {self.path / name}: {exc.strerror}") from exc
 
 
 @dataclass
@@ -107,8 +134,7 @@ def run(config: Config, *, duration_s: float | None, broken: str = "") -> int:
     `simulator.judge.Judgement` and `reconnects`, `restarts`, `seconds`.
     """
     demo = DemoDir(path=config.state_dir / "demo", socket=config.status_socket, dsn=config.dsn)
-    for directory in (demo.path, demo.simulator, demo.tracker):
-        directory.mkdir(parents=True, exist_ok=True, mode=0o755)
+    demo.make()
     stop = threading.Event()
     with stop_signals(stop.set):
         return _run(demo, stop, duration_s, broken)
@@ -181,7 +207,8 @@ def _start_tracker(demo: DemoDir, urls: dict[str, str]) -> subprocess.Popen[byte
     }
     if demo.dsn:
         settings["TRACKER_DATABASE_URL"] = demo.dsn
-    with demo.log.open("ab") as log:
+    log = demo.open(LOG)
+    try:
         return subprocess.Popen(  # noqa: S603 - our own script, no shell
             [sys.executable, str(ROOT / "bin" / "tracker")],
             env={**os.environ, **settings},
@@ -191,6 +218,8 @@ def _start_tracker(demo: DemoDir, urls: dict[str, str]) -> subprocess.Popen[byte
             start_new_session=True,
             preexec_fn=end_with_parent(signal.SIGTERM),  # noqa: PLW1509 - one call, no lock taken
         )
+    finally:
+        os.close(log)
 
 
 def _end(process: subprocess.Popen[Any] | None) -> int:
@@ -269,7 +298,9 @@ def _restart(demo: DemoDir, processes: Processes, stop: threading.Event) -> int 
 
 def _repeat_errors(demo: DemoDir) -> None:
     """Write the last error messages of the tracker to standard error."""
-    lines = demo.log.read_text(encoding="utf-8", errors="replace").splitlines()
+    with os.fdopen(demo.open(LOG), "rb") as log:
+        log.seek(0)
+        lines = log.read().decode("utf-8", "replace").splitlines()
     for line in [line for line in lines if line.startswith("tracker: ")][-3:]:
         sys.stderr.write(f"{line}\n")
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from actors import __version__
 from actors.app import look
 from actors.app.acknowledge import acknowledge
-from actors.app.factory import prepare_state_dir
+from actors.app.factory import DATABASE, check_places, prepare_state_dir
 from actors.app.reingest import Reingest
 from actors.app.retire import retire
 from actors.app.tracker import Tracker
@@ -88,7 +88,7 @@ def _check(invocation: Invocation) -> int:
     Online also print what is seen of each assumption about Polymarket.
     """
     config = invocation.config
-    prepare_state_dir(config.state_dir)
+    check_places(config)
     unsafe = ""
     if config.dsn:
         found = migrate.check(check_dsn(config.dsn).dsn)
@@ -109,7 +109,7 @@ def _migrate(invocation: Invocation) -> int:
     config = invocation.config
     if config.dsn:
         return _apply(check_dsn(config.dsn).dsn)
-    server = Embedded(prepare_state_dir(config.state_dir) / "postgres")
+    server = Embedded(prepare_state_dir(config.state_dir) / DATABASE)
     server.start()
     try:
         return _apply(server.dsn())

@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from actors import files
 from actors.errors import AddressTaken, ConfigError, SourceUnavailable
 
 LONGEST_REQUEST = 1024
@@ -104,7 +105,7 @@ class StatusSocket:
             ConfigError: The path cannot be bound.
         """
         listener = _bound(self.path)
-        found = self.path.stat()
+        found = self.path.lstat()
         self._inode = (found.st_dev, found.st_ino)
         stop, self._wake = socket.socketpair()
         loop = _Loop(listener, stop)
@@ -234,6 +235,21 @@ def _close(loop: _Loop) -> None:
     loop.stop.close()
 
 
+def require_guarded(path: Path) -> None:
+    """Check that nobody else can put a socket in the place of ours.
+
+    Raises:
+        ConfigError: Somebody can, or the directory cannot be used.
+    """
+    try:
+        files.require_guarded(path.parent)
+    except OSError as exc:
+        raise ConfigError(
+            f"status socket {path}: {exc.strerror}, or name another place with"
+            " TRACKER_STATUS_SOCKET"
+        ) from exc
+
+
 def _bound(path: Path) -> socket.socket:
     """Return a socket that listens at this path; one that nobody listens on is replaced.
 
@@ -241,6 +257,7 @@ def _bound(path: Path) -> socket.socket:
         ConfigError: No socket can be made at this path.
         AddressTaken: Another tracker listens there, or something else is in its place.
     """
+    require_guarded(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     # A chmod after `bind` would leave a moment in which everybody may connect.
     umask = os.umask(_UMASK)

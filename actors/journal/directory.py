@@ -85,6 +85,7 @@ class JournalDirectory:
             self.disk.lock(self.fd)
         except BlockingIOError as exc:
             raise StateDirBusy(f"another tracker works on {self.path}") from exc
+        self.disk.check(self.fd)
         self._delete_leftovers()
         self.failed_sync = FailedSyncMarker(self.disk, self.fd)
         self._boot_id = self.disk.boot_id()
@@ -155,6 +156,9 @@ class JournalDirectory:
                 continue
             kept.append(segment)
             carried_to = segment.header.carried_to if segment.header else 0
+        # Its other name may be a file that must not change, such as a copy made of hard links.
+        if kept and self.disk.links(self.fd, kept[-1].name) > 1:
+            self._unsynced.add(kept[-1].first_seq)
         return kept
 
     def _load_one(self, first_seq: int) -> Segment:

@@ -2,8 +2,8 @@
 
 They are the methods of one small object, so that tests can let each call fail, write less than
 it was given, or lose its effect in a power loss. Nothing is decided here. Errors are the
-`OSError` of the call. File names are relative to an open directory, and symbolic links are not
-followed.
+`OSError` of the call. File names are relative to an open directory; `actors/files.py` opens them,
+follows no link and takes only what is ours.
 """
 
 import fcntl
@@ -12,9 +12,8 @@ import time
 from pathlib import Path
 from uuid import UUID
 
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-_APPEND = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-_CREATE = _APPEND | os.O_CREAT | os.O_EXCL
+from actors import files
+
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -27,9 +26,15 @@ class Disk:
         The directory (mode 0700) and its parents are created if need be. The names of all of
         them are synced, as far as they may be opened and are on one file system.
         """
-        if not path.is_dir():
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        device = path.stat().st_dev
+        found = files.open_directory(path)
+        try:
+            self._sync_parents(path, os.fstat(found).st_dev)
+        except BaseException:
+            os.close(found)
+            raise
+        return found
+
+    def _sync_parents(self, path: Path, device: int) -> None:
         # The name of a directory is durable only when its parent is synced (fsync(2)). Always, as
         # whoever made one of them may have ended before that.
         for parent in path.absolute().parents:
@@ -43,7 +48,18 @@ class Disk:
                 os.fsync(fd)
             finally:
                 os.close(fd)
-        return os.open(path, _DIRECTORY)
+
+    def check(self, directory: int) -> None:
+        """Check that what is in the directory is ours.
+
+        Raises:
+            NotOurs: A file is a link, belongs to somebody else, or may be written to by others.
+        """
+        files.require_plain(directory)
+
+    def links(self, directory: int, name: str) -> int:
+        """Return how many names a file has (hard links); 0 if there is none of this name."""
+        return files.links(directory, name)
 
     def lock(self, directory: int) -> None:
         """Lock the directory for this process.
@@ -57,19 +73,19 @@ class Disk:
 
     def names(self, directory: int) -> list[str]:
         """Return the names of the files in the directory, sorted."""
-        return sorted(os.listdir(directory))
+        return files.names(directory)
 
     def create(self, directory: int, name: str) -> int:
         """Create a file (mode 0600) that must not exist, and open it for appending."""
-        return os.open(name, _CREATE, 0o600, dir_fd=directory)
+        return files.create(directory, name)
 
     def open_append(self, directory: int, name: str) -> int:
         """Open a file for appending and reading."""
-        return os.open(name, _APPEND, dir_fd=directory)
+        return files.open_append(directory, name)
 
     def open_read(self, directory: int, name: str) -> int:
         """Open a file for reading."""
-        return os.open(name, _READ, dir_fd=directory)
+        return files.open_read(directory, name)
 
     def close(self, fd: int) -> None:
         """Close a file or a directory. Closing a directory releases its lock."""

@@ -112,6 +112,9 @@ class Reserve:
         if not size:
             self._delete()
             return
+        if self._disk.links(self._directory, RESERVE) > 1:
+            # Its other name may be a file that must not change.
+            self._disk.unlink(self._directory, RESERVE)
         try:
             fd = self._disk.create(self._directory, RESERVE)
         except FileExistsError:

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import pytest
 
+from actors import files
 from actors.app.factory import open_journal, prepare_state_dir
 from actors.config.load import Config
 from actors.errors import ConfigError, JournalFailed
@@ -21,7 +22,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     def fail(*_: object, **__: object) -> NoReturn:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(Path, "write_bytes", fail)
+    monkeypatch.setattr(files, "create", fail)
     monkeypatch.setattr(os, "mkdir", fail)
 
 

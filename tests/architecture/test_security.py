@@ -28,6 +28,11 @@ SOURCES = sorted((ROOT / "actors").rglob("*.py"))
 CHILDREN = {"embedded.py", "postgres_binaries.py", "demo.py"}
 """Modules that start programs: the embedded database, the demo."""
 
+OPENS = {"files.py", "filesystem.py", "folder.py", "ledger.py", "main.py", "status.py"}
+"""Modules that open or make something by a call of the system: that of our files; for the names
+above the journal, to sync them; for the folders of the database's user; the simulator, which shares
+no code with us; for /dev/null in place of an output that was closed."""
+
 HOSTILE = (
     "'; drop table trades; --",
     "%s %(x)s {0} {secret} $1 \\",
@@ -84,6 +89,34 @@ def test_the_source_starts_no_shell_and_evaluates_nothing() -> None:
                 file
             )
             assert "shell" not in {word.arg for word in node.keywords}, file
+
+
+def test_files_are_written_by_one_module_alone() -> None:
+    for file, node in nodes():
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            name = called.rpartition(".")[2]
+            assert name not in ("write_text", "write_bytes", "touch", "chown", "lchown"), file
+            assert called not in ("os.open", "os.mkdir") or file in OPENS, file
+            assert name != "mkdir" or file in OPENS, f"{file}:{node.lineno}"
+            assert not set("wax+") & set(mode_of(node, name)), f"{file}:{node.lineno}"
+
+
+def mode_of(call: ast.Call, name: str) -> str:
+    """Return the mode in which a call opens a file by its path; "" if it opens none."""
+    if name != "open":
+        return ""
+    given = [word.value for word in call.keywords if word.arg == "mode"]
+    # `open(path, mode)`, and `path.open(mode)`.
+    given += call.args[1:2] if isinstance(call.func, ast.Name) else call.args[:1]
+    texts = (each.value for each in given if isinstance(each, ast.Constant))
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def test_a_file_that_is_opened_by_its_path_is_found() -> None:
+    for source in ("open(p, 'wb')", "p.open('ab')", "p.open(mode='x')", "open(p, mode='r+')"):
+        (call,) = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+        assert set("wax+") & set(mode_of(call, "open")), source
 
 
 def test_nothing_in_the_source_loosens_tls() -> None:

@@ -87,6 +87,14 @@ class Embedded:
             self.stop()
             raise
 
+    def check(self) -> None:
+        """Check the folder as a start does, and change nothing.
+
+        Raises:
+            ConfigError: A person must change something; the message says what.
+        """
+        self._folder.check()
+
     def stop(self, timeout_s: float = 60) -> None:
         """Stop the server with a fast shutdown; if that takes too long, an immediate one."""
         pid = self._child.pid if self._child else self._running_pid

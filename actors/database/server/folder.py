@@ -44,8 +44,26 @@ class ServerFolder:
         self.socket = root / _SOCKET
         self._user = user
         self._owner = user.uid if user else os.geteuid()
+        # Of old all of it belonged to the server's user.
+        self._owners = (user.uid,) if user else ()
         self._fd: int | None = None
         self._lock: int | None = None
+
+    def check(self) -> None:
+        """Check what is there as `open` does, and change nothing.
+
+        Raises:
+            ConfigError: Something in it is not as we make it, or it cannot be used.
+        """
+        try:
+            with contextlib.suppress(FileNotFoundError):  # made at the first start
+                fd = files.open_directory(self.root, make=False, owners=self._owners)
+                try:
+                    self._check(fd)
+                finally:
+                    os.close(fd)
+        except OSError as exc:
+            raise ConfigError(_unusable(self.root, exc)) from exc
 
     def open(self) -> None:
         """Make what is missing, take over an older layout, check what is there, lock it.
@@ -55,12 +73,10 @@ class ServerFolder:
             StateDirBusy: Another tracker has locked it.
         """
         try:
-            # Of old all of it belonged to the server's user.
-            self._fd = files.open_directory(
-                self.root,
-                mode=0o711 if self._user else 0o700,
-                taken_from=self._user.uid if self._user else None,
-            )
+            mode = 0o711 if self._user else 0o700
+            self._fd = files.open_directory(self.root, mode=mode, owners=self._owners)
+            if self._user:
+                files.take_over(self._fd, mode)
             self._check(self._fd)
             self._make_socket_folder(self._fd)
             self._lock = files.open_or_create(self._fd, _LOCK)
