@@ -41,6 +41,7 @@ from actors.messages import Flush, GetConnections, GetCoverage, GetHealth, Tick
 from actors.model import facts
 from actors.model.connection import DescriptorLimit
 from actors.model.market import Shard
+from actors.process.logs import Scrubber
 from actors.process.runtime import (
     GcSchedule,
     HostTrackers,
@@ -79,7 +80,9 @@ class Tracker:
         self._to = Addresses()
         self._shutdown = Shutdown(self._to, skip_waits=self._skip_waits, stop_http=self._stop_http)
         self._query_watchdog = QueryWatchdog(_database_cut, max_wait_s=self._max_wait_s)
-        self._heartbeats = Heartbeats(self._notifier, lambda: headline(self._current_health()))
+        # A server may repeat in its error what it was sent.
+        self._scrubber = Scrubber(config.secrets())
+        self._heartbeats = Heartbeats(self._notifier, self._headline)
         self._threads = RequiredThreads()
         self._supervisor: pykka.ActorRef[Any] | None = None
         self._keeper: EmbeddedKeeper | None = None
@@ -292,7 +295,11 @@ class Tracker:
         Raises:
             TimeoutError: The supervisor does not answer in time.
         """
-        return msgspec.json.encode(self._current_health())
+        return self._scrubber.document(msgspec.json.encode(self._current_health()))
+
+    def _headline(self) -> str:
+        """Return the state in one line. In the watchdog's thread; raises as `_document`."""
+        return self._scrubber.text(headline(self._current_health()))
 
     def _coverage(self) -> bytes:
         """Return what every connection covers now, as JSON. In the status thread.

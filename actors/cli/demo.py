@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -179,7 +179,11 @@ def _start_simulator(demo: DemoDir, number: int, broken: str) -> Processes:
     ]
     # A session of its own: Ctrl-C reaches this process alone, which ends the others in order.
     process = subprocess.Popen(  # noqa: S603 - our own script, no shell
-        command, stdout=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        env=_without_secrets(os.environ),
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     if process.stdout is None:
         raise Internal("the simulator has no output")
@@ -187,6 +191,11 @@ def _start_simulator(demo: DemoDir, number: int, broken: str) -> Processes:
     if not line:
         raise Internal(f"the simulator ended with exit code {process.wait()}")
     return Processes(simulator=process, urls=json.loads(line))
+
+
+def _without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment for a program whose memory is not closed, and needs no database."""
+    return {n: text for n, text in environ.items() if not n.startswith(("TRACKER_", "PG"))}
 
 
 def _start_tracker(demo: DemoDir, urls: dict[str, str]) -> subprocess.Popen[bytes]:

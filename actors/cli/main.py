@@ -18,11 +18,18 @@ from actors.app.reingest import Reingest
 from actors.app.retire import retire
 from actors.app.tracker import Tracker
 from actors.cli import demo
-from actors.config.load import Invocation, Mode, describe, help_text, load
+from actors.config.load import Invocation, Mode, describe, help_text, load, secret_variables
 from actors.database import migrate
 from actors.database.server.embedded import Embedded
 from actors.database.session import check_dsn
-from actors.errors import EXIT_CONFIG, EXIT_INTERRUPTED, EXIT_OK, Fatal, StoreUnavailable
+from actors.errors import (
+    EXIT_CONFIG,
+    EXIT_INTERNAL,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    Fatal,
+    StoreUnavailable,
+)
 from actors.model.storage import unsafe_sentence
 from actors.process import logs
 from actors.process.runtime import limit_automatic_gc, stop_signals, use_one_malloc_arena
@@ -46,11 +53,20 @@ the database.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run what the command line names and return the exit code."""
+    # Until the settings are read, and with them where lines go and which secrets must not be there.
+    logs.configure("INFO", "auto", secrets=secret_variables(os.environ))
+    restore_hooks = logs.install_hooks()
     try:
         return _main(sys.argv[1:] if argv is None else argv)
     except KeyboardInterrupt:  # modes that have something to bring to an end see to it themselves
         _say("tracker: interrupted")
         return EXIT_INTERRUPTED
+    except Exception:
+        # Not left to Python, whose traceback would show whatever text the error has.
+        log.critical("uncaught", extra={"where": "main"}, exc_info=True)
+        return EXIT_INTERNAL
+    finally:
+        restore_hooks()
 
 
 def _main(argv: Sequence[str]) -> int:
@@ -73,7 +89,6 @@ def _main(argv: Sequence[str]) -> int:
 
 
 def _run(invocation: Invocation) -> int:
-    logs.install_hooks()
     use_one_malloc_arena()
     limit_automatic_gc(YOUNG_OBJECTS)
     sys.setswitchinterval(SWITCH_S)
@@ -176,8 +191,8 @@ def _report_error(exc: Fatal) -> int:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{logs.for_people(text)}\n")
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{logs.for_people(text)}\n")

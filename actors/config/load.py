@@ -31,9 +31,19 @@ from actors.config.manual import (
     variable,
 )
 from actors.config.settings import Config
+from actors.config.types import SHORTEST_SECRET
 from actors.errors import ConfigError
 
-__all__ = ["Config", "Invocation", "Mode", "describe", "help_text", "load", "socket_candidates"]
+__all__ = [
+    "Config",
+    "Invocation",
+    "Mode",
+    "describe",
+    "help_text",
+    "load",
+    "secret_variables",
+    "socket_candidates",
+]
 
 LARGEST_FILE = 1 << 20
 """Largest configuration file or credential, in bytes."""
@@ -132,6 +142,13 @@ def load(
 def help_text() -> str:
     """Return the text of `--help`."""
     return parser().format_help()
+
+
+def secret_variables(environ: Mapping[str, str]) -> set[str]:
+    """Return what the environment says that must not be shown, before anything is known of it."""
+    given = (environ.get(variable(name), "") for name in Config.model_fields if is_secret(name))
+    words = {part.strip() for text in given for part in (text, *text.split(","))}
+    return {word for word in words if len(word) >= SHORTEST_SECRET}
 
 
 def socket_candidates(environ: Mapping[str, str]) -> tuple[Path, ...]:

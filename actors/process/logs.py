@@ -25,6 +25,7 @@ from textwrap import indent
 from types import TracebackType
 from typing import Any, TextIO
 
+import msgspec
 from pythonjsonlogger.json import JsonFormatter
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class Scrubber:
         # Longest first, or of a secret that contains another one only that part would be replaced.
         longest_first = sorted({text for text in secrets if text}, key=len, reverse=True)
         self._longest = len(longest_first[0]) if longest_first else 0
+        self._encoded = [msgspec.json.encode(text)[1:-1] for text in longest_first]
         # `(?!)` never matches; an empty pattern would match everywhere.
         self._secrets = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
@@ -96,6 +98,12 @@ class Scrubber:
         if depth < DEEPEST and isinstance(value, list | tuple | set | frozenset):
             return [self.value(item, depth + 1) for item in list(value)[:MOST_ITEMS]]
         return self.text(_as_text(value))
+
+    def document(self, raw: bytes) -> bytes:
+        """Return a JSON document, however long, without the secrets that are known."""
+        for secret in self._encoded:
+            raw = raw.replace(secret, HIDDEN.encode())
+        return raw
 
     def _hidden(self, text: str) -> tuple[str, bool]:
         """Return the text without secrets, and whether all of it was examined."""
@@ -190,8 +198,9 @@ class _Stream(logging.StreamHandler[TextIO]):
     that hits thousands of connections must not fill the disk of the log.
     """
 
-    def __init__(self, stream: TextIO, monotonic: Callable[[], float]) -> None:
+    def __init__(self, stream: TextIO, monotonic: Callable[[], float], scrubber: Scrubber) -> None:
         super().__init__(stream)
+        self.scrubber = scrubber
         self._budget = _LineBudget(monotonic)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -229,7 +238,7 @@ def configure(
     if style == "auto":
         style = "console" if stream.isatty() else "json"
     scrubber = Scrubber(secrets)
-    handler = _Stream(stream, monotonic)
+    handler = _Stream(stream, monotonic, scrubber)
     handler.setFormatter(_Console(scrubber) if style == "console" else _Lines(scrubber))
     root = logging.getLogger()
     for old in [each for each in root.handlers if isinstance(each, _Stream)]:
@@ -239,6 +248,15 @@ def configure(
     # At INFO and DEBUG these log every request and frame, URLs with keys among them.
     for noisy in ("urllib3", "requests", "websocket", "pykka", "asyncio", "aiohttp"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+
+
+def for_people(text: str) -> str:
+    """Return lines for standard output or error, without the secrets that `configure` was told."""
+    scrubbers = [
+        each.scrubber for each in logging.getLogger().handlers if isinstance(each, _Stream)
+    ]
+    scrubber = scrubbers[-1] if scrubbers else Scrubber()
+    return "\n".join(scrubber.text(line, longest=LONGEST_SCRUBBED) for line in text.split("\n"))
 
 
 def install_hooks() -> Callable[[], None]:

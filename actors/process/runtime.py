@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ GC_INTERVAL_S: Final = 60.0
 """Shortest time between two full collections."""
 _NEVER: Final = 1_000_000
 
+_PR_SET_DUMPABLE: Final = 4
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # malloc.h of glibc
 _LARGE_BYTES: Final = 256 << 10
 
@@ -77,6 +79,20 @@ def limit_automatic_gc(young_objects: int) -> None:
 
 
 # ------------------------------------------------------- memory and processor
+
+
+def close_memory() -> None:
+    """Let no core dump hold our memory, and no other process of our user read it.
+
+    It holds the password of the database, and Python cannot overwrite a text. Root can still look
+    into the process (py-spy, gdb, strace); a dump of the stacks (faulthandler) holds no values.
+    """
+    # A core that goes to a program, as with systemd-coredump, knows no limit (core(5)). That the
+    # process cannot be dumped holds for those, too, and closes /proc/<pid> to our own user.
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def use_one_malloc_arena() -> None:

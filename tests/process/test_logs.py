@@ -336,3 +336,19 @@ def test_critical_lines_are_written_however_many_there_are(stream: io.StringIO) 
     for _ in range(1_000):
         log.critical("uncaught")
     assert len(lines(stream)) == 1_000
+
+
+def test_a_document_is_without_secrets_however_they_are_written_in_json() -> None:
+    secrets = ('pass"word\\', "пароль", "long enough", "long")
+    scrubber = logs.Scrubber(secrets)
+    document = {"reasons": [f"it is {each}!" for each in secrets], "n": 1, "none": None}
+    kept = json.loads(scrubber.document(json.dumps(document, ensure_ascii=False).encode()))
+    assert kept == {"reasons": ["it is [secret]!"] * 4, "n": 1, "none": None}
+
+
+def test_lines_for_people_keep_their_breaks_and_lose_their_secrets() -> None:
+    stream = io.StringIO()
+    logs.configure("INFO", "json", stream, secrets=["hunter2"])
+    assert logs.for_people("one hunter2\n\x1b[2J two\n") == "one [secret]\n\\x1b[2J two\n"
+    logging.getLogger().handlers.clear()
+    assert logs.for_people("postgresql://u:p@h/d") == "postgresql://[secret]"
