@@ -24,6 +24,9 @@ from actors.database.server.embedded import Embedded
 from actors.database.store import Store
 from tests.postgres import Server, name_of
 
+# What a test makes is for the tracker to write to, which rejects what a group may write to as well.
+os.umask(0o022)
+
 hypothesis.settings.register_profile("repeatable", derandomize=True)
 hypothesis.settings.register_profile("explore", derandomize=False, print_blob=True)
 hypothesis.settings.load_profile("repeatable")
