@@ -11,15 +11,15 @@ answers, `tracker_up` is 0 and the other metrics of the tracker are missing.
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from wsgiref.simple_server import WSGIServer
 
 import msgspec
-from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, ProcessCollector, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from actors.errors import AddressTaken
 from actors.health.document import ATTENTION, DEGRADED, MUTE, Connection, Health, Level
+from actors.health.metrics_server import BoundedServer
 
 # Loopback only: whoever reaches the port may read, without a password.
 HOST = "127.0.0.1"
@@ -315,13 +315,13 @@ class Metrics:
         registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=registry)
         registry.register(_HealthCollector(answer))
-        self._server: WSGIServer
         try:
-            self._server, self._thread = start_http_server(port, HOST, registry)
+            self._server = BoundedServer((HOST, port), make_wsgi_app(registry))
         except OSError as exc:
             raise AddressTaken(
                 f"metrics port {port}: {exc.strerror or exc}; set another TRACKER_METRICS_PORT"
             ) from exc
+        self._server.start()
 
     @property
     def port(self) -> int:
@@ -331,13 +331,11 @@ class Metrics:
     @property
     def is_alive(self) -> bool:
         """Return whether the thread runs."""
-        return self._thread.is_alive()
+        return self._server.is_alive
 
     def close(self) -> None:
         """Stop serving."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(2.0)
+        self._server.stop()
 
 
 class _HealthCollector(Collector):

@@ -43,6 +43,7 @@ NOT_DECIDING = {
     "supervision.connections": "starts and stops actors",
     "supervision.monitor": "sends to actors, and logs",
     "health.metrics": "an HTTP server",
+    "health.metrics_server": "an HTTP server",
     "health.status_socket": "a socket and its thread",
     "journal.active_segment": "files",
     "journal.appender": "files and a thread",
