@@ -88,12 +88,14 @@ begin atomic
     select l.* from token join tracker.listening_now l using (asset_key)
   ), wish as (
     -- A row for each uninterrupted time in which the token was wanted, by any tracker. Of one row of `wanted` that is: until it
-    -- ends, the resolution is recorded or its tracker is given up, and as long as it was still listened to after that; without
-    -- the time in which other trackers took it over.
+    -- ends or its tracker is given up, and as long as it was still listened to after that; without the time in which other
+    -- trackers took it over, and before the resolution alone, whatever was wanted or listened to after it: a process that
+    -- starts again takes a market from a listing that lags behind.
     select unnest(range_agg(
-             tstzmultirange(tstzrange(w.from_at, greatest(
-               w.from_at, least(coalesce(w.until_at, token.resolved_at, 'infinity'), itself.retired_at),
-               last_end.until_at)))
+             tstzmultirange(
+               tstzrange(w.from_at, greatest(
+                 w.from_at, least(coalesce(w.until_at, 'infinity'), itself.retired_at), last_end.until_at))
+               * tstzrange(null, token.resolved_at))
              - coalesce(taken_over.spans, '{}'))) as span
     from token join tracker.wanted w using (asset_key)
     left join trackers itself on itself.journal_key = w.journal_key

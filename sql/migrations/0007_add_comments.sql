@@ -242,7 +242,7 @@ comment on function public.coverage_gaps(text, timestamptz, timestamptz) is
   'A function: coverage_gaps(token_id, from_time, to_time). It returns when the token was wanted and listening was not proven. A time that is NULL is no limit.
 - A token that is not known has no rows: that proves nothing. Nor is time in which nobody wanted the token a gap. Whether a time was listened to is told by coverage alone. Time that is in neither was not wanted, or is not known yet.
 - What is not known yet is no gap: the last seconds of a running tracker, and the future. The present is ours, or the last time of the exchange that is known when that is later: with a clock that is behind, gaps reach up to that.
-- A token is wanted from the moment at which its market is chosen (or, if it could have been chosen earlier and was not known, from then on) until its resolution is stored, or until it has been closed for a day (TRACKER_CLOSED_SECONDS).
+- A token is wanted from the moment at which its market is chosen (or, if it could have been chosen earlier and was not known, from then on) until its resolution is stored, or until it has been closed for a day (TRACKER_CLOSED_SECONDS). After the resolution there are no gaps, also when a tracker starts again, takes the market from a listing that lags behind, and wants and hears it for a while.
 With several trackers, and with one that is away:
 - Time in which all that want the token are away is a gap. A tracker that was alone, or whose successor went away, too, leaves a gap until one returns.
 - When a tracker stopped or was killed and another one also wants the token, or wanted it, what the other one wants counts from then on: while it runs, and for good when it lets the token go.

@@ -450,6 +450,62 @@ def test_a_token_counts_as_wanted_until_the_resolution_at_the_latest(
     assert ask(database, query, YES, CONDITION) == [(True, "process_down")]
 
 
+def resolve(journal: Journal, database: str, second: float) -> None:
+    """Record the resolution of the market at this second."""
+    journal.store.commit(Batch(markets=(market(),), resolutions=(resolution(),)))
+    do(database, "alter table resolutions disable trigger all")
+    moment = Clock.zero + timedelta(seconds=second)
+    do(database, "update resolutions set recorded_at = %s, resolved_at = %s", moment, moment)
+
+
+def test_a_market_that_is_wanted_again_after_its_resolution_leaves_no_gap(
+    journal: Journal, database: str
+) -> None:
+    """A listing that lags behind has it open, and a process that starts knows no resolution."""
+    journal.start()
+    journal.want(10)
+    journal.close(journal.listen(10), 40, "frozen")
+    journal.prove(journal.listen(50), 65)
+    journal.add(TokensUnwanted(ns(62), (YES,)))
+    resolve(journal, database, 60)
+    journal.start(70)
+    journal.add(*overlooked(20), *overlooked(72))
+    journal.want(75)
+    epoch = journal.listen(90)
+    journal.prove(epoch, 100)
+    journal.alive(100)
+    assert gaps(database) == [(40, 50, "frozen")]
+    journal.close(epoch, 120, "disconnected")
+    last = journal.listen(130)
+    assert gaps(database) == [(40, 50, "frozen")]
+    let_go(journal, last, 150)
+    assert gaps(database) == [(40, 50, "frozen")]
+    assert coverage(database)[-2:] == [(90, 120), (130, 150)]
+
+
+def test_a_wish_that_outlasts_the_resolution_ends_with_it(journal: Journal, database: str) -> None:
+    journal.start()
+    journal.want(10)
+    journal.prove(journal.listen(10), 50)
+    journal.start(100)
+    epoch = journal.listen(110)
+    resolve(journal, database, 80)
+    let_go(journal, epoch, 150)
+    assert gaps(database) == [(50, 80, "process_down")]
+
+
+def test_a_first_wish_after_the_resolution_is_none(
+    journal: Journal, other: Journal, database: str
+) -> None:
+    """Another tracker sees the market for the first time."""
+    until_the_stop(journal, 50)
+    resolve(journal, database, 45)
+    other.start(60)
+    other.want(70)
+    let_go(other, other.listen(80), 200)
+    assert gaps(database) == []
+
+
 def test_gaps_are_cut_at_the_given_times_and_keep_their_cause(
     journal: Journal, database: str
 ) -> None:
