@@ -4,10 +4,14 @@ Both caches learn during a transaction, and what they learn counts only once tha
 committed: call `commit` or `rollback`.
 """
 
-from collections.abc import Iterable, KeysView, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import date, timedelta
 from itertools import islice
+from typing import Any
 
+from msgspec.structs import replace
 from psycopg.pq import TransactionStatus
 
 from actors.database import queries
@@ -16,6 +20,7 @@ from actors.database.session import Connection
 from actors.database.shared_rows import TOKENS_AT_ONCE, Changing, add_tokens
 from actors.errors import StoreUnavailable
 from actors.model.conversion import chunks
+from actors.model.storage import Batch, Committed
 from actors.model.trade import Trade
 
 MAX_KEYS = 65_536
@@ -155,15 +160,13 @@ class TradeDays:
     def __init__(self) -> None:
         self.known: set[int] = set()
 
-    def add(self, connection: Connection, days: frozenset[int]) -> None:
+    def add(self, connection: Connection, days: AbstractSet[int]) -> None:
         """Make the partitions of these days, where they are not known.
 
         Made before the transaction that stores their trades, so that nobody waits for its end, and
         each few of them for good, whatever becomes of the rest; within a transaction they are made
         again if it is rolled back.
         """
-        if days <= self.known:
-            return  # nearly always
         # A day that no date can name is left to the rejection of its trades.
         new = [day for day in sorted(days - self.known) if 0 <= day <= _LAST_DAY]
         for some in chunks(new, _NEW_DAYS_AT_ONCE):
@@ -171,6 +174,50 @@ class TradeDays:
             connection.execute(queries.ADD_TRADE_DAYS, given)
             if connection.info.transaction_status == TransactionStatus.IDLE:
                 self.known = {*some, *(self.known if len(self.known) < _MOST_DAYS else ())}
+
+
+def in_days(batch: Batch) -> Iterator[tuple[frozenset[int], Batch]]:
+    """Yield a batch in parts, each a transaction, whose trades are of 50 days (UTC) at most.
+
+    The last one holds the newest days and everything else, and moves the watermark. The others hold
+    trades alone; when a later one fails, they come again.
+
+    Yields:
+        The days of a part, as days since 1970, and the part.
+    """
+    days = days_of(batch.trades)
+    if len(days) <= DAYS_AT_ONCE:
+        yield days, batch
+        return
+    *earlier, last = map(frozenset, chunks(sorted(days), DAYS_AT_ONCE))
+    for some in earlier:
+        yield some, Batch(**_of_days(batch, some))
+    yield last, replace(batch, **_of_days(batch, last))
+
+
+def _of_days(batch: Batch, days: frozenset[int]) -> dict[str, Any]:
+    places = [at for at, row in enumerate(batch.trades) if row.traded_at_ms // DAY_MS in days]
+    columns_of_trades = (batch.trades, batch.hashes, batch.origins)
+    # Hashes and origins are as many as trades, or none.
+    some = (tuple([each[at] for at in places]) if each else () for each in columns_of_trades)
+    return dict(zip(("trades", "hashes", "origins"), some, strict=True))
+
+
+def as_one(done: Sequence[Committed]) -> Committed:
+    """Return what became of the parts of a batch, in their order, as of one transaction."""
+    if len(done) == 1:
+        return done[0]
+    kinds = Counter[str]()
+    for each in done:
+        kinds.update(dict(each.rejected_rows))
+    return replace(
+        done[-1],
+        stored=sum([each.stored for each in done]),
+        duplicates=sum([each.duplicates for each in done]),
+        rejected=sum([each.rejected for each in done]),
+        rejected_rows=tuple(kinds.items()),
+        rejected_because=next(filter(None, [each.rejected_because for each in done]), ""),
+    )
 
 
 class RecentTrades:

@@ -1,28 +1,20 @@
 """Insert rows some of which may be stored already, and prove that all of them are there then.
 
-Since a trade may be stored a second time, trades of very many days come in several transactions:
-each takes locks and time for its days, and what is stored stays stored when a later one fails.
-
 A row that INSERT ... ON CONFLICT DO NOTHING does not count should be there already. It may also
 have been lost without an error: TimescaleDB 2.18.0 left out all rows behind the first known one.
 So the database is asked; of trades that costs a fifth of such an INSERT, and nothing where all rows
 are new.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from msgspec.structs import replace
-
 from actors.database import columns, queries
 from actors.database.binary_copy import Origin
-from actors.database.cache import DAY_MS, DAYS_AT_ONCE, days_of
 from actors.database.session import Connection
 from actors.errors import StoreMiscounts
-from actors.model.conversion import chunks
-from actors.model.storage import Batch, Committed, RejectedRow
+from actors.model.storage import RejectedRow
 from actors.model.trade import Trade
 
 _ROWS_AT_ONCE: Final = 2_500
@@ -32,50 +24,6 @@ _REJECTIONS_AT_ONCE: Final = 5_000
 _BYTES_AT_ONCE: Final = 16 << 20
 """Of rejected payloads: the size of one large frame."""
 _KEY: Final = ("traded", "hashes", "assets")
-
-
-def in_days(batch: Batch) -> Iterator[tuple[frozenset[int], Batch]]:
-    """Yield a batch in parts, each a transaction, whose trades are of 50 days (UTC) at most.
-
-    The last one holds the newest days and everything else, and moves the watermark. The others hold
-    trades alone; when a later one fails, they come again.
-
-    Yields:
-        The days of a part, as days since 1970, and the part.
-    """
-    days = days_of(batch.trades)
-    if len(days) <= DAYS_AT_ONCE:
-        yield days, batch
-        return
-    *earlier, last = map(frozenset, chunks(sorted(days), DAYS_AT_ONCE))
-    for some in earlier:
-        yield some, Batch(**_of_days(batch, some))
-    yield last, replace(batch, **_of_days(batch, last))
-
-
-def _of_days(batch: Batch, days: frozenset[int]) -> dict[str, Any]:
-    places = [at for at, row in enumerate(batch.trades) if row.traded_at_ms // DAY_MS in days]
-    columns_of_trades = (batch.trades, batch.hashes, batch.origins)
-    # Hashes and origins are as many as trades, or none.
-    some = (tuple([each[at] for at in places]) if each else () for each in columns_of_trades)
-    return dict(zip(("trades", "hashes", "origins"), some, strict=True))
-
-
-def as_one(done: Sequence[Committed]) -> Committed:
-    """Return what became of the parts of a batch, in their order, as of one transaction."""
-    if len(done) == 1:
-        return done[0]
-    kinds = Counter[str]()
-    for each in done:
-        kinds.update(dict(each.rejected_rows))
-    return replace(
-        done[-1],
-        stored=sum([each.stored for each in done]),
-        duplicates=sum([each.duplicates for each in done]),
-        rejected=sum([each.rejected for each in done]),
-        rejected_rows=tuple(kinds.items()),
-        rejected_because=next(filter(None, [each.rejected_because for each in done]), ""),
-    )
 
 
 def insert_trades(

@@ -66,8 +66,6 @@ _CONNECT_OPTIONS: dict[str, Any] = {
     # row that has a letter outside of it would be rejected.
     "client_encoding": "UTF8",
 }
-REPORT_EVERY_S = 5.0
-"""How often a long call says that it goes on."""
 _IDENTITY_DIGITS = 16
 UNKNOWN_DATABASE = "unknown"
 """The identity for a role that may not ask which server it is; `health.takeover` knows it, too."""
@@ -105,47 +103,6 @@ def one_line(exc: BaseException) -> str:
     """Return an error as one line of at most 300 characters."""
     text = exc.diag.message_primary if isinstance(exc, psycopg.Error) else None
     return " ".join((text or str(exc) or type(exc).__name__).split())[:300]
-
-
-class Progress:
-    """Since when the call that runs has not moved.
-
-    Written by the thread of the store; `since` is read by the watchdog's, without a lock.
-
-    Args:
-        monotonic: The clock.
-
-    Attributes:
-        since: When the call began, or moved last; None: no call runs.
-        on_report: Called with the time while a call goes on, at most every 5 s.
-    """
-
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._reported_at = 0.0
-        self.since: float | None = None
-        self.on_report: Callable[[float], None] = _ignore
-
-    def begin(self) -> None:
-        """Record that a call begins."""
-        self.since = self._reported_at = self._monotonic()
-
-    def moved(self) -> None:
-        """Record that the call moves, if one runs."""
-        if self.since is None:
-            return
-        self.since = now = self._monotonic()
-        if now - self._reported_at >= REPORT_EVERY_S:
-            self._reported_at = now
-            self.on_report(now)
-
-    def end(self) -> None:
-        """Record that no call runs."""
-        self.since = None
-
-
-def _ignore(_now: float) -> None:
-    """Report nothing."""
 
 
 def _nothing() -> None:

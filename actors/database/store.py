@@ -10,21 +10,20 @@ and read the watermark.
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from actors.database import migrate, queries
-from actors.database.cache import RecentTrades, TokenKeys, TradeDays
+from actors.database import cache, migrate, queries
 from actors.database.housekeeping import Housekeeping
-from actors.database.insertion import as_one, in_days
 from actors.database.migration_files import MIGRATIONS, migrations
 from actors.database.reading import Row, decode_market, evidence, recheck
 from actors.database.server import sequences
 from actors.database.server.sequences import HINT
-from actors.database.session import Connection, Progress, Session, translate_errors
+from actors.database.session import Connection, Session, translate_errors
 from actors.database.settlement import Settlement
 from actors.database.transaction import (
     RejectionLimit,
@@ -55,12 +54,55 @@ from actors.model.trade import ConditionId
 
 log = logging.getLogger(__name__)
 
+REPORT_EVERY_S = 5.0
+"""How often a long call says that it goes on."""
 _PAGE_ROWS = 500
 _REVIEW_TOKENS = 1_000
 _UNRESOLVED_MARKETS = 500
 _OPEN_CONFLICTS = 1_000
 _RECHECK_WINDOW_MS = 900_000
 _RECHECK_AGES = [timedelta(milliseconds=each) for each in RECHECKS_MS]
+
+
+class Progress:
+    """Since when the call that runs has not moved.
+
+    Written by the thread of the store; `since` is read by the watchdog's, without a lock.
+
+    Args:
+        monotonic: The clock.
+
+    Attributes:
+        since: When the call began, or moved last; None: no call runs.
+        on_report: Called with the time while a call goes on, at most every 5 s.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._reported_at = 0.0
+        self.since: float | None = None
+        self.on_report: Callable[[float], None] = _ignore
+
+    def begin(self) -> None:
+        """Record that a call begins."""
+        self.since = self._reported_at = self._monotonic()
+
+    def moved(self) -> None:
+        """Record that the call moves, if one runs."""
+        if self.since is None:
+            return
+        self.since = now = self._monotonic()
+        if now - self._reported_at >= REPORT_EVERY_S:
+            self._reported_at = now
+            self.on_report(now)
+
+    def end(self) -> None:
+        """Record that no call runs."""
+        self.since = None
+
+
+def _ignore(_now: float) -> None:
+    """Report nothing."""
 
 
 class Store:
@@ -89,9 +131,9 @@ class Store:
         self._wall_ns = wall_ns
         self._session: Session | None = None
         self._journal = StoredJournal(0)
-        self._tokens = TokenKeys()
-        self._recent = RecentTrades()
-        self._days = TradeDays()
+        self._tokens = cache.TokenKeys()
+        self._recent = cache.RecentTrades()
+        self._days = cache.TradeDays()
         self._rejection_limit = RejectionLimit()
         self._settlement: Settlement | None = None
         self._housekeeping = Housekeeping()
@@ -156,34 +198,32 @@ class Store:
         """Store a batch in one transaction, and move the watermark with it.
 
         A row that the database cannot hold is stored in `rejected_messages` in the same
-        transaction; the others are stored. Of trades of more than 50 days those of the oldest come
-        before it, 50 days in a transaction: when it then raises, they may be stored, and nothing
-        else is; storing them again is harmless.
+        transaction; the others are stored. Trades of many days come in several: see `in_days`.
 
         Raises:
             StoreUnavailable: Nothing, or (if the connection broke during COMMIT) everything was
                 stored; storing the batch again is harmless.
-            StorePoisoned: So many rows were rejected that the fault must be the tracker's; nothing
-                was stored or rejected.
-            SchemaNewer: The database was migrated since it was opened, and this version must not
-                write any more; nothing was stored.
-            JournalTaken: Another process stores under the identity of this journal; nothing was
-                stored.
+            StorePoisoned: So many were rejected that the fault must be ours; nothing was stored.
+            SchemaNewer: A migration since it was opened forbids it to write; nothing was stored.
+            JournalTaken: Another process stores under its identity; nothing was stored.
             ConfigError: A pool has taken the session away; nothing was stored.
         """
         with self._waiting():
             try:
-                return as_one([self._commit(days, part) for days, part in in_days(batch)])
+                days = {each.traded_at_ms // cache.DAY_MS for each in batch.trades}
+                if len(days) <= cache.DAYS_AT_ONCE:
+                    return self._commit(days, batch)
+                return cache.as_one([self._commit(*each) for each in cache.in_days(batch)])
             except BaseException:
                 self._tokens.rollback()
                 self._recent.rollback()
                 raise
 
-    def _commit(self, days: frozenset[int], batch: Batch) -> Committed:
-        connection = self._connection()
-        self._days.add(connection, days)
+    def _commit(self, days: AbstractSet[int], batch: Batch) -> Committed:
+        if not days <= self._days.known:
+            self._days.add(self._connection(), days)
         transaction = Transaction(
-            connection,
+            self._connection(),
             self._journal,
             self._tokens,
             recent=self._recent,
@@ -336,9 +376,9 @@ class Store:
     def close(self) -> None:
         """Close the connection, if there is one. Never waits for the server."""
         session, self._session = self._session, None
-        self._tokens = TokenKeys()
-        self._recent = RecentTrades()
-        self._days = TradeDays()
+        self._tokens = cache.TokenKeys()
+        self._recent = cache.RecentTrades()
+        self._days = cache.TradeDays()
         self._settlement = None
         if session is not None:
             session.close()

@@ -90,7 +90,7 @@ class BoundedServer(ThreadingWSGIServer):
         self.setup_environ()
 
     def get_request(self) -> tuple[socket.socket, Any]:
-        """Return the next connection when there is room for it.
+        """Return the next connection when another one may be served.
 
         Raises:
             OSError: It is gone, or the server stops.
@@ -114,7 +114,7 @@ class BoundedServer(ThreadingWSGIServer):
         self.cut_off(self._monotonic())
 
     def shutdown_request(self, request: Any) -> None:
-        """Close a connection, and make room for another one."""
+        """Close a connection, so that another one may be served."""
         with self._lock:
             known = self._deadlines.pop(request, None) is not None
         super().shutdown_request(request)

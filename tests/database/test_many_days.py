@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from actors.database import insertion
+from actors.database import cache
 from actors.database.commands import kept
 from actors.database.commands.kept import BEGINNING, KeptMessage, KeptMessages, Step, Understood
 from actors.database.insertion import insert_trades
@@ -26,7 +26,7 @@ BOUND = 4
 @pytest.fixture(autouse=True)
 def _few_days(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make few days very many: each costs the server 20 ms or more."""
-    for module in (insertion, kept):
+    for module in (cache, kept):
         monkeypatch.setattr(module, "DAYS_AT_ONCE", BOUND)
 
 

@@ -155,7 +155,7 @@ class LyingDriver:
         self.rowcount = rowcount
         self._missing = missing
 
-    def execute(self, _query: bytes, _given: object) -> "LyingDriver":
+    def execute(self, _query: bytes, _given: object, **_options: object) -> "LyingDriver":
         return self
 
     def fetchone(self) -> tuple[int] | None:

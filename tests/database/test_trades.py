@@ -91,10 +91,10 @@ def test_what_candles_cannot_answer_is_an_error_and_no_work_without_end(
     store.commit(Batch(trades=(trade(10), trade(86_400 * 7))))
     given = f"{since}::timestamptz, {until}::timestamptz, {width}::interval"
     # One that the planner knows, and one that is known when it runs.
-    query = f"select count(*) from candles('{YES}', {given})"
+    query = f"select count(*) from candles('{YES}', {given})"  # noqa: S608 - those above
     if not is_constant:
         query = f"""select count(*) from (select {given} offset 0) as g (since, until, width)
-            cross join lateral candles('{YES}', g.since, g.until, g.width)"""
+            cross join lateral candles('{YES}', g.since, g.until, g.width)"""  # noqa: S608
     with pytest.raises(psycopg.errors.InvalidParameterValue, match=said):
         ask(database, query)
 
