@@ -2,6 +2,7 @@
 
 import json
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,21 @@ BROKEN = ("--broken", "numbers,late_3s,gamma_list_gone,cursor_ignored,repeat_emp
 
 
 @pytest.fixture
-def processes(tmp_path: Path) -> Iterator[Processes]:
-    with processes_in(tmp_path, "") as found:
+def processes() -> Iterator[Processes]:
+    # A short path: sockets are in it.
+    with (
+        tempfile.TemporaryDirectory(prefix="tr-", ignore_cleanup_errors=True) as place,
+        processes_in(Path(place), "") as found,
+    ):
         yield found
 
 
 @pytest.fixture
-def with_database(tmp_path: Path, empty_database: str) -> Iterator[Processes]:
-    with processes_in(tmp_path, empty_database) as found:
+def with_database(empty_database: str) -> Iterator[Processes]:
+    with (
+        tempfile.TemporaryDirectory(prefix="tr-", ignore_cleanup_errors=True) as place,
+        processes_in(Path(place), empty_database) as found,
+    ):
         yield found
 
 
