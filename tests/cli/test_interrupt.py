@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -71,14 +72,18 @@ def test_ctrl_c_during_the_imports_is_one_line(program: str, tmp_path: Path) -> 
 
 @pytest.mark.live
 @pytest.mark.timeout(60)
-def test_ctrl_c_while_it_looks_at_the_sources_is_one_line(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as never_answers:
+def test_ctrl_c_while_it_looks_at_the_sources_is_one_line() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as never_answers,
+        # A short path: sockets are in it.
+        tempfile.TemporaryDirectory(prefix="tr-") as place,
+    ):
         url = f"http://127.0.0.1:{never_answers.getsockname()[1]}"
         sides = ("GAMMA", "CLOB", "DATA")
         environ = {f"TRACKER_{side}_URL": url for side in sides}
         environ |= {"TRACKER_MARKET_WS_URL": url.replace("http", "ws")}
         environ |= {"TRACKER_POLYGON_RPC_URLS": "off"}
-        argv = ("--check", "--online", "--state-dir", str(tmp_path / "state"))
+        argv = ("--check", "--online", "--state-dir", f"{place}/state")
         with _run("tracker", *argv, environ=environ) as process:
             peer, _ = never_answers.accept()
             process.send_signal(signal.SIGINT)
