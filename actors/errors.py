@@ -16,7 +16,8 @@ TrackerError
 └── Fatal                the process ends with `exit_code`
     ├── ConfigError          78: a person must change a setting
     ├── StateDirBusy         78: another tracker works on this state directory
-    ├── SchemaMismatch       78: the database was made by another version
+    ├── SchemaMismatch       78 at the start: the database is of another version, or not whole
+    │   └── SchemaLacking        it lacks migrations of this version
     ├── JournalUnreadable    78: another format version, or no permission
     ├── JournalFailed        74: the disk does not take what was received
     ├── RecordingFailed      74: the disk does not take a recording
@@ -153,6 +154,24 @@ class SchemaMismatch(Fatal):
     """The database schema was made by another version of the tracker."""
 
     exit_code = EXIT_CONFIG
+
+
+class SchemaLacking(SchemaMismatch):
+    """The database lacks migrations of this version.
+
+    Args:
+        lacks: A sentence that says so, and names the first of them.
+        database: The number of the database on its server.
+        is_empty: Nothing at all is in it.
+    """
+
+    def __init__(self, lacks: str, *, database: int, is_empty: bool) -> None:
+        super().__init__(
+            f"{lacks}: run `bin/tracker --migrate`, or start the tracker with TRACKER_MIGRATE on"
+        )
+        self.lacks = lacks
+        self.database = database
+        self.is_empty = is_empty
 
 
 class JournalUnreadable(Fatal):

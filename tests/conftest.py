@@ -19,7 +19,7 @@ from uuid import UUID
 import hypothesis
 import pytest
 
-from actors.database import migrate
+from actors.database.schema import migrate
 from actors.database.server.embedded import Embedded
 from actors.database.store import Store
 from tests.postgres import Server, name_of

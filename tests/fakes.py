@@ -11,6 +11,7 @@ from actors.errors import (
     JournalFull,
     JournalTaken,
     RecordTooLarge,
+    SchemaMismatch,
     SchemaNewer,
     StoreMiscounts,
     StorePoisoned,
@@ -187,6 +188,7 @@ class FakeStore:
 
     Attributes:
         newer: Why this version must not write.
+        mismatch: Why it is not one that this version can write to.
         loses_answer: The next commit is stored, but its caller gets an error.
         unresolved: The markets to return.
         evidence, rechecks: What to return about them.
@@ -212,7 +214,7 @@ class FakeStore:
         self.opens = 0
         self.away = False
         self.poisoned = False
-        self.newer = ""
+        self.newer = self.mismatch = ""
         self.loses_answer = False
         self.unresolved: tuple[Market, ...] = ()
         self.evidence = StoredEvidence()
@@ -268,6 +270,8 @@ class FakeStore:
             raise ConfigError(self.unusable)
         if self.newer:
             raise SchemaNewer(self.newer)
+        if self.mismatch:
+            raise SchemaMismatch(self.mismatch)
 
     def settle(self) -> bool:
         if self.away:

@@ -19,10 +19,10 @@ from actors.actor import Address, Addresses, Incarnation
 from actors.catalog.actor import CatalogActor, CatalogSettings
 from actors.catalog.universe import Filters
 from actors.config.load import Config
+from actors.database.schema.opening import MigratingStore, MigrationRule
 from actors.database.server.embedded import Embedded
 from actors.database.server.watchdog import QueryWatchdog
 from actors.database.session import SafeDsn, check_dsn
-from actors.database.store import MigratingStore
 from actors.errors import (
     ConfigError,
     FeedLost,
@@ -152,7 +152,7 @@ def database(
 
 
 def check_schema(
-    dsn: SafeDsn, journal: Journal, query_watchdog: QueryWatchdog, *, may_migrate: bool
+    dsn: SafeDsn, journal: Journal, query_watchdog: QueryWatchdog, rule: MigrationRule
 ) -> None:
     """Bring the schema up to date, or raise if a person must act.
 
@@ -163,7 +163,7 @@ def check_schema(
         SchemaMismatch: The schema is not that of the tracker, or lacks migrations that may not
             be applied, or is of a newer version.
     """
-    store = MigratingStore(dsn.dsn, may_migrate=may_migrate)
+    store = MigratingStore(dsn.dsn, rule=rule)
     query_watchdog.watch(store)
     try:
         store.open(journal.journal_id, first_seq=journal.oldest_seq)
@@ -173,6 +173,7 @@ def check_schema(
         raise SchemaMismatch(str(newer)) from newer
     finally:
         store.close()
+        rule.is_starting = False
 
 
 # ------------------------------------------------------------------- actors
@@ -226,6 +227,7 @@ class ActorFactory:
     Args:
         to: Where each actor is reached; the supervisor fills the addresses in.
         stop_http: Set when HTTP requests must end.
+        rule: Says when the database may be migrated, whichever run of the writer meets it.
     """
 
     def __init__(  # noqa: PLR0913 -- called once, with keywords
@@ -240,8 +242,10 @@ class ActorFactory:
         rng: random.Random,
         stop_http: threading.Event,
         query_watchdog: QueryWatchdog,
+        rule: MigrationRule,
     ) -> None:
         self._stop_http = stop_http
+        self._rule = rule
         self._query_watchdog = query_watchdog
         self._config = config
         self._dsn = dsn
@@ -278,7 +282,7 @@ class ActorFactory:
         )
 
     def _start_writer(self, incarnation: Incarnation) -> Ref:
-        store = MigratingStore(self._dsn.dsn, may_migrate=self._config.migrate)
+        store = MigratingStore(self._dsn.dsn, rule=self._rule)
         # A server that froze can hold libpq beyond every timeout of its own; only closing the
         # socket from another thread ends the call.
         self._query_watchdog.watch(store)

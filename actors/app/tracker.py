@@ -30,6 +30,7 @@ from actors.app.embedded_keeper import EmbeddedKeeper
 from actors.app.factory import ActorFactory, check_schema, database, open_journal, prepare_state_dir
 from actors.app.shutdown import FORCED_EXIT_S, STOP_S, Shutdown, force_exit_after
 from actors.config.load import Config
+from actors.database.schema.opening import MigrationRule
 from actors.database.server.watchdog import MAX_WAIT_S, QueryWatchdog
 from actors.database.session import SafeDsn
 from actors.errors import EXIT_INTERNAL, EXIT_IO, EXIT_OK, AddressTaken
@@ -84,6 +85,7 @@ class Tracker:
         self._scrubber = Scrubber(config.secrets())
         self._heartbeats = Heartbeats(self._notifier, self._headline)
         self._threads = RequiredThreads()
+        self._migration_rule = MigrationRule(allowed=config.migrate)
         self._supervisor: pykka.ActorRef[Any] | None = None
         self._keeper: EmbeddedKeeper | None = None
         self._health_at_start = self._new_health()
@@ -156,8 +158,7 @@ class Tracker:
         if self._config.cpus == "one":  # after the embedded database, which may use all
             # So several trackers of one host each have their own.
             pin_to_one_cpu(self._host_trackers.number or Shard.parse(self._config.shard).number)
-        may_migrate = self._config.migrate
-        check_schema(dsn, self._journal, self._query_watchdog, may_migrate=may_migrate)
+        check_schema(dsn, self._journal, self._query_watchdog, self._migration_rule)
         self._reactor = Reactor(on_error=_callback_failed)
         self._reactor.start()
         self._shutdown.at_end(lambda: self._reactor.stop(STOP_S))
@@ -211,6 +212,7 @@ class Tracker:
             rng=rng,
             stop_http=self._stop_http,
             query_watchdog=self._query_watchdog,
+            rule=self._migration_rule,
         )
         health = self._new_health()
         health.descriptors_limited(self._descriptors)

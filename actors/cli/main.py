@@ -19,7 +19,7 @@ from actors.app.retire import retire
 from actors.app.tracker import Tracker
 from actors.cli import demo
 from actors.config.load import Invocation, Mode, describe, help_text, load, secret_variables
-from actors.database import migrate
+from actors.database.schema import migrate
 from actors.database.server.embedded import Embedded
 from actors.database.session import check_dsn
 from actors.errors import (

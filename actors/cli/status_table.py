@@ -154,7 +154,7 @@ def _database(health: Health) -> str:
     commit = (
         f"last commit {database.last_commit_at}" if database.last_commit_at else "no commit yet"
     )
-    if database.state in ("away", "stopped", "outdated"):
+    if database.state in ("away", "stopped", "outdated", "mismatch"):
         reason = database.reason or "not reached yet"
         return f"{database.state} for {_age(database.away_s)}: {reason}; {commit}"
     return f"{database.state}, {database.server}; {commit}, {_age(database.lag_s)} behind"

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from actors.database import cache, migrate, queries
+from actors.database import cache, queries
 from actors.database.housekeeping import Housekeeping
-from actors.database.migration_files import MIGRATIONS, migrations
 from actors.database.reading import Row, decode_market, evidence, recheck
+from actors.database.schema import migrate, objects
+from actors.database.schema.migration_files import MIGRATIONS, migrations
 from actors.database.server import sequences
 from actors.database.server.sequences import HINT
 from actors.database.session import Connection, Session, translate_errors
@@ -31,7 +32,7 @@ from actors.database.transaction import (
     Transaction,
     move_watermark,
 )
-from actors.errors import SchemaMismatch, StoreUnavailable
+from actors.errors import StoreUnavailable
 from actors.model.conversion import instant, instant_of_ms, milliseconds
 from actors.model.market import (
     RECHECKS_MS,
@@ -161,7 +162,7 @@ class Store:
 
         Raises:
             StoreUnavailable: The database does not answer or rejects the login.
-            SchemaMismatch: Its schema is missing, older or edited.
+            SchemaMismatch: Its schema is missing, older, edited or not whole.
             SchemaNewer: A newer version migrated it, and this one must not write.
             ConfigError: It cannot be relied on as it is: a person must act.
         """
@@ -175,6 +176,10 @@ class Store:
             newer = migrate.verify(session.connection, self._folder)
             if newer:
                 log.info("schema_newer", extra={"migrations": list(newer)})
+            else:  # what a newer version has made in place of ours is not known here
+                missing = objects.require(session.connection)
+                if missing:
+                    log.warning("schema_incomplete", extra={"missing": list(missing)})
             sequences.put_right(session.connection)
             session_id = uuid4()
             given = {"journal_id": journal_id, "first": first_seq, "session": session_id}
@@ -422,29 +427,3 @@ class Store:
                 raise
         finally:
             self._progress.end()
-
-
-class MigratingStore(Store):
-    """A store that applies missing migrations when it is opened, if that is allowed."""
-
-    def __init__(self, dsn: str, *, may_migrate: bool, folder: Path = MIGRATIONS) -> None:
-        super().__init__(dsn, folder=folder)
-        self._may_migrate = may_migrate
-
-    def open(self, journal_id: UUID, *, first_seq: int = 1) -> Opened:
-        """Connect; apply missing migrations first, each statement of which may take 10 minutes."""
-        try:
-            return super().open(journal_id, first_seq=first_seq)
-        except SchemaMismatch:
-            if not self._may_migrate:
-                raise
-        with self._waiting():
-            applied = migrate.apply(
-                self._dsn,
-                self._folder,
-                on_connected=self._keep_session,
-                on_moved=self._progress.moved,
-            )
-        if applied:
-            log.info("schema_migrated", extra={"applied": list(applied)})
-        return super().open(journal_id, first_seq=first_seq)

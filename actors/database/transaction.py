@@ -5,9 +5,8 @@ savepoints, and its trades with COPY as if all were new. If anything fails, the 
 rolled back and the batch is stored a second time, carefully: each list of rows under a savepoint,
 halved until the bad row is alone. That row goes into `rejected_messages`; the others are stored.
 
-This is meant for the one row in a million that passes the tracker's checks and not the database's.
-If it happens often, the rows are right and the tracker is wrong: then nothing is stored, and
-everything waits in the journal for a corrected version. `RejectionLimit` decides that.
+Meant for one row in a million. If it happens often, the rows are right and the tracker is wrong:
+then nothing is stored, and all waits in the journal for a corrected version (`RejectionLimit`).
 """
 
 import contextlib
@@ -18,12 +17,13 @@ from uuid import UUID
 
 import psycopg
 
-from actors.database import binary_copy, columns, migrate, queries
+from actors.database import binary_copy, columns, queries
 from actors.database.binary_copy import KeyedTrade, Origin, sorted_chunks
 from actors.database.cache import RecentTrades, TokenKeys
 from actors.database.coverage import CoverageWriter, NumberedFact
 from actors.database.insertion import insert_rejections, insert_trades
 from actors.database.outcomes import OutcomeWriter
+from actors.database.schema import migrate
 from actors.database.server.pooling import LOST_SESSION
 from actors.database.server.sequences import HINT, is_number_taken
 from actors.database.session import DATA_FAULTS, Connection, one_line

@@ -191,8 +191,9 @@ class Database(Part, frozen=True, kw_only=True):
 
     Attributes:
         state: `live`, `behind` (catching up from the journal), `away`, `stopped`: it answers
-            and rejects so many rows that nothing is stored for now, or `outdated`: a newer
-            version has migrated it, and this one must not write to it.
+            and rejects so many rows that nothing is stored for now, `outdated`: a newer
+            version has migrated it, and this one must not write to it, or `mismatch`: it is
+            empty, half restored, of an older version or of another program.
         identity: Which database and schema it is, whatever its address; the same text of two
             trackers means that both write to the same, except `unknown`: the role may not ask.
             Another one after each start of the server. Empty until it has answered once.

@@ -26,7 +26,7 @@ HOST = "127.0.0.1"
 MOST_CONNECTIONS = 500
 LONGEST_LABEL = 80
 STATES = ("healthy", "attention", "degraded", "starting", "stopping")
-DATABASE_STATES = ("live", "behind", "away", "stopped", "outdated")
+DATABASE_STATES = ("live", "behind", "away", "stopped", "outdated", "mismatch")
 Labels = Mapping[str, float]
 
 

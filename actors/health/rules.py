@@ -125,9 +125,14 @@ def _outdated(health: Health, _: Limits) -> str:
     return f"this version must not store: {health.database.reason}" if outdated else ""
 
 
+def _mismatch(health: Health, _: Limits) -> str:
+    mismatch = health.database.state == "mismatch"
+    return f"nothing is stored: {health.database.reason}" if mismatch else ""
+
+
 def _writer_late(health: Health, limits: Limits) -> str:
-    reachable = health.database.state not in ("away", "stopped", "outdated")
-    late = reachable and health.database.lag_s > limits.lag_s
+    is_open = health.database.state in ("behind", "live")
+    late = is_open and health.database.lag_s > limits.lag_s
     return f"database is {health.database.lag_s:.0f} s behind" if late else ""
 
 
@@ -351,6 +356,7 @@ RULES: tuple[Rule, ...] = (
     Rule("database_away", DEGRADED, _database_away),
     Rule("poison", DEGRADED, _poison),
     Rule("version_outdated", DEGRADED, _outdated),
+    Rule("schema_mismatch", DEGRADED, _mismatch),
     Rule("database_unsafe", ATTENTION, _unsafe),
     Rule("database_behind", ATTENTION, _writer_late),
     Rule("housekeeping_failing", ATTENTION, _housekeeping_failing),

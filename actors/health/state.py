@@ -61,8 +61,8 @@ class DatabaseHealth:
     """Whether the database answers, since when it does not, and how late its trades are.
 
     Attributes:
-        state: `live`, `behind` (catching up), `away`, `outdated` (a newer version has migrated it)
-            or `stopped`.
+        state: `live`, `behind` (catching up), `away`, `stopped`, `outdated` (a newer version has
+            migrated it) or `mismatch` (it is none that this version can write to).
         waiting: Journal records that are gathered and not committed.
         ever_reached: It has answered once, or its error is known.
         rejected_rows: Rows that it could not hold.

@@ -14,8 +14,8 @@ resolution.
 Ends when: the unexpected happens; a database that is away is not unexpected.
 Restarted: by the supervisor; what was gathered is read again from the journal.
 
-While the database is away, or a newer version has migrated it so that this one must not write, or
-while the journal is read, messages about journal records are dropped: the journal has them, and
+While the database is away, or is none that this version can or must write to, or while the journal
+is read, messages about journal records are dropped: the journal has them, and
 `_catch_up` reads them in order. What is not in the journal carries a ticket, and its sender sends
 it again until the ticket is stored.
 """
@@ -33,6 +33,7 @@ from actors.errors import (
     JournalBusy,
     JournalFull,
     JournalTaken,
+    SchemaMismatch,
     SchemaNewer,
     StoreMiscounts,
     StorePoisoned,
@@ -83,6 +84,12 @@ GATHERED: frozenset[type[Message]] = frozenset(
     }
 )
 """What waits for the next `Flush` in any case, so that the writer is not woken for it."""
+
+UNUSABLE = (
+    *(StoreUnavailable, StorePoisoned, JournalFull),
+    *(SchemaNewer, SchemaMismatch, ConfigError),
+)
+"""Why nothing can be stored for now. None of them ends a process that runs."""
 
 
 class WriterSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,14 +191,8 @@ class WriterActor(BaseActor):
         """Reach the database; catch up from the watermark that it names."""
         try:
             opened = open_store(self._store, self._journal, self._possible)
-        except (StoreUnavailable, JournalFull) as away:
-            self._lose(away)
-            return
-        except SchemaNewer as newer:
-            self._become_outdated(newer)
-            return
-        except ConfigError as wrong:
-            self._become_unusable(wrong)
+        except UNUSABLE as error:
+            self._stop_storing(error)
             return
         self._database.opened(self._now)
         # Only the database knows what is committed: the answer to the last
@@ -243,45 +244,36 @@ class WriterActor(BaseActor):
         """Do database work; return False when the database was lost over it, or rejected it."""
         try:
             work()
-        except StoreUnavailable as away:
-            if isinstance(away, JournalTaken):
+        except UNUSABLE as error:
+            if isinstance(error, JournalTaken):
                 renew(self._journal)
-            self._lose(away)
-        except SchemaNewer as newer:
-            self._become_outdated(newer)
-        except ConfigError as wrong:
-            self._become_unusable(wrong)
-        except StorePoisoned as poisoned:
+            self._stop_storing(error)
+            return False
+        return True
+
+    def _stop_storing(self, error: Exception) -> None:
+        """Leave everything in the journal and with its senders; try again later.
+
+        Whatever the database is now, the process goes on: to end would only add a gap.
+        """
+        self._drop_gathered()
+        reason, now = str(error), self._now
+        if isinstance(error, SchemaNewer):
+            self._notifier.outdated(reason, self._database.outdated(now))
+        elif isinstance(error, SchemaMismatch):
+            self._notifier.mismatched(reason, self._database.mismatched(now), now)
+        elif isinstance(error, StorePoisoned):
             # So many bad rows point to a fault of ours. Storing stops for minutes rather than that
-            # the whole stream goes into `rejected_messages`; the journal keeps it.
-            self._drop_gathered()
-            retry_s = self._database.stopped(self._now)
-            self._notifier.stopped(str(poisoned), retry_s)
-            self._report()
+            # the whole stream goes into `rejected_messages`.
+            self._notifier.stopped(reason, self._database.stopped(now))
         else:
-            return True
-        return False
-
-    def _lose(self, away: StoreUnavailable | JournalBusy | JournalFull) -> None:
-        """Record that nothing can be stored for now; try again later."""
-        self._drop_gathered()
-        retry_s = self._database.lost(self._now)
-        if isinstance(away, StoreMiscounts):
-            self._notifier.miscounted(str(away))
-        self._notifier.lost(str(away), retry_s, self._now)
-
-    def _become_outdated(self, newer: SchemaNewer) -> None:
-        """Leave everything in the journal to the version that migrated the database."""
-        self._drop_gathered()
-        retry_s = self._database.outdated(self._now)
-        self._notifier.outdated(str(newer), retry_s)
+            needs_person = isinstance(error, ConfigError)
+            retry_s = self._database.unusable(now) if needs_person else self._database.lost(now)
+            if isinstance(error, StoreMiscounts):
+                self._notifier.miscounted(reason)
+            self._notifier.lost(reason, retry_s, now)
+            return
         self._report()
-
-    def _become_unusable(self, wrong: ConfigError) -> None:
-        """Leave everything in the journal until a person acts: to end would only add a gap."""
-        self._drop_gathered()
-        retry_s = self._database.unusable(self._now)
-        self._notifier.lost(str(wrong), retry_s, self._now)
 
     def _drop_gathered(self) -> None:
         """Forget what is in the journal or will be sent again."""
@@ -422,7 +414,7 @@ class WriterActor(BaseActor):
         except JournalBusy as busy:
             # The watermark may have passed a hole whose loss is not stored: that of the database
             # is taken again, as after the loss of the database.
-            self._lose(busy)
+            self._stop_storing(busy)
             return
         # Not "nothing was left": under steady trades something always arrives during a commit. Of
         # all that was recorded since the reading, the messages are still in this mailbox.

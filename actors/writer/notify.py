@@ -55,6 +55,7 @@ class WriterNotifier:
         self._deleted: Counter[str] = Counter()
         self._chores = ChoreFailures(every_s=LOG_CHORE_S)
         self._logged_away = ("", float("-inf"))  # the last reason, and when it was logged
+        self._logged_mismatch_at = float("-inf")
         self._miscounts = 0
 
     def opened(self, opened: Opened, watermark: int) -> None:
@@ -63,6 +64,7 @@ class WriterNotifier:
         for address in (self._to.supervisor, self._to.catalog, self._to.resolution):
             address.tell(message)
         self._logged_away = ("", float("-inf"))
+        self._logged_mismatch_at = float("-inf")
         log.info("database_opened", extra={"server": opened.server, "watermark": watermark})
 
     def forgotten(self, opened: Opened) -> None:
@@ -97,6 +99,14 @@ class WriterNotifier:
         """Report that a newer version is to store what this one writes to the journal."""
         self._to.supervisor.tell(StoreLost(reason=reason))
         log.error("version_outdated", extra={"reason": reason, "retry_s": round(retry_s, 1)})
+
+    def mismatched(self, reason: str, retry_s: float, now: float) -> None:
+        """Report that the database is not one that this version can write to, as it is."""
+        self._to.supervisor.tell(StoreLost(reason=reason))
+        # Whatever the reason: during a restore each look finds other tables.
+        if now - self._logged_mismatch_at >= LOG_AWAY_S:
+            self._logged_mismatch_at = now
+            log.error("schema_mismatch", extra={"reason": reason, "retry_s": round(retry_s, 1)})
 
     def committed(
         self, gathered: TradeBatch, findings: FindingsBatch, committed: Committed, wall_ns: int

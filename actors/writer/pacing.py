@@ -4,7 +4,7 @@ from random import Random
 from typing import Final
 
 from actors.backoff import Backoff
-from actors.model.storage import AWAY, BEHIND, LIVE, OUTDATED, STOPPED
+from actors.model.storage import AWAY, BEHIND, LIVE, MISMATCH, OUTDATED, STOPPED
 
 STOPPED_S: Final = 300.0
 """How long nothing is stored after the database rejected too much of it, in seconds."""
@@ -80,6 +80,11 @@ class DatabaseState:
     def outdated(self, now: float) -> float:
         """Enter `outdated`; return how many seconds to wait before the next try."""
         return self._wait(OUTDATED, now, OUTDATED_S)
+
+    def mismatched(self, now: float) -> float:
+        """Enter `mismatch`; return how many seconds to wait before the next try."""
+        # As often as one that is away: its restore may end at any moment.
+        return self._wait(MISMATCH, now, self._rng.uniform(*PROBE_S))
 
     def _wait(self, state: str, now: float, delay_s: float) -> float:
         self._enter(state)

@@ -11,9 +11,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from actors.app.acknowledge import acknowledge
 from actors.config.load import Config, Invocation, Mode, load
-from actors.database import migrate
 from actors.database.commands.acknowledge import acknowledge as end_contradictions
-from actors.database.migration_files import MAY_WRITE, MIGRATIONS, MUST_NOT_WRITE
+from actors.database.schema import migrate
+from actors.database.schema.migration_files import MAY_WRITE, MIGRATIONS, MUST_NOT_WRITE
 from actors.database.store import Store
 from actors.errors import ConfigError, SchemaMismatch, StoreUnavailable
 from actors.model.market import Contradiction, ContradictionKind, Source

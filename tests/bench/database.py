@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from actors.database import migrate
+from actors.database.schema import migrate
 from actors.database.server.embedded import Embedded
 
 OPTIONS = ("shared_buffers=256MB", "max_wal_size=4GB", "checkpoint_timeout=30min")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from actors.app import factory, tracker
 from actors.cli.main import main as run_tracker
-from actors.database import store
+from actors.database.schema import opening
 from actors.model.storage import Batch, Committed
 from actors.supervision.children import Children
 from actors.supervision.pacing import ConnectRate
@@ -22,7 +22,7 @@ STARTS_PER_TICK = 50
 _lags_ms: list[float] = []
 
 
-class Noting(store.MigratingStore):
+class Noting(opening.MigratingStore):
     """A store that notes when its batches were committed."""
 
     def commit(self, batch: Batch) -> Committed:

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import psycopg
 
-from actors.database import migrate
+from actors.database.schema import migrate
 from actors.database.store import Store
 from actors.model.conversion import chunks, instant
 from actors.model.storage import Batch

@@ -167,6 +167,15 @@ def _outdate(health: HealthState) -> None:
     health.writer_reported(writer("outdated"), at=NOW)
 
 
+def _mismatch(health: HealthState) -> None:
+    reason = (
+        "the database has public.assets and no record of the tracker's migrations: half restored,"
+        " or of another program"
+    )
+    health.store_lost(reason=reason, at=NOW - 754)
+    health.writer_reported(writer("mismatch"), at=NOW)
+
+
 def _die(health: HealthState) -> None:
     for ago in (200, 120, 40):
         health.child_died("catalog", at=NOW - ago)
@@ -176,6 +185,7 @@ SPOILS: Mapping[str, Spoil] = {
     "database_away": lambda h: h.store_lost(reason="connection refused", at=NOW - 754),
     "poison": _poison,
     "version_outdated": _outdate,
+    "schema_mismatch": _mismatch,
     "database_unsafe": lambda h: h.store_opened(server=SERVER, unsafe=("fsync=off",)),
     "database_behind": lambda h: _journal(h, next_seq=400_000, oldest_s=184.0),
     "housekeeping_failing": lambda h: h.writer_reported(

@@ -16,8 +16,9 @@ from uuid import UUID
 import psycopg
 
 from actors import __version__
-from actors.database import migrate, queries
-from actors.database.migration_files import migrations
+from actors.database import queries
+from actors.database.schema import migrate
+from actors.database.schema.migration_files import migrations
 from actors.database.server.embedded import Embedded
 from actors.database.store import Store
 from tests.database.everything import everything

@@ -6,9 +6,9 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from actors.database import migrate
 from actors.database.commands import kept
 from actors.database.commands.kept import BEGINNING, KeptMessage, KeptMessages, Step, Understood
+from actors.database.schema import migrate
 from actors.database.store import Store
 from actors.errors import ConfigError, SchemaMismatch, StoreUnavailable
 from actors.model.facts import (

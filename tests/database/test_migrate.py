@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.database import migrate
-from actors.database.migration_files import MAY_WRITE, MIGRATIONS, MUST_NOT_WRITE, migrations
+from actors.database.schema import migrate
+from actors.database.schema.migration_files import MAY_WRITE, MIGRATIONS, MUST_NOT_WRITE, migrations
 from actors.database.session import Session
 from actors.errors import SchemaMismatch, SchemaNewer, StoreUnavailable
 from tests.postgres import ask, do

@@ -10,8 +10,8 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from actors.database import migrate
-from actors.database.migration_files import (
+from actors.database.schema import migrate
+from actors.database.schema.migration_files import (
     IN_STEPS,
     MAY_WRITE,
     MUST_NOT_WRITE,
@@ -21,9 +21,10 @@ from actors.database.migration_files import (
     Step,
     migrations,
 )
+from actors.database.schema.opening import MigratingStore, MigrationRule
 from actors.database.server.watchdog import MAX_WAIT_S
 from actors.database.session import ReportingConnection, Session
-from actors.database.store import MigratingStore, Store
+from actors.database.store import Store
 from actors.errors import SchemaMismatch, StoreUnavailable
 from actors.model.storage import Batch
 from tests.database.samples import trade
@@ -198,7 +199,7 @@ def test_a_statement_that_lasts_longer_than_the_server_allows_is_told_no_more(
 def test_the_writer_reports_while_it_migrates_and_can_be_cut_off(
     empty_database: str, journal_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = MigratingStore(empty_database, may_migrate=True)
+    store = MigratingStore(empty_database, rule=MigrationRule(allowed=True))
     seen: list[tuple[float | None, Session | None]] = []
     apply: Callable[..., tuple[str, ...]] = migrate.apply
 

@@ -92,7 +92,7 @@ EDITS = {
 PROGRAM = r"""
 import json, sys
 from uuid import UUID
-from actors.database.migrate import apply
+from actors.database.schema.migrate import apply
 from actors.database.store import Store
 from actors.model.storage import Batch
 from actors.polymarket.channel import decode

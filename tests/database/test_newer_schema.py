@@ -11,9 +11,11 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from actors.database import migrate, queries
-from actors.database.migration_files import MAY_WRITE, MIGRATIONS, MUST_NOT_WRITE
-from actors.database.store import MigratingStore, Store
+from actors.database import queries
+from actors.database.schema import migrate
+from actors.database.schema.migration_files import MAY_WRITE, MIGRATIONS, MUST_NOT_WRITE
+from actors.database.schema.opening import MigratingStore, MigrationRule
+from actors.database.store import Store
 from actors.errors import SchemaNewer, StoreUnavailable
 from actors.messages import Drain, WriterReport
 from actors.model.storage import Batch
@@ -62,7 +64,7 @@ def test_a_version_that_must_not_write_stores_nothing_from_the_migration_on(
     with pytest.raises(SchemaNewer, match=r"9000_add_note\.sql"):
         running.open(journal_id)
     with pytest.raises(SchemaNewer):
-        MigratingStore(database, may_migrate=True).open(journal_id)
+        MigratingStore(database, rule=MigrationRule(allowed=True)).open(journal_id)
 
 
 def test_a_version_that_may_write_goes_on_and_can_start_again(

@@ -7,10 +7,11 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from actors.database import migrate
 from actors.database.commands.acknowledge import acknowledge
 from actors.database.commands.kept import KeptMessages
-from actors.database.store import MigratingStore, Store
+from actors.database.schema import migrate
+from actors.database.schema.opening import MigratingStore, MigrationRule
+from actors.database.store import Store
 from actors.errors import ConfigError
 from actors.model.storage import Batch
 from tests.database.everything import everything
@@ -35,7 +36,7 @@ def uses(dsn: str) -> dict[str, Callable[[], object]]:
     return {
         "check": lambda: migrate.check(dsn),
         "migrate": lambda: migrate.apply(dsn),
-        "start": lambda: MigratingStore(dsn, may_migrate=True).open(JOURNAL),
+        "start": lambda: MigratingStore(dsn, rule=MigrationRule(allowed=True)).open(JOURNAL),
         "reingest": lambda: KeptMessages(dsn),
         "acknowledge": lambda: acknowledge(dsn, "0x" + "ab" * 32, "seen"),
     }

@@ -7,9 +7,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from actors.database import migrate
 from actors.database.commands.kept import Understood
 from actors.database.queries import SQL
+from actors.database.schema import migrate
 from actors.database.store import Store
 from actors.errors import StoreUnavailable
 from actors.model.storage import Batch, Housekept

@@ -2,8 +2,8 @@
 
 import pytest
 
-from actors.database import migrate
 from actors.database.queries import SQL
+from actors.database.schema import migrate
 from tests.postgres import Server, ask, do
 
 pytestmark = pytest.mark.db

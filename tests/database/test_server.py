@@ -11,11 +11,12 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from actors.database import migrate
-from actors.database.migration_files import migrations
+from actors.database.schema import migrate
+from actors.database.schema.migration_files import migrations
+from actors.database.schema.opening import MigratingStore, MigrationRule
 from actors.database.server.embedded import Embedded
 from actors.database.server.facts import require_timescale
-from actors.database.store import MigratingStore, Store
+from actors.database.store import Store
 from actors.errors import ConfigError
 from tests.postgres import Server, ask, do, name_of
 
@@ -90,7 +91,9 @@ def test_an_old_one_is_rejected_before_the_first_migration_creates_it(
     for use in (
         lambda: migrate.check(old_one_available),
         lambda: migrate.apply(old_one_available),
-        lambda: MigratingStore(old_one_available, may_migrate=True).open(UUID(int=1)),
+        lambda: MigratingStore(old_one_available, rule=MigrationRule(allowed=True)).open(
+            UUID(int=1)
+        ),
     ):
         with pytest.raises(ConfigError, match=r"TimescaleDB 2\.18\.0.*tracker\.timescale"):
             use()

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from actors.database import migrate
+from actors.database.schema import migrate
 from actors.database.server.embedded import Embedded
 from actors.database.session import UNKNOWN_DATABASE, Session, translate_errors
 from actors.errors import ConfigError, StoreUnavailable

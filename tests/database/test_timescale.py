@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from actors.database import migrate
+from actors.database.schema import migrate
 from actors.database.store import Store
 from actors.model.storage import Batch
 from tests.database.samples import YES, at, trade

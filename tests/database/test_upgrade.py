@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from actors import __version__
-from actors.database import migrate
+from actors.database.schema import migrate
 from actors.database.store import Store
 from tests.database.everything import everything
 from tests.postgres import Server, ask, do

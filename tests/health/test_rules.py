@@ -44,6 +44,7 @@ def _drop(health: HealthState, *children: str) -> None:
         ("journal_full", lambda h: sample(h, bytes=999, full=True)),
         ("poison", lambda h: h.writer_reported(writer("stopped"), at=START)),
         ("version_outdated", lambda h: h.writer_reported(writer("outdated"), at=START)),
+        ("schema_mismatch", lambda h: h.writer_reported(writer("mismatch"), at=START)),
         ("database_behind", lambda h: sample(h, next_seq=9, oldest_s=61.0)),
         ("disk_low", lambda h: sample(h, free_bytes=1 << 20)),
         (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.database.migration_files import migrations
+from actors.database.schema.migration_files import migrations
 from tests.live.processes import Process, Processes, processes_in
 from tests.pgbouncer import pgbouncer
 from tests.postgres import ask, do

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.database import migrate
+from actors.database.schema import migrate
 from actors.simulator.judge import judge
 from tests.live.processes import Processes, processes_in, until
 from tests.live.test_readiness import manager

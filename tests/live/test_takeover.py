@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from actors.cli import status
-from actors.database.migration_files import MUST_NOT_WRITE
+from actors.database.schema.migration_files import MUST_NOT_WRITE
 from actors.simulator.judge import Judgement, judge
 from tests.live.processes import ROOT, Process, Processes, processes_in, until
 

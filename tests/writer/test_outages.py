@@ -161,3 +161,29 @@ def test_one_that_must_not_be_used_as_it_is_ends_nothing_that_runs(when: str) ->
     harness.store.unusable = ""
     outage.pass_s(61)
     assert outage.all_stored
+
+
+@pytest.mark.parametrize("when", ["at its opening", "in a commit"])
+def test_one_that_is_not_ours_as_it_is_ends_nothing_that_runs(
+    when: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    outage = Outage()
+    outage.pass_s(60)
+    harness = outage.harness
+    if when == "at its opening":
+        outage.lose_for(1)
+    for number in range(600):  # a restore goes on: each look finds other tables
+        harness.store.mismatch = f"the database lacks {600 - number} tables"
+        outage.pass_s(1)
+    assert harness.supervisor.last(WriterReport).state == "mismatch"
+    assert harness.supervisor.last(StoreLost).reason == "the database lacks 1 tables"
+    assert 200 <= len(outage.opens) <= 500
+    assert len(harness.stored()) < outage.sent
+    lines = [each for each in caplog.records if each.message == "schema_mismatch"]
+    assert 9 <= len(lines) <= 11
+    assert {each.levelname for each in lines} == {"ERROR"}
+
+    harness.store.mismatch = ""
+    outage.pass_s(USED_WITHIN_S - 1)
+    assert outage.all_stored
+    assert harness.supervisor.last(WriterReport).state == "live"

@@ -29,8 +29,8 @@ from pathlib import Path
 
 import psycopg
 
-from actors.database import migrate
-from actors.database.migration_files import migrations
+from actors.database.schema import migrate
+from actors.database.schema.migration_files import migrations
 from actors.database.server import postgres_binaries
 from actors.database.server.embedded import Embedded
 from actors.journal.journal import Journal

@@ -2,8 +2,14 @@
 
 from pathlib import Path
 
-from actors.database import migrate
-from actors.database.migration_files import IN_STEPS, MAY_WRITE, STEP, STEP_REPEATED, migrations
+from actors.database.schema import migrate
+from actors.database.schema.migration_files import (
+    IN_STEPS,
+    MAY_WRITE,
+    STEP,
+    STEP_REPEATED,
+    migrations,
+)
 
 NAME = "9000_add_notes.sql"
 STEPS = (

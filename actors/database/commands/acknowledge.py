@@ -4,8 +4,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from actors.database import migrate, queries
-from actors.database.migration_files import MIGRATIONS
+from actors.database import queries
+from actors.database.schema import migrate
+from actors.database.schema.migration_files import MIGRATIONS
 from actors.database.session import Connection, Session, translate_errors
 from actors.errors import ConfigError
 from actors.model.conversion import storable_text

@@ -14,12 +14,13 @@ from typing import NamedTuple
 
 from psycopg.types.numeric import Int4, Int8
 
-from actors.database import columns, migrate, queries
+from actors.database import columns, queries
 from actors.database.cache import DAYS_AT_ONCE, TokenKeys, TradeDays, days_of, in_days
 from actors.database.commands.kept_rows import KeptRows
 from actors.database.coverage import NumberedFact
 from actors.database.insertion import insert_trades
-from actors.database.migration_files import MIGRATIONS, migrations
+from actors.database.schema import migrate
+from actors.database.schema.migration_files import MIGRATIONS, migrations
 from actors.database.session import DATA_FAULTS, Connection, Session, one_line, translate_errors
 from actors.errors import ConfigError, SchemaMismatch, SchemaNewer
 from actors.model.connection import GapCause

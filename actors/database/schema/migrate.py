@@ -8,7 +8,8 @@ everything in their journals, from the moment on in which the migration begins.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -16,10 +17,17 @@ import msgspec
 import psycopg
 
 from actors.database import queries
-from actors.database.migration_files import MIGRATIONS, Migration, Step, migrations
+from actors.database.schema import objects
+from actors.database.schema.migration_files import MIGRATIONS, Migration, Step, migrations
 from actors.database.server.facts import KEEP_OUT, require_timescale
 from actors.database.session import Connection, Session, one_line, translate_errors
-from actors.errors import SchemaMismatch, SchemaNewer, StoreUnavailable
+from actors.errors import (
+    ConfigError,
+    SchemaLacking,
+    SchemaMismatch,
+    SchemaNewer,
+    StoreUnavailable,
+)
 
 log = logging.getLogger(__name__)
 
@@ -40,27 +48,77 @@ class Checked(NamedTuple):
     Attributes:
         pending: Names of the migrations that it lacks, in order.
         unsafe: Settings by which what is stored is at risk, `name=value`.
+        missing: What migrations made and is not there, though storing does not need it.
     """
 
     pending: tuple[str, ...]
     unsafe: tuple[str, ...]
+    missing: tuple[str, ...]
 
 
-def check(dsn: str, folder: Path = MIGRATIONS) -> Checked:
+def check(dsn: str, folder: Path = MIGRATIONS, *, may_migrate: bool = True) -> Checked:
     """Return what a start would find.
 
+    Args:
+        dsn: Checked by `check_dsn`.
+        folder: The files.
+        may_migrate: Whether the start may apply those that the database lacks.
+
     Raises:
-        SchemaMismatch: It was migrated by files that differ from this version's.
+        SchemaMismatch: A start would end: it was migrated by files that differ from this version's,
+            it is not whole, or they do not fit it.
         ConfigError: It cannot be used as it is.
         StoreUnavailable: It does not answer.
     """
     session = Session(dsn)
     try:
         with translate_errors():
-            missing = _missing(session.connection, folder)
+            found = _usable(session.connection, folder)
+            missing: tuple[str, ...] = ()
+            if found.missing:
+                _require_applicable(session.connection, found, may_migrate=may_migrate)
+            elif not found.allowing:
+                missing = objects.require(session.connection)
     finally:
         session.close()
-    return Checked(pending=tuple(each.name for each in missing), unsafe=session.unsafe)
+    pending = tuple(each.name for each in found.missing)
+    return Checked(pending=pending, unsafe=session.unsafe, missing=missing)
+
+
+def _require_applicable(connection: Connection, found: "_Comparison", *, may_migrate: bool) -> None:
+    """Check that a start can apply what is missing.
+
+    Raises:
+        SchemaMismatch: It may not, or it does not fit.
+        ConfigError: The role may not.
+    """
+    if not may_migrate:
+        raise _lacking(connection, found)
+    if found.is_first:
+        _try_out(connection, found.missing)
+        return
+    # Trying them out would keep trackers waiting that use the tables.
+    row = connection.execute(queries.SELECT_OWNER).fetchone()
+    if row is not None and not row[2]:
+        raise ConfigError(
+            f"{found.lacks}, and {row[1]} may not apply them: the tables belong to {row[0]}. Run"
+            f" `bin/tracker --migrate` as {row[0]} before the start, and then sql/roles.sql"
+        )
+
+
+def _try_out(connection: Connection, missing: tuple[Migration, ...]) -> None:
+    """Apply the first migrations in one transaction, and take all of it back.
+
+    Nobody waits for it but another process that migrates: nothing of ours is there yet.
+    """
+    connection.execute(queries.LOCK_MIGRATIONS)
+    with connection.transaction(force_rollback=True):
+        with _fitting("first migration"):
+            connection.execute(queries.CREATE_SCHEMA_MIGRATIONS)
+        for each in missing:
+            with _fitting(f"migration {each.name}"):
+                for step in each.steps or (Step(each.text),):
+                    _carry_out(connection, step)
 
 
 def _nothing(_session: Session | None = None) -> None:
@@ -164,22 +222,45 @@ def _apply(
 ) -> tuple[str, ...]:
     connection.execute(queries.LOCK_MIGRATIONS)  # until the session ends
     # Read behind the lock: another process may have applied them while we waited.
-    missing = _missing(connection, folder)
+    missing = _usable(connection, folder).missing
     if missing:
-        connection.execute(queries.CREATE_SCHEMA_MIGRATIONS)
+        with _fitting("first migration"):
+            connection.execute(queries.CREATE_SCHEMA_MIGRATIONS)
     for number, each in enumerate(missing, 1):
         telling.migration, telling.place = each.name, f"{number} of {len(missing)}"
         telling.step = "1 of 1"
         telling.log()
-        try:
+        with _fitting(f"migration {each.name}"):
             _apply_one(connection, each, telling, sleep)
-        except psycopg.OperationalError:
-            raise  # the database is away or busy: a later try may succeed
-        except psycopg.Error as exc:
-            raise SchemaMismatch(
-                f"the migration {each.name} does not fit this database: {one_line(exc)}"
-            ) from exc
     return tuple(each.name for each in missing)
+
+
+@contextmanager
+def _fitting(what: str) -> Iterator[None]:
+    """Say of an error of the database what does not fit, or what the role may not do.
+
+    Raises:
+        SchemaMismatch: What is there stands in the way.
+        ConfigError: The role lacks a right.
+    """
+    try:
+        yield
+    except psycopg.OperationalError:
+        raise  # the database is away or busy: a later try may succeed
+    except psycopg.errors.InsufficientPrivilege as exc:
+        raise ConfigError(
+            f"the role of the database address may not apply the {what}: {one_line(exc)}. Run"
+            " `bin/tracker --migrate` as tracker_owner of sql/roles.sql, or as the owner of the"
+            " database, or let that owner grant CREATE on the database and on schema public"
+        ) from exc
+    except psycopg.Error as exc:
+        raise SchemaMismatch(f"the {what} does not fit this database: {one_line(exc)}") from exc
+
+
+def _carry_out(connection: Connection, step: Step) -> None:
+    # Without parameters psycopg sends a simple query, which may hold several statements.
+    while connection.execute(step.text).rowcount > 0 and step.is_repeated:
+        pass
 
 
 def _apply_one(
@@ -191,8 +272,7 @@ def _apply_one(
 
         def carry_out(step: Step = step) -> None:
             connection.execute(queries.SET_MIGRATION, {"lock_ms": str(LOCK_S * 1_000)})
-            while connection.execute(step.text).rowcount > 0 and step.is_repeated:
-                pass
+            _carry_out(connection, step)
 
         _try_for_locks(carry_out, migration.name, sleep)
     _try_for_locks(lambda: _in_one_transaction(connection, migration), migration.name, sleep)
@@ -207,8 +287,7 @@ def _in_one_transaction(connection: Connection, migration: Migration) -> None:
             connection.execute(queries.STOP_WRITERS)
         connection.execute(queries.SET_MIGRATION, {"lock_ms": str(LOCK_S * 1_000)})
         if not migration.steps:
-            # Without parameters psycopg sends a simple query, which may hold several statements.
-            connection.execute(migration.text)
+            _carry_out(connection, Step(migration.text))
         row = {
             "name": migration.name,
             "checksum": migration.checksum,
@@ -241,19 +320,20 @@ def verify(connection: Connection, folder: Path = MIGRATIONS) -> tuple[str, ...]
 
     Raises:
         SchemaMismatch: The database has not all migrations of this version as they are; the
-            message says what to do.
+            message says what to do. SchemaLacking: it lacks some, and has the others.
         SchemaNewer: A newer version's migration forbids this one to write.
     """
     found = _compare(connection, folder)
     if found.forbidding:
         raise forbidden(found.forbidding[0])
     if found.missing:
-        more = f" and {len(found.missing) - 1} more migrations" if len(found.missing) > 1 else ""
-        raise SchemaMismatch(
-            f"the database lacks {found.missing[0].name}{more}"
-            ": run `bin/tracker --migrate`, or start the tracker with TRACKER_MIGRATE on"
-        )
+        raise _lacking(connection, found)
     return found.allowing
+
+
+def _lacking(connection: Connection, found: "_Comparison") -> SchemaMismatch:
+    number, is_empty = connection.execute(queries.SELECT_DATABASE).fetchone() or (0, False)
+    return SchemaLacking(found.lacks, database=number, is_empty=is_empty)
 
 
 def verify_to_write(connection: Connection, folder: Path = MIGRATIONS) -> None:
@@ -283,17 +363,23 @@ class _Comparison(msgspec.Struct, frozen=True):
         missing: The database lacks them.
         allowing: This version lacks them, and may write all the same.
         forbidding: This version lacks them, and must not write.
-        is_empty: None was ever applied.
+        is_first: None was ever applied.
     """
 
     missing: tuple[Migration, ...]
     allowing: tuple[str, ...] = ()
     forbidding: tuple[str, ...] = ()
-    is_empty: bool = False
+    is_first: bool = False
+
+    @property
+    def lacks(self) -> str:
+        """Return the sentence that some are missing."""
+        more = f" and {len(self.missing) - 1} more migrations" if len(self.missing) > 1 else ""
+        return f"the database lacks {self.missing[0].name}{more}"
 
 
-def _missing(connection: Connection, folder: Path) -> tuple[Migration, ...]:
-    """Return the migrations that the database lacks.
+def _usable(connection: Connection, folder: Path) -> _Comparison:
+    """Compare, for who may apply what is missing.
 
     Raises:
         SchemaMismatch: It was migrated by files that differ from this version's, or by a newer
@@ -303,18 +389,19 @@ def _missing(connection: Connection, folder: Path) -> tuple[Migration, ...]:
     found = _compare(connection, folder)
     if found.forbidding:
         raise SchemaMismatch(str(forbidden(found.forbidding[0])))
-    if found.is_empty:
+    if found.is_first:
         row = connection.execute(queries.SELECT_TIMESCALE_TO_CREATE).fetchone()
         if row is not None:
             require_timescale(str(row[0]), KEEP_OUT)
-    return found.missing
+    return found
 
 
 def _compare(connection: Connection, folder: Path) -> _Comparison:
     """Compare the migrations of the database with those of the folder.
 
     Raises:
-        SchemaMismatch: One was edited after it was applied.
+        SchemaMismatch: One was edited after it was applied, or none was, and what they make is
+            there all the same.
     """
     there, is_older = connection.execute(queries.FIND_SCHEMA_MIGRATIONS).fetchone() or (
         False,
@@ -325,9 +412,10 @@ def _compare(connection: Connection, folder: Path) -> _Comparison:
             "the database was made by a version from before the tables were settled and cannot be"
             " brought up to date: name another database, and keep this one for its readers"
         )
-    if not there:
-        return _Comparison(missing=migrations(folder), is_empty=True)
-    applied = connection.execute(queries.SELECT_SCHEMA_MIGRATIONS).fetchall()
+    applied = connection.execute(queries.SELECT_SCHEMA_MIGRATIONS).fetchall() if there else []
+    if not applied:
+        objects.require_none(connection)
+        return _Comparison(missing=migrations(folder), is_first=True)
     ours = {each.name: each for each in migrations(folder)}
     newer: dict[bool, list[str]] = {True: [], False: []}
     for name, checksum, previous_may_write in applied:
