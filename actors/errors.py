@@ -22,12 +22,19 @@ TrackerError
     ├── JournalFailed        74: the disk does not take what was received
     ├── RecordingFailed      74: the disk does not take a recording
     ├── AddressTaken         74: a socket or port is in use
+    ├── Shortage             74: the machine lacks what a start needs: space, inodes, descriptors
     └── Internal             70: a fault of the tracker; systemd starts it again
 
 The docstring of an error is its default message.
 """
 
-from typing import ClassVar
+import errno
+from typing import ClassVar, Final
+
+SHORTAGES: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+)
+"""What a machine may lack for a while. No setting is wrong then: systemd tries another start."""
 
 EXIT_OK = 0
 EXIT_INTERNAL = 70
@@ -198,5 +205,34 @@ class AddressTaken(Fatal):
     exit_code = EXIT_IO
 
 
+class Shortage(Fatal):
+    """The machine lacks what the start needs."""
+
+    exit_code = EXIT_IO
+
+
 class Internal(Fatal):
     """Our own fault."""
+
+
+def start_error(exc: OSError, what: str, advice: str = "") -> Fatal:
+    """Return the error with which a start ends because of an error of the system.
+
+    Args:
+        exc: What the system said.
+        what: What could not be done or used.
+        advice: What a person can change, unless the machine only lacks something.
+    """
+    if exc.errno in SHORTAGES:
+        return Shortage(f"{what}: {reason_of(exc)}")
+    return ConfigError(f"{what}: {exc.strerror or exc}" + (f"; {advice}" if advice else ""))
+
+
+def reason_of(exc: OSError) -> str:
+    """Return what the system said, and what a person can do where the machine lacks something."""
+    text = exc.strerror or str(exc)
+    if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{text}: its file system has no space, or no inode (see `df` and `df -i`)"
+    if exc.errno in (errno.EMFILE, errno.ENFILE):
+        return f"{text}: raise LimitNOFILE= of the service, or `ulimit -n`"
+    return text

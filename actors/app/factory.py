@@ -26,10 +26,10 @@ from actors.database.session import SafeDsn, check_dsn
 from actors.errors import (
     ConfigError,
     FeedLost,
-    JournalFailed,
     SchemaMismatch,
     SchemaNewer,
     StoreUnavailable,
+    start_error,
 )
 from actors.feed.actor import ConnectionActor
 from actors.feed.ports import ConnectionSettings, FeedSocket
@@ -72,7 +72,7 @@ def prepare_state_dir(state_dir: Path) -> Path:
 
     Raises:
         ConfigError: It cannot be created or written, or others may write to it.
-        JournalFailed: The disk has no space to create it.
+        Shortage: The machine lacks what it takes to create it.
     """
     try:
         # 711: started by root, the embedded database runs as another user
@@ -87,13 +87,12 @@ def prepare_state_dir(state_dir: Path) -> Path:
             f"state directory: {exc.strerror}, or name another with TRACKER_STATE_DIR"
         ) from exc
     except OSError as exc:
-        if exc.errno in NO_SPACE:
-            if state_dir.is_dir():
-                return state_dir  # what the journal in it holds may be all that takes the space
-            raise JournalFailed(f"state directory {state_dir}: {exc.strerror}") from exc
-        raise ConfigError(
-            f"state directory {state_dir}: {exc.strerror}; give the tracker's user write access,"
-            " or name another with TRACKER_STATE_DIR"
+        if exc.errno in NO_SPACE and state_dir.is_dir():
+            return state_dir  # what the journal in it holds may be all that takes the space
+        raise start_error(
+            exc,
+            f"state directory {state_dir}",
+            "give the tracker's user write access, or name another with TRACKER_STATE_DIR",
         ) from exc
     return state_dir
 
@@ -103,7 +102,7 @@ def check_places(config: Config) -> None:
 
     Raises:
         ConfigError: It cannot be used, or others could put something there.
-        JournalFailed: The disk has no space for the state directory.
+        Shortage: The machine lacks what it takes to create the state directory, or to look.
     """
     state_dir = prepare_state_dir(config.state_dir)
     try:
@@ -114,7 +113,7 @@ def check_places(config: Config) -> None:
             finally:
                 os.close(journal)
     except OSError as exc:
-        raise ConfigError(f"journal {state_dir / JOURNAL}: {exc.strerror}") from exc
+        raise start_error(exc, f"journal {state_dir / JOURNAL}") from exc
     status_socket.require_guarded(config.status_socket)
     if not config.dsn:
         Embedded(state_dir / DATABASE).check()

@@ -140,6 +140,7 @@ class Tracker:
             self._document,
             others={"coverage": self._coverage},
             on_error=_status_failed,
+            on_shortage=_status_missing,
         )
         status.start()
         self._shutdown.at_end(status.close)
@@ -370,6 +371,10 @@ def _database_cut(waited_s: float) -> None:
 
 def _status_failed(error: BaseException) -> None:
     log.error("status_failed", exc_info=error)
+
+
+def _status_missing(reason: str) -> None:
+    log.error("status_missing", extra={"reason": reason})
 
 
 def _callback_failed(error: BaseException) -> None:

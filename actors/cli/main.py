@@ -26,9 +26,12 @@ from actors.errors import (
     EXIT_CONFIG,
     EXIT_INTERNAL,
     EXIT_INTERRUPTED,
+    EXIT_IO,
     EXIT_OK,
+    SHORTAGES,
     Fatal,
     StoreUnavailable,
+    reason_of,
 )
 from actors.model.storage import unsafe_sentence
 from actors.process import logs
@@ -85,7 +88,14 @@ def _main(argv: Sequence[str]) -> int:
         return _report_error(exc)
     except StoreUnavailable as exc:
         _say(f"tracker: database: {exc}; start it, or correct TRACKER_DATABASE_URL")
-        return EXIT_CONFIG
+        # A run needs none that answers: only an embedded one that does not start keeps it from
+        # starting, and the next start may find what it lacked.
+        return EXIT_IO if invocation.mode is Mode.RUN else EXIT_CONFIG
+    except OSError as exc:
+        if exc.errno not in SHORTAGES:
+            raise  # a fault of ours
+        _say(f"tracker: {reason_of(exc)}")
+        return EXIT_IO
 
 
 def _run(invocation: Invocation) -> int:

@@ -32,7 +32,7 @@ from actors.config.manual import (
 )
 from actors.config.settings import Config
 from actors.config.types import SHORTEST_SECRET
-from actors.errors import ConfigError
+from actors.errors import ConfigError, start_error
 
 __all__ = [
     "Config",
@@ -306,9 +306,10 @@ def _credentials(directory: Path, warnings: list[str]) -> _Layer:
     try:
         names = sorted(path.name for path in directory.iterdir())
     except OSError as exc:
-        raise ConfigError(
-            f"the credentials directory cannot be read: {exc.strerror};"
-            " unset CREDENTIALS_DIRECTORY or give the tracker's user access"
+        raise start_error(
+            exc,
+            "the credentials directory cannot be read",
+            "unset CREDENTIALS_DIRECTORY or give the tracker's user access",
         ) from exc
     layer = _Layer()
     for name in names:
@@ -345,7 +346,7 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             raw = file.read(LARGEST_FILE + 1)
     except OSError as exc:
-        raise ConfigError(f"{path}: cannot be read: {exc.strerror}") from exc
+        raise start_error(exc, f"{path}: cannot be read") from exc
     if len(raw) > LARGEST_FILE:
         raise ConfigError(f"{path}: is larger than {LARGEST_FILE} bytes")
     return raw

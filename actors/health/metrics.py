@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from actors.errors import AddressTaken
+from actors.errors import SHORTAGES, AddressTaken, start_error
 from actors.health.document import ATTENTION, DEGRADED, MUTE, Connection, Health, Level
 from actors.health.metrics_server import BoundedServer
 
@@ -308,6 +308,7 @@ class Metrics:
 
     Raises:
         AddressTaken: The port is in use.
+        Shortage: The machine lacks what it takes.
     """
 
     def __init__(self, port: int, answer: Callable[[], bytes]) -> None:
@@ -318,6 +319,8 @@ class Metrics:
         try:
             self._server = BoundedServer((HOST, port), make_wsgi_app(registry))
         except OSError as exc:
+            if exc.errno in SHORTAGES:
+                raise start_error(exc, f"metrics port {port}") from exc
             raise AddressTaken(
                 f"metrics port {port}: {exc.strerror or exc}; set another TRACKER_METRICS_PORT"
             ) from exc

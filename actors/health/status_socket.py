@@ -3,7 +3,8 @@
 Nothing can be changed through it. A request is at most 1 KiB and must arrive within one
 second, a reply must be read within two; eight clients at most are served at a time, the next
 ones wait. One thread of its own serves them all, so that one slow client never blocks the
-others.
+others. Where the file system has no space for the socket, the tracker records without one, and the
+thread tries again until it has.
 
 Protocol: the client sends `{"get": "health"}` and a newline (or closes its side
 after it) and reads one JSON object until the end: the health document, or
@@ -15,7 +16,6 @@ after it) and reads one JSON object until the end: the health document, or
 
 import contextlib
 import json
-import os
 import selectors
 import socket
 import stat
@@ -25,7 +25,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from actors import files
-from actors.errors import AddressTaken, ConfigError, SourceUnavailable
+from actors.errors import (
+    AddressTaken,
+    ConfigError,
+    Fatal,
+    Shortage,
+    SourceUnavailable,
+    start_error,
+)
 
 LONGEST_REQUEST = 1024
 REQUEST_S, REPLY_S = 1.0, 2.0
@@ -36,8 +43,9 @@ REQUEST = b'{"get": "health"}\n'
 COVERAGE_REQUEST = b'{"get": "coverage"}\n'
 LARGEST_REPLY = 64 << 20
 _RETRY_S = 0.1
-_UMASK = 0o117
-"""Leaves mode 0660: the owner and the group of the operators."""
+_BIND_AGAIN_S = 1.0
+_MODE = 0o660
+"""For the owner and the group of the operators."""
 
 
 class _Client:
@@ -54,14 +62,21 @@ class _Loop:
     """The sockets of the thread.
 
     Attributes:
+        listener: None while there is no space for it.
         stop: Becomes readable when the thread must end.
     """
 
-    def __init__(self, listener: socket.socket, stop: socket.socket) -> None:
-        self.listener = listener
+    def __init__(self, stop: socket.socket) -> None:
+        self.listener: socket.socket | None = None
         self.stop = stop
         self.selector = selectors.DefaultSelector()
+        self.selector.register(stop, selectors.EVENT_READ)
         self.clients: dict[int, _Client] = {}
+
+    def listen(self, listener: socket.socket) -> None:
+        """Serve what connects there."""
+        self.listener = listener
+        self.selector.register(listener, selectors.EVENT_READ)
 
 
 class StatusSocket:
@@ -73,6 +88,7 @@ class StatusSocket:
             TimeoutError.
         others: What answers other questions than `health`, likewise.
         on_error: Called with any other error of `answer`; the client gets an error text.
+        on_shortage: Called once with the reason when there is no space for the socket.
         monotonic: The clock of deadlines and of `alive_at`.
 
     Attributes:
@@ -86,31 +102,37 @@ class StatusSocket:
         *,
         others: Mapping[str, Callable[[], bytes]] | None = None,
         on_error: Callable[[Exception], None] | None = None,
+        on_shortage: Callable[[str], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path = path
         self._answers = {"health": answer, **(others or {})}
         self._on_error = on_error
+        self._on_shortage = on_shortage
         self._monotonic = monotonic
         self._thread: threading.Thread | None = None
         self._wake: socket.socket | None = None
         self._inode: tuple[int, int] | None = None
+        self._is_short = False
+        self._bind_at = 0.0
         self.alive_at = monotonic()
 
     def start(self) -> None:
-        """Bind and serve. Sets the umask for a moment: call it before other threads make files.
+        """Bind and serve; while there is no space for the socket, without it.
 
         Raises:
             AddressTaken: Another tracker answers there, or the path is not a socket.
             ConfigError: The path cannot be bound.
+            OSError: No descriptor is left.
         """
-        listener = _bound(self.path)
-        found = self.path.lstat()
-        self._inode = (found.st_dev, found.st_ino)
         stop, self._wake = socket.socketpair()
-        loop = _Loop(listener, stop)
-        for source in (listener, stop):
-            loop.selector.register(source, selectors.EVENT_READ)
+        loop = _Loop(stop)
+        try:
+            self._bind(loop)
+        except BaseException:
+            _close(loop)
+            self._wake.close()
+            raise
         self.alive_at = self._monotonic()
         self._thread = threading.Thread(
             target=self._serve, args=(loop,), name="status", daemon=True
@@ -135,6 +157,19 @@ class StatusSocket:
             if (found.st_dev, found.st_ino) == self._inode:
                 self.path.unlink()
 
+    def _bind(self, loop: _Loop) -> None:
+        try:
+            listener = _bound(self.path)
+            found = self.path.lstat()
+        except Shortage as exc:
+            self._bind_at = self._monotonic() + _BIND_AGAIN_S
+            if not self._is_short and self._on_shortage is not None:
+                self._on_shortage(str(exc))
+            self._is_short = True
+            return
+        self._inode = (found.st_dev, found.st_ino)
+        loop.listen(listener)
+
     # --------------------------------------------------------------- the thread
 
     def _serve(self, loop: _Loop) -> None:
@@ -145,15 +180,24 @@ class StatusSocket:
                     _close(loop)
                     return
                 if key.fileobj is loop.listener:
-                    self._accept(loop)
+                    self._accept(loop, loop.listener)
                 else:
                     self._serve_client(loop, loop.clients[key.fd])
+            if loop.listener is None and self._monotonic() >= self._bind_at:
+                self._bind_again(loop)
             for late in [c for c in loop.clients.values() if c.deadline < self._monotonic()]:
                 _drop(loop, late)
 
-    def _accept(self, loop: _Loop) -> None:
+    def _bind_again(self, loop: _Loop) -> None:
         try:
-            peer, _ = loop.listener.accept()
+            self._bind(loop)
+        except (Fatal, OSError):
+            # Whoever has taken the place meanwhile: the trades are worth more than the status.
+            self._bind_at = self._monotonic() + _BIND_AGAIN_S
+
+    def _accept(self, loop: _Loop, listener: socket.socket) -> None:
+        try:
+            peer, _ = listener.accept()
         except OSError:
             # The client left already, or no descriptor is free; then a pause keeps this loop from
             # spinning, for the listener stays readable.
@@ -164,7 +208,7 @@ class StatusSocket:
         loop.selector.register(peer, selectors.EVENT_READ)
         if len(loop.clients) == MOST_CLIENTS:
             # The next ones wait in the queue of the kernel until a client leaves.
-            loop.selector.unregister(loop.listener)
+            loop.selector.unregister(listener)
 
     def _serve_client(self, loop: _Loop, client: _Client) -> None:
         try:
@@ -220,7 +264,7 @@ def _error(text: str) -> bytes:
 
 
 def _drop(loop: _Loop, client: _Client) -> None:
-    if len(loop.clients) == MOST_CLIENTS:
+    if len(loop.clients) == MOST_CLIENTS and loop.listener is not None:
         loop.selector.register(loop.listener, selectors.EVENT_READ)
     del loop.clients[client.peer.fileno()]
     loop.selector.unregister(client.peer)
@@ -231,7 +275,8 @@ def _close(loop: _Loop) -> None:
     for client in list(loop.clients.values()):
         _drop(loop, client)
     loop.selector.close()
-    loop.listener.close()
+    if loop.listener is not None:
+        loop.listener.close()
     loop.stop.close()
 
 
@@ -255,27 +300,25 @@ def _bound(path: Path) -> socket.socket:
 
     Raises:
         ConfigError: No socket can be made at this path.
+        Shortage: There is no space for it.
         AddressTaken: Another tracker listens there, or something else is in its place.
     """
     require_guarded(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # A chmod after `bind` would leave a moment in which everybody may connect.
-    umask = os.umask(_UMASK)
     try:
         _clear(path)
         listener.bind(str(path))
+        # Nobody can connect before `listen`, so nobody finds it with another mode.
+        path.chmod(_MODE)
         listener.listen(MOST_CLIENTS)
     except OSError as exc:
         listener.close()
-        raise ConfigError(
-            f"status socket {path}: {exc.strerror or exc}; name another place with"
-            " TRACKER_STATUS_SOCKET"
-        ) from exc
+        place = f"status socket {path}"
+        advice = "name another place with TRACKER_STATUS_SOCKET"
+        raise start_error(exc, place, advice) from exc
     except AddressTaken:
         listener.close()
         raise
-    finally:
-        os.umask(umask)
     listener.setblocking(False)
     return listener
 

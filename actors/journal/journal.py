@@ -54,6 +54,7 @@ from actors.errors import (
     JournalFull,
     JournalUnreadable,
     TrackerError,
+    reason_of,
 )
 from actors.journal.active_segment import NO_DESCRIPTOR, ActiveSegment
 from actors.journal.appender import Appender, Syncer
@@ -397,7 +398,7 @@ def _recover(disk: Disk, path: Path, limits: Limits, clocks: _Clocks, floor_seq:
         if directory:
             directory.close()
         kind = JournalUnreadable if exc.errno in _NO_ACCESS else JournalFailed
-        raise kind(f"cannot use {path}: {exc.strerror or exc}") from exc
+        raise kind(f"cannot use {path}: {reason_of(exc)}") from exc
     lock = Lock()
     appender = Appender(directory, active, lock, first_seq=first_seq, wall_ns=clocks.wall_ns)
     reader = Reader(

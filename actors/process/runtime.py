@@ -163,7 +163,10 @@ class HostTrackers:
 
     def enter(self) -> None:
         """Take the lowest number that is free."""
-        held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        except OSError:
+            return  # no descriptor is left; without a number of ours we count the others
         for number, name in enumerate(self._names, 1):
             with contextlib.suppress(OSError):  # taken
                 held.bind(name)

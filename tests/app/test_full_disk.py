@@ -10,7 +10,7 @@ import pytest
 from actors import files
 from actors.app.factory import open_journal, prepare_state_dir
 from actors.config.load import Config
-from actors.errors import ConfigError, JournalFailed
+from actors.errors import EXIT_IO, SHORTAGES, ConfigError, Fatal
 from actors.journal.filesystem import Disk
 
 MIB = 1 << 20
@@ -34,11 +34,34 @@ def test_a_state_directory_without_space_is_used(
     assert prepare_state_dir(tmp_path) == tmp_path
 
 
-def test_without_space_for_the_state_directory_the_service_manager_tries_again(
+@pytest.mark.parametrize("code", sorted(SHORTAGES))
+def test_what_the_state_directory_lacks_the_service_manager_waits_for(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, code)
+    with pytest.raises(Fatal, match=os.strerror(code)) as told:
+        prepare_state_dir(tmp_path / "state")
+    assert told.value.exit_code == EXIT_IO
+
+
+@pytest.mark.parametrize("code", sorted(SHORTAGES))
+def test_what_a_new_journal_lacks_the_service_manager_waits_for(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(Disk, "create", fail)
+    with pytest.raises(Fatal, match=os.strerror(code)) as told:
+        open_journal(Config(), tmp_path)
+    assert told.value.exit_code == EXIT_IO
+
+
+def test_of_a_full_disk_it_is_told_that_inodes_may_be_what_it_lacks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failing(monkeypatch, errno.ENOSPC)
-    with pytest.raises(JournalFailed, match="No space left"):
+    with pytest.raises(Fatal, match=r"No space left.*no space, or no inode.*df -i"):
         prepare_state_dir(tmp_path / "state")
 
 

@@ -1,5 +1,6 @@
 """The embedded server starts, stops and recovers; as root and as any other user."""
 
+import errno
 import os
 import shlex
 import shutil
@@ -10,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import psycopg
 import pytest
@@ -17,7 +19,7 @@ import pytest
 from actors.database.server import postgres_binaries
 from actors.database.server.embedded import Embedded
 from actors.database.server.postgres_binaries import ServerUser, find_binaries, require_traversable
-from actors.errors import ConfigError, StateDirBusy
+from actors.errors import SHORTAGES, ConfigError, Shortage, StateDirBusy
 from tests.postgres import ask, do
 
 pytestmark = pytest.mark.live
@@ -110,6 +112,59 @@ def test_a_second_tracker_in_the_same_folder_is_rejected(
     with pytest.raises(StateDirBusy, match=str(root)):
         make().start()
     assert ask(server.dsn("postgres"), "select 1") == [(1,)]
+
+
+@pytest.fixture
+def programs(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder of programs of which initdb finds no space."""
+    folder = root.parent / "programs"
+    folder.mkdir(mode=0o755)
+    said = 'echo "initdb: error: could not create directory: No space left on device" >&2; exit 1'
+    for name, does in {"postgres": "echo postgres (PostgreSQL) 18.1", "initdb": said}.items():
+        (folder / name).write_text(f"#!/bin/sh\n{does}\n".replace("(", "\\(").replace(")", "\\)"))
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("TRACKER_POSTGRES_BIN", str(folder))
+    return folder
+
+
+def test_without_space_for_a_cluster_the_service_manager_tries_again(
+    programs: Path, make: Callable[[], Embedded], root: Path
+) -> None:
+    with pytest.raises(Shortage, match=rf"{root}.*No space left on device"):
+        make().start()
+    (programs / "initdb").write_text("#!/bin/sh\necho no locale >&2; exit 1\n")
+    with pytest.raises(ConfigError, match=r"initdb could not create.*no locale"):
+        make().start()
+
+
+@pytest.mark.parametrize("call", ["mkdir", "open"])
+@pytest.mark.parametrize("code", sorted(SHORTAGES))
+def test_what_the_folder_lacks_the_service_manager_waits_for(
+    call: str,
+    code: int,
+    make: Callable[[], Embedded],
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise OSError(code, os.strerror(code))
+
+    server = make()
+    monkeypatch.setattr(Path, call, fail)
+    with pytest.raises(Shortage, match=rf"{root}.*{os.strerror(code)}"):
+        server.start()
+
+
+def test_a_folder_that_may_not_be_made_needs_a_person(
+    make: Callable[[], Embedded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    server = make()
+    monkeypatch.setattr(Path, "mkdir", fail)
+    with pytest.raises(ConfigError, match="Permission denied"):
+        server.start()
 
 
 def test_stop_may_be_called_twice_and_without_start(make: Callable[[], Embedded]) -> None:

