@@ -3,7 +3,6 @@
 A resource is something outside of the actors that one uses: journal, reactor, database, HTTP.
 """
 
-import contextlib
 import logging
 import os
 import random
@@ -34,6 +33,7 @@ from actors.errors import (
 from actors.feed.actor import ConnectionActor
 from actors.feed.ports import ConnectionSettings, FeedSocket
 from actors.health import status_socket
+from actors.journal.inspection import inspect
 from actors.journal.journal import Journal
 from actors.journal.marker_files import NO_SPACE
 from actors.journal.recorder import Recorder
@@ -97,26 +97,22 @@ def prepare_state_dir(state_dir: Path) -> Path:
     return state_dir
 
 
-def check_places(config: Config) -> None:
+def check_places(config: Config) -> bool:
     """Check every place that a start writes to, without changing anything in it.
+
+    Return whether a tracker works there now.
 
     Raises:
         ConfigError: It cannot be used, or others could put something there.
+        JournalUnreadable: So is the journal.
         Shortage: The machine lacks what it takes to create the state directory, or to look.
     """
     state_dir = prepare_state_dir(config.state_dir)
-    try:
-        with contextlib.suppress(FileNotFoundError):  # made at the first start
-            journal = files.open_directory(state_dir / JOURNAL, make=False)
-            try:
-                files.require_plain(journal)
-            finally:
-                os.close(journal)
-    except OSError as exc:
-        raise start_error(exc, f"journal {state_dir / JOURNAL}") from exc
+    is_running = inspect(state_dir / JOURNAL)
     status_socket.require_guarded(config.status_socket)
     if not config.dsn:
         Embedded(state_dir / DATABASE).check()
+    return is_running
 
 
 def open_journal(config: Config, state_dir: Path) -> Journal:

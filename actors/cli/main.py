@@ -20,6 +20,8 @@ from actors.app.tracker import Tracker
 from actors.cli import demo
 from actors.config.load import Invocation, Mode, describe, help_text, load, secret_variables
 from actors.database.schema import migrate
+from actors.database.schema.objects import named
+from actors.database.server.advice import advice
 from actors.database.server.embedded import Embedded
 from actors.database.session import check_dsn
 from actors.errors import (
@@ -87,7 +89,7 @@ def _main(argv: Sequence[str]) -> int:
         log.debug("fatal", exc_info=True)
         return _report_error(exc)
     except StoreUnavailable as exc:
-        _say(f"tracker: database: {exc}; start it, or correct TRACKER_DATABASE_URL")
+        _say(f"tracker: database: {exc}; {advice(exc)}")
         # A run needs none that answers: only an embedded one that does not start keeps it from
         # starting, and the next start may find what it lacked.
         return EXIT_IO if invocation.mode is Mode.RUN else EXIT_CONFIG
@@ -113,17 +115,24 @@ def _check(invocation: Invocation) -> int:
     Online also print what is seen of each assumption about Polymarket.
     """
     config = invocation.config
-    check_places(config)
-    unsafe = ""
+    is_running = check_places(config)
+    attention: list[str] = []
     if config.dsn:
-        found = migrate.check(check_dsn(config.dsn).dsn)
+        found = migrate.check(check_dsn(config.dsn).dsn, may_migrate=config.migrate)
         schema = f"{len(found.pending)} migrations to apply" if found.pending else "up to date"
-        unsafe = unsafe_sentence(found.unsafe)
+        if found.missing:
+            attention.append(f"the database lacks the {named(found.missing)} of sql/schema.sql")
+        if found.unsafe:
+            attention.append(unsafe_sentence(found.unsafe))
     else:
         schema = "embedded PostgreSQL, made at the first start"
     _print(describe(config))
     _print(f"database: {schema}")
-    _print(f"attention: {unsafe}\nall else is well" if unsafe else "all is well")
+    if is_running:
+        _print(f"state directory: a tracker runs on {config.state_dir}")
+    for each in attention:
+        _print(f"attention: {each}")
+    _print("all else is well" if attention else "all is well")
     if invocation.online:
         for line in look.as_text(look.look(config, invocation.record)):
             _print(line)

@@ -151,6 +151,7 @@ class StatusSocket:
         with contextlib.suppress(OSError):
             self._wake.send(b"x")
         self._thread.join(timeout_s)
+        self._thread = None
         self._wake.close()
         with contextlib.suppress(OSError):
             found = self.path.lstat()

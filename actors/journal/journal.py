@@ -67,7 +67,9 @@ from actors.model.facts import Entry, Hole
 from actors.model.storage import JournalStats
 
 MIB = 1024 * 1024
-_NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ELOOP})
+_NO_ACCESS = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ELOOP}
+)
 
 
 class _Clocks(NamedTuple):
@@ -398,7 +400,8 @@ def _recover(disk: Disk, path: Path, limits: Limits, clocks: _Clocks, floor_seq:
         if directory:
             directory.close()
         kind = JournalUnreadable if exc.errno in _NO_ACCESS else JournalFailed
-        raise kind(f"cannot use {path}: {reason_of(exc)}") from exc
+        place = path / exc.filename if isinstance(exc.filename, str) else path
+        raise kind(f"cannot use {place}: {reason_of(exc)}") from exc
     lock = Lock()
     appender = Appender(directory, active, lock, first_seq=first_seq, wall_ns=clocks.wall_ns)
     reader = Reader(

@@ -49,6 +49,7 @@ NOT_DECIDING = {
     "journal.appender": "files and a thread",
     "journal.directory": "files",
     "journal.filesystem": "files",
+    "journal.inspection": "files",
     "journal.journal": "files and a thread",
     "journal.marker_files": "files",
     "journal.reader": "files and a lock",

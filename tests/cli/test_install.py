@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -135,20 +136,27 @@ def test_every_link_of_the_installed_pages_leads_somewhere(laid_out: Path) -> No
     assert gone == []
 
 
-def test_the_installed_program_runs_as_the_unit_runs_it(laid_out: Path) -> None:
+@pytest.fixture
+def state_dir() -> Iterator[Path]:
+    """Return a folder of a short path that the user of the embedded database may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="tracker-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_the_installed_program_runs_as_the_unit_runs_it(laid_out: Path, state_dir: Path) -> None:
     _, *flags, program, config, file = words("ExecStart")
     command = [str(laid_out / word.removeprefix("/")) for word in (program, file)]
-    # A short path: sockets are in it.
-    with tempfile.TemporaryDirectory(prefix="state-") as state:
-        done = subprocess.run(
-            [sys.executable, *flags, command[0], config, command[1], "--check"],
-            cwd="/",
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            env={"STATE_DIRECTORY": f"{state}/state", "PYTHONPATH": "/nowhere"},
-        )
+    done = subprocess.run(
+        [sys.executable, *flags, command[0], config, command[1], "--check"],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={"STATE_DIRECTORY": f"{state_dir}/state", "PYTHONPATH": "/nowhere"},
+    )
 
     assert done.returncode == 0, done.stderr
     assert "all is well" in done.stdout

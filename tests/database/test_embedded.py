@@ -16,6 +16,7 @@ from typing import NoReturn
 import psycopg
 import pytest
 
+from actors import files
 from actors.database.server import postgres_binaries
 from actors.database.server.embedded import Embedded
 from actors.database.server.postgres_binaries import ServerUser, find_binaries, require_traversable
@@ -137,7 +138,7 @@ def test_without_space_for_a_cluster_the_service_manager_tries_again(
         make().start()
 
 
-@pytest.mark.parametrize("call", ["mkdir", "open"])
+@pytest.mark.parametrize("call", ["open_directory", "open_or_create"])
 @pytest.mark.parametrize("code", sorted(SHORTAGES))
 def test_what_the_folder_lacks_the_service_manager_waits_for(
     call: str,
@@ -150,7 +151,7 @@ def test_what_the_folder_lacks_the_service_manager_waits_for(
         raise OSError(code, os.strerror(code))
 
     server = make()
-    monkeypatch.setattr(Path, call, fail)
+    monkeypatch.setattr(files, call, fail)
     with pytest.raises(Shortage, match=rf"{root}.*{os.strerror(code)}"):
         server.start()
 

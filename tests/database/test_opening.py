@@ -42,7 +42,7 @@ class Running:
         store.open(JOURNAL)
         store.close()
 
-    def refuses(self, dsn: str, words: str, folder: Path = MIGRATIONS) -> None:
+    def rejects(self, dsn: str, words: str, folder: Path = MIGRATIONS) -> None:
         before = ask(dsn, RELATIONS)
         with pytest.raises(SchemaMismatch, match=words):
             self.open(dsn, folder)
@@ -69,7 +69,7 @@ def test_one_that_stays_empty_gets_its_tables_after_a_minute(
     running: Running, empty_database: str
 ) -> None:
     for _ in range(6):
-        running.refuses(empty_database, r"is empty.*a restore is about to fill it.*60 s")
+        running.rejects(empty_database, r"is empty.*a restore is about to fill it.*60 s")
         running.now += EMPTY_S / 6
     running.open(empty_database)
     assert ask(empty_database, "select count(*) from tracker.schema_migrations") == [(len(ALL),)]
@@ -77,7 +77,7 @@ def test_one_that_stays_empty_gets_its_tables_after_a_minute(
 
 def test_roles_that_were_made_before_do_not_fill_it(running: Running, empty_database: str) -> None:
     do(empty_database, "create schema tracker")
-    running.refuses(empty_database, "is empty")
+    running.rejects(empty_database, "is empty")
     running.now += EMPTY_S
     running.open(empty_database)
 
@@ -85,19 +85,19 @@ def test_roles_that_were_made_before_do_not_fill_it(running: Running, empty_data
 def test_the_minute_begins_anew_when_it_was_away_or_filled(
     running: Running, empty_database: str
 ) -> None:
-    running.refuses(empty_database, "is empty")
+    running.rejects(empty_database, "is empty")
     running.now += EMPTY_S - 1
     with pytest.raises(StoreUnavailable):
         running.open("host=/nonexistent dbname=x")
     running.now += 1
-    running.refuses(empty_database, "is empty")
+    running.rejects(empty_database, "is empty")
 
     running.now += EMPTY_S - 1
     do(empty_database, "create function public.f() returns int language sql as 'select 1'")
-    running.refuses(empty_database, "lacks 0001.*an older copy, or another one")
+    running.rejects(empty_database, "lacks 0001.*an older copy, or another one")
     do(empty_database, "drop function public.f()")
     running.now += 1
-    running.refuses(empty_database, "is empty")
+    running.rejects(empty_database, "is empty")
     running.now += EMPTY_S
     running.open(empty_database)
 
@@ -107,15 +107,15 @@ def test_one_with_something_else_in_it_is_never_migrated(
 ) -> None:
     do(empty_database, "create table public.assets (x int)")
     for _ in range(3):
-        running.refuses(empty_database, r"has public\.assets and no record.*half restored")
+        running.rejects(empty_database, r"has public\.assets and no record.*half restored")
         running.now += EMPTY_S
     do(empty_database, "alter table public.assets rename to other")
     for _ in range(3):
-        running.refuses(empty_database, "lacks 0001.*another one.*--migrate")
+        running.rejects(empty_database, "lacks 0001.*another one.*--migrate")
         running.now += EMPTY_S
     do(empty_database, "alter table public.other rename to markets")
     running.rule.is_starting = True
-    running.refuses(empty_database, r"has public\.markets and no record")
+    running.rejects(empty_database, r"has public\.markets and no record")
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_an_older_copy_is_left_to_the_person_who_put_it_there(
     running: Running, database: str, longer: Path
 ) -> None:
     for _ in range(3):
-        running.refuses(database, r"lacks 9000_add_note\.sql.*older copy.*--migrate", longer)
+        running.rejects(database, r"lacks 9000_add_note\.sql.*older copy.*--migrate", longer)
         running.now += EMPTY_S
     assert migrate.apply(database, longer) == ("9000_add_note.sql",)
     running.open(database, longer)
@@ -147,7 +147,7 @@ def test_a_start_that_found_none_brings_an_older_one_up_to_date(
 def test_a_migration_that_was_cut_off_goes_on(
     running: Running, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running.refuses(empty_database, "is empty")
+    running.rejects(empty_database, "is empty")
     running.now += EMPTY_S
     whole: Callable[..., Any] = migrate._apply_one
     applied: list[str] = []
@@ -171,7 +171,7 @@ def test_a_migration_that_was_cut_off_goes_on(
 def test_one_that_may_not_migrate_says_so_and_never_does(empty_database: str) -> None:
     found = Running(allowed=False)
     for _ in range(3):
-        found.refuses(empty_database, "lacks 0001.*--migrate")
+        found.rejects(empty_database, "lacks 0001.*--migrate")
         found.now += EMPTY_S
 
 
@@ -205,14 +205,14 @@ def dump(database: str, tmp_path: Path) -> Path:
 def test_between_the_parts_of_a_restore_nothing_is_changed_and_then_it_is_used(
     running: Running, empty_database: str, dump: Path
 ) -> None:
-    running.refuses(empty_database, "is empty")
+    running.rejects(empty_database, "is empty")
     found = []
     for part in ("pre-data", "data", "post-data"):
         run("pg_restore", f"--section={part}", f"--dbname={empty_database}", str(dump))
         if part != "post-data":
             running.now += 10 * EMPTY_S
             found.append(ask(empty_database, RELATIONS))
-            running.refuses(empty_database, "half restored")
+            running.rejects(empty_database, "half restored")
     store = running.store(empty_database)
     opened = store.open(JOURNAL)
     assert (opened.is_new, opened.watermark) == (False, 2)

@@ -21,6 +21,7 @@ from psycopg.conninfo import make_conninfo
 
 from actors.database.server import postgres_binaries
 from actors.database.server.folder import LARGEST_LOG, ServerFolder
+from actors.database.server.postgres_binaries import ServerUser
 from actors.database.server.processes import (
     end_with_parent,
     is_other_program,
@@ -97,7 +98,12 @@ class Embedded:
         Raises:
             ConfigError: A person must change something; the message says what.
         """
-        self._folder.check()
+        postgres_binaries.require_traversable(self._folder.root, self._user)
+        made = self._folder.check()
+        if made is not None:
+            # Programs that only we may reach are copied by a start; they are ours, so we run them.
+            reached = postgres_binaries.is_reachable(self._binaries, self._user)
+            self._require_version(made, self._user if reached else None)
 
     def stop(self, timeout_s: float = 60) -> None:
         """Stop the server with a fast shutdown; if that takes too long, an immediate one."""
@@ -167,20 +173,29 @@ class Embedded:
         return make_conninfo("", host=host, port=_PORT, user="postgres", dbname=db, **peer)
 
     def _create_cluster(self) -> None:
-        ours = postgres_binaries.major_version(self._binaries, self._user)
         made = self._folder.version()
+        ours = self._require_version(made, self._user)
         if made is None:
             self._initdb(self._folder.make_new_data(), int(ours))
             # initdb ran with -N, which syncs nothing. The files must be on the disk before the
             # name.
             os.sync()
             self._folder.complete_data()
-        elif made != ours:
+
+    def _require_version(self, made: str | None, user: ServerUser | None) -> str:
+        """Return the major version of our programs, run as this user.
+
+        Raises:
+            ConfigError: Another one has made the cluster.
+        """
+        ours = postgres_binaries.major_version(self._binaries, user)
+        if made not in (None, ours):
             raise ConfigError(
                 f"{self._folder.data} was made by PostgreSQL {made}, but {self._binaries} is"
                 f" {ours}: name a folder with PostgreSQL {made} in TRACKER_POSTGRES_BIN, or move"
                 " the data over with pg_dump and pg_restore"
             )
+        return ours
 
     def _initdb(self, folder: Path, version: int) -> None:
         command = [str(self._binaries / "initdb"), "-D", str(folder), "-U", "postgres", "-N"]
@@ -195,7 +210,8 @@ class Embedded:
             output = done.stderr.decode(errors="replace").strip()[-500:]
             for number in SHORTAGES:
                 if os.strerror(number) in output:
-                    raise OSError(number, os.strerror(number))
+                    exc = OSError(number, os.strerror(number))
+                    raise start_error(exc, f"initdb could not create {folder}")
             raise ConfigError(f"initdb could not create {folder}: {output}")
 
     def _run(self, timeout_s: float) -> None:

@@ -49,21 +49,22 @@ class ServerFolder:
         self._fd: int | None = None
         self._lock: int | None = None
 
-    def check(self) -> None:
-        """Check what is there as `open` does, and change nothing.
+    def check(self) -> str | None:
+        """Check what is there as `open` does, and change nothing; return the version as `version`.
 
         Raises:
             ConfigError: Something in it is not as we make it, or it cannot be used.
         """
         try:
-            with contextlib.suppress(FileNotFoundError):  # made at the first start
-                fd = files.open_directory(self.root, make=False, owners=self._owners)
-                try:
-                    self._check(fd)
-                finally:
-                    os.close(fd)
+            self._fd = files.open_directory(self.root, make=False, owners=self._owners)
+            self._check(self._fd)
+            return self.version()
+        except FileNotFoundError:  # made at the first start
+            return None
         except OSError as exc:
             raise _unusable(self.root, exc) from exc
+        finally:
+            self.close()
 
     def open(self) -> None:
         """Make what is missing, take over an older layout, check what is there, lock it.

