@@ -75,8 +75,13 @@ def test_one_that_stays_empty_gets_its_tables_after_a_minute(
     assert ask(empty_database, "select count(*) from tracker.schema_migrations") == [(len(ALL),)]
 
 
-def test_roles_that_were_made_before_do_not_fill_it(running: Running, empty_database: str) -> None:
+def test_roles_and_extensions_that_were_made_before_do_not_fill_it(
+    running: Running, empty_database: str
+) -> None:
     do(empty_database, "create schema tracker")
+    for name in ("pg_stat_statements", "hstore"):  # views and functions
+        if ask(empty_database, f"select from pg_available_extensions where name = '{name}'"):
+            do(empty_database, f"create extension {name}")
     running.rejects(empty_database, "is empty")
     running.now += EMPTY_S
     running.open(empty_database)
