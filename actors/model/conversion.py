@@ -11,9 +11,20 @@ from typing import TypeVar, overload
 T = TypeVar("T")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_UNPRINTABLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+INVISIBLE = (
+    "\\x00-\\x1f\\x7f-\\x9f"  # C0, C1
+    "\\xad\\u034f\\u0600-\\u0605\\u061c\\u06dd\\u070f\\u0890-\\u0891\\u08e2\\u115f-\\u1160"
+    "\\u17b4-\\u17b5\\u180b-\\u180f\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u3164"
+    "\\ud800-\\udfff\\ufeff\\uffa0\\ufff0-\\ufffb\\U000110bd\\U000110cd\\U00013430-\\U0001343f"
+    "\\U0001bca0-\\U0001bca3\\U0001d173-\\U0001d17a\\U000e0000-\\U000e0fff"
 )
+"""What has no picture of its own but changes what is around it, as the inside of a class of `re`.
+
+Control characters, ends of lines, marks of direction, what is of no width or only looks like a
+space (Unicode: Cc, Cf, Cs, Zl, Zp, and what is ignored where it is unknown). Not U+FE00 to
+U+FE0F, which belong to many pictures and change nothing else.
+"""
+_INVISIBLE = re.compile(f"[{INVISIBLE}]")
 
 
 def storable_text(text: str) -> str:
@@ -30,8 +41,8 @@ def storable_text(text: str) -> str:
 
 
 def terminal_safe(text: str) -> str:
-    """Return text from outside with `?` for each character that could drive a terminal."""
-    return _UNPRINTABLE.sub("?", text)
+    """Return text from outside with `?` for each character that could drive a terminal or hide."""
+    return _INVISIBLE.sub("?", text)
 
 
 def instant(ns: int) -> datetime:

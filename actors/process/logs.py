@@ -6,7 +6,7 @@ nothing from outside is ever a format string. (Python rejects the names of its o
 record attributes in `extra`: name, message, module, process, thread, args …)
 
 Every line is scrubbed: known secrets and all that looks like a credential in a URL
-are replaced, control characters are escaped (data from outside cannot forge a line or
+are replaced, control and invisible characters are escaped (data from outside cannot forge a line or
 colour a terminal) and texts are cut after 500 characters. Logging never raises and
 never ends the process: a line that cannot be written is dropped.
 """
@@ -28,6 +28,8 @@ from typing import Any, TextIO
 import msgspec
 from pythonjsonlogger.json import JsonFormatter
 
+from actors.model.conversion import INVISIBLE
+
 log = logging.getLogger(__name__)
 
 LONGEST_TEXT = 500
@@ -42,11 +44,8 @@ MOST_LINES = 300
 TRACES = frozenset({"traceback", "stacks"})
 """Fields that hold stacks: these keep their line breaks."""
 
-# C0 and C1, line separators, marks of direction (they reorder the text on screen), surrogates.
-_CONTROL = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
-)
-_CONTROL_BUT_NEWLINE = re.compile(_CONTROL.pattern.replace("\x00-\x1f", "\x00-\x09\x0b-\x1f"))
+_INVISIBLE = re.compile(f"[{INVISIBLE}]")
+_INVISIBLE_BUT_NEWLINE = re.compile(f"(?!\n)[{INVISIBLE}]")
 _DATABASE_URL = re.compile(r"\bpostgres(?:ql)?://[^\s'\"]+", re.IGNORECASE)
 _USER_INFO = re.compile(r"\b([a-z][a-z0-9+.-]{0,20}://)[^\s/'\"]{0,300}@", re.IGNORECASE)
 _PASSWORD = re.compile(
@@ -75,12 +74,12 @@ class Scrubber:
     def text(self, text: str, *, longest: int = LONGEST_TEXT) -> str:
         """Return one line of at most `longest` characters without secrets."""
         cut, whole = self._hidden(text)
-        return _shortened(_CONTROL.sub(_escaped, cut), longest, whole=whole)
+        return _shortened(_INVISIBLE.sub(_escaped, cut), longest, whole=whole)
 
     def trace(self, text: str) -> str:
         """Return the end of a traceback, which names the error, in lines and without secrets."""
         cut, _ = self._hidden(text[-LONGEST_SCRUBBED:])
-        return _CONTROL_BUT_NEWLINE.sub(_escaped, cut)[-LONGEST_TRACE:]
+        return _INVISIBLE_BUT_NEWLINE.sub(_escaped, cut)[-LONGEST_TRACE:]
 
     def field(self, name: str, value: Any) -> Any:
         """Return the value of a field as JSON; `TRACES` keep their line breaks."""
@@ -338,7 +337,9 @@ def _as_text(value: object) -> str:
 
 def _escaped(match: re.Match[str]) -> str:
     code = ord(match[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _shortened(text: str, longest: int, *, whole: bool) -> str:

@@ -39,7 +39,7 @@ HOSTILE = (
     "\x1b[2J\x1b]0;owned\x07 \x9b31m",
     'x"}\n{"event": "forged"}',
     "[red]bold[/red] [/] [link=file:///etc/passwd]",
-    "\u202e evil \u2066 \u200b \ufeff",
+    "\u202e evil \u2066 \u200b \ufeff \u061c \u00ad \u3164 \U000e0041",
     "\x00 \ud800 \U0010ffff",
     "=cmd|' /C calc'!A0",
     "a" * 100_000,
@@ -175,4 +175,6 @@ def test_a_market_of_hostile_texts_is_only_text(store: Store, database: str, tex
     Console(file=shown, width=80, force_terminal=True).print(
         status_table.render(health(live=False, reason=text))
     )
-    assert not re.search("[\x07\x9b\u202e\u2066\ud800]|\x1b\\[2J|\x1b\\]", shown.getvalue())
+    assert not re.search(
+        "[\x07\x9b\u202e\u2066\u061c\u3164\ud800]|\x1b\\[2J|\x1b\\]", shown.getvalue()
+    )

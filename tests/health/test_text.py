@@ -1,9 +1,15 @@
+import sys
+import unicodedata
+from collections.abc import Iterator
+
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.health.rules import headline, state_line
 from actors.model.conversion import terminal_safe
+from actors.process.logs import Scrubber
 from tests.health.health_samples import START, document, well
 
 
@@ -30,6 +36,32 @@ def test_what_only_needs_attention_is_marked_in_a_worse_state() -> None:
     odd = {"reasons": ("odd",), "codes": ("b",), "levels": ("attention",)}
     alone = msgspec.structs.replace(found, state="attention", **odd)
     assert state_line(alone) == "attention: odd"
+
+
+def invisible() -> Iterator[str]:
+    """Yield each character that drives a terminal, reorders or hides text, or is of no width."""
+    for code in range(sys.maxunicode + 1):
+        if unicodedata.category(chr(code)) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
+            yield chr(code)
+    # Letters and marks in name alone (DerivedCoreProperties.txt, Default_Ignorable_Code_Point).
+    yield from "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u2065\u3164\uffa0\U000e0100"
+    yield "\U000e0fff"
+
+
+def test_no_character_that_hides_or_reorders_passes_a_filter() -> None:
+    scrubber = Scrubber()
+    for each in invisible():
+        for shown in (terminal_safe(each), scrubber.text(each), scrubber.trace(each)):
+            assert each not in shown or (each == "\n" and shown == scrubber.trace(each)), ascii(
+                each
+            )
+
+
+@pytest.mark.parametrize(
+    "text", ["Überraschung — 冠军 “ja”?", "🏳️‍🌈".replace("\u200d", ""), "❤️ é à", "العربية"]
+)
+def test_what_people_write_is_left_as_it_is(text: str) -> None:
+    assert terminal_safe(text) == Scrubber().text(text) == text
 
 
 def test_line_ends_and_colours_are_replaced() -> None:
