@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -33,6 +35,18 @@ class Server:
     def _run(self, command: sql.Composed) -> None:
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             connection.execute(command)
+
+
+@contextlib.contextmanager
+def open_folder() -> Iterator[Path]:
+    """Yield an empty folder that an embedded database may lie in, and delete it afterwards.
+
+    Its path is short, since sockets are in it; as root the server is another user, who must pass.
+    """
+    with tempfile.TemporaryDirectory(prefix="tr-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
 
 
 def name_of(dsn: str) -> str:

@@ -6,9 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from actors.config.load import load
 from actors.config.paths import usual_sockets
 from actors.config.settings import Config
 from tests.docs.test_pages import links
+from tests.postgres import open_folder
 
 ROOT = Path(__file__).parents[2]
 SYSTEMD = ROOT / "systemd"
@@ -136,27 +135,19 @@ def test_every_link_of_the_installed_pages_leads_somewhere(laid_out: Path) -> No
     assert gone == []
 
 
-@pytest.fixture
-def state_dir() -> Iterator[Path]:
-    """Return a folder of a short path that the user of the embedded database may enter."""
-    folder = Path(tempfile.mkdtemp(prefix="tracker-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
-
-
-def test_the_installed_program_runs_as_the_unit_runs_it(laid_out: Path, state_dir: Path) -> None:
+def test_the_installed_program_runs_as_the_unit_runs_it(laid_out: Path) -> None:
     _, *flags, program, config, file = words("ExecStart")
     command = [str(laid_out / word.removeprefix("/")) for word in (program, file)]
-    done = subprocess.run(
-        [sys.executable, *flags, command[0], config, command[1], "--check"],
-        cwd="/",
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={"STATE_DIRECTORY": f"{state_dir}/state", "PYTHONPATH": "/nowhere"},
-    )
+    with open_folder() as place:
+        done = subprocess.run(
+            [sys.executable, *flags, command[0], config, command[1], "--check"],
+            cwd="/",
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env={"STATE_DIRECTORY": f"{place}/state", "PYTHONPATH": "/nowhere"},
+        )
 
     assert done.returncode == 0, done.stderr
     assert "all is well" in done.stdout

@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from actors.cli import main, status
 from actors.config.load import Mode
 from actors.errors import EXIT_INTERRUPTED
+from tests.postgres import open_folder
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ("tracker", "tracker-status", "tracker-simulator")
@@ -75,8 +75,7 @@ def test_ctrl_c_during_the_imports_is_one_line(program: str, tmp_path: Path) -> 
 def test_ctrl_c_while_it_looks_at_the_sources_is_one_line() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as never_answers,
-        # A short path: sockets are in it.
-        tempfile.TemporaryDirectory(prefix="tr-") as place,
+        open_folder() as place,
     ):
         url = f"http://127.0.0.1:{never_answers.getsockname()[1]}"
         sides = ("GAMMA", "CLOB", "DATA")

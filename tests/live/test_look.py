@@ -3,25 +3,20 @@
 import errno
 import os
 import socket
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.live.processes import Process, Processes, processes_in
+from tests.postgres import open_folder
 
 pytestmark = [pytest.mark.live]
 
 
 @pytest.fixture
 def processes() -> Iterator[Processes]:
-    # A short path: sockets are in it.
-    with (
-        tempfile.TemporaryDirectory(prefix="tr-", ignore_cleanup_errors=True) as place,
-        processes_in(Path(place), "") as found,
-    ):
+    with open_folder() as place, processes_in(place, "") as found:
         yield found
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from actors.simulator.beliefs import DEFAULTS
 from actors.simulator.judge import judge, ledger_lines
 from tests.live.processes import Process, Processes, processes_in, until
+from tests.postgres import open_folder
 
 pytestmark = [pytest.mark.live]
 
@@ -26,20 +26,13 @@ BROKEN = ("--broken", "numbers,late_3s,gamma_list_gone,cursor_ignored,repeat_emp
 
 @pytest.fixture
 def processes() -> Iterator[Processes]:
-    # A short path: sockets are in it.
-    with (
-        tempfile.TemporaryDirectory(prefix="tr-", ignore_cleanup_errors=True) as place,
-        processes_in(Path(place), "") as found,
-    ):
+    with open_folder() as place, processes_in(place, "") as found:
         yield found
 
 
 @pytest.fixture
 def with_database(empty_database: str) -> Iterator[Processes]:
-    with (
-        tempfile.TemporaryDirectory(prefix="tr-", ignore_cleanup_errors=True) as place,
-        processes_in(Path(place), empty_database) as found,
-    ):
+    with open_folder() as place, processes_in(place, empty_database) as found:
         yield found
 
 
