@@ -37,10 +37,14 @@ check: $(READY)  ## ruff, mypy --strict, import contracts
 # Two tests at a time, and three of those that mostly wait: each process has a PostgreSQL server of its own.
 TWO := -n 2 --dist worksteal
 THREE := -n 3 --dist worksteal
+# What is compiled, of tests and of the programs that they start, is kept where no source is.
+COMPILED := $(CURDIR)/$(VENV)/compiled
+TESTS := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX='$(COMPILED)' $(BIN)/python -m pytest
 
 test: check  ## every check and every test but the long ones, which make torture runs
-	$(BIN)/python -m pytest $(TWO) -m "not long and not live" --cov --cov-report=
-	$(BIN)/python -m pytest $(THREE) -m "not long and live"
+	@rm -rf '$(COMPILED)/tmp'  # of copies that earlier tests made
+	$(TESTS) $(TWO) -m "not long and not live" --cov --cov-report=
+	$(TESTS) $(THREE) -m "not long and live"
 	$(BIN)/coverage report --include="$$($(BIN)/python -m tests.architecture.deciding)"
 	@$(BIN)/coverage json -q -o - | $(BIN)/python -m tests.architecture.deciding judge
 
