@@ -1,7 +1,8 @@
 """What several folders of tests share: a database server and databases of it.
 
 The server is the one that TRACKER_TEST_DATABASE_URL names (its role must be
-allowed to create databases), else an embedded one in a folder that goes away.
+allowed to create databases), else an embedded one in a folder that goes away, in memory
+where there is space.
 
 Hypothesis tries the same inputs every time; `--hypothesis-profile=explore` has it
 look for others, which `make torture` does.
@@ -9,9 +10,7 @@ look for others, which `make torture` does.
 
 import contextlib
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from uuid import UUID
@@ -22,7 +21,12 @@ import pytest
 from actors.database.schema import migrate
 from actors.database.server.embedded import Embedded
 from actors.database.store import Store
-from tests.postgres import Server, name_of
+from tests.architecture import deciding
+from tests.postgres import FAST, Server, memory, name_of, open_folder
+
+TESTS = Path(__file__).parent
+DECIDING = {name.split(".")[1] for name in deciding.modules()}
+"""Packages of `actors` with a deciding module."""
 
 # What a test makes is for the tracker to write to, which rejects what a group may write to as well.
 os.umask(0o022)
@@ -45,8 +49,12 @@ def _unmeasured() -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Measure nothing of a test with a database: deciding modules know none."""
-    if item.get_closest_marker("no_cover") or not item.get_closest_marker("db"):
+    """Measure only tests without a database that stand in a package with a deciding module.
+
+    Deciding modules know no database, and have tests of their own in the package of their name.
+    """
+    package, is_measured = item.path.relative_to(TESTS).parts[0], not item.get_closest_marker("db")
+    if item.get_closest_marker("no_cover") or (is_measured and package in DECIDING):
         return (yield)
     with _unmeasured():
         return (yield)
@@ -73,17 +81,13 @@ def server() -> Iterator[Server]:
     if named:
         yield Server(named)
         return
-    # Not tmp_path: its folders are for us alone, and as root the server is not us.
-    root = Path(tempfile.mkdtemp(prefix="tracker-"))
-    root.chmod(0o755)
-    # Nothing here has to survive a power loss, so commits do not wait for the disk.
-    embedded = Embedded(root / "pg", options=("fsync=off", "full_page_writes=off"))
-    try:
-        embedded.start()
-        yield Server(embedded.dsn("postgres"))
-    finally:
-        embedded.stop()
-        shutil.rmtree(root)
+    with open_folder(memory()) as root:
+        embedded = Embedded(root / "pg", options=FAST)
+        try:
+            embedded.start()
+            yield Server(embedded.dsn("postgres"))
+        finally:
+            embedded.stop()
 
 
 @pytest.fixture(scope="session")
