@@ -6,6 +6,7 @@ lists where they stand. Identifiers are split into their parts, so `lane_of` and
 hold `lane`. docs/glossary.md says which word is meant instead.
 """
 
+import functools
 import re
 import subprocess
 import sys
@@ -184,6 +185,7 @@ ALLOWED = (
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
+@functools.cache
 def base(part: str) -> str:
     """Return the word as the list has it, or an empty text."""
     word = part.lower()

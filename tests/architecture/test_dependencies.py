@@ -6,6 +6,7 @@ that one changes; a server installs what nobody needs any more; a tool is run an
 
 import ast
 import configparser
+import functools
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -86,12 +87,18 @@ def others(source: str, place: str) -> set[str]:
     return tops - local(place) - sys.stdlib_module_names
 
 
+@functools.cache
+def others_of(path: Path, place: str) -> set[str]:
+    """Return the same of a file."""
+    return others(path.read_text(), place)
+
+
 def imported(place: str, *, but: str = "nothing") -> set[str]:
     """Return the modules of others that are imported below this place."""
     sources = [path for path in (ROOT / place).rglob("*.py") if ROOT / but not in path.parents]
     if place == "actors":
         sources += (ROOT / "bin").iterdir()
-    return set().union(*(others(path.read_text(), place) for path in sources))
+    return set().union(*(others_of(path, place.partition("/")[0]) for path in sources))
 
 
 def test_what_a_tracker_imports_is_what_a_server_installs() -> None:

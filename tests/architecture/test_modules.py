@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import functools
 import graphlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +45,11 @@ def imported(source: str, package: str) -> Iterator[str]:
             yield from (".".join((*parts, alias.name)) for alias in node.names)
 
 
+@functools.cache
+def imports(source: str, package: str) -> frozenset[str]:
+    return frozenset(imported(source, package))
+
+
 def graph_of(sources: dict[str, tuple[str, bool]]) -> dict[str, set[str]]:
     """Return which modules each module imports.
 
@@ -56,7 +62,7 @@ def graph_of(sources: dict[str, tuple[str, bool]]) -> dict[str, set[str]]:
     graph = {}
     for name, (source, is_package) in sources.items():
         package = name if is_package else name.rpartition(".")[0]
-        graph[name] = {other for other in imported(source, package) if other in plain} - {name}
+        graph[name] = {other for other in imports(source, package) if other in plain} - {name}
     return graph
 
 

@@ -59,10 +59,13 @@ def names(path: Path) -> set[str]:
     return set(re.findall(r"^\s*(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE))
 
 
-def nodes() -> Iterator[tuple[str, ast.AST]]:
-    for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text())):
-            yield path.name, node
+Nodes = list[tuple[str, ast.AST]]
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Nodes:
+    """Return all of the source, and the file of each piece."""
+    return [(path.name, node) for path in SOURCES for node in ast.walk(ast.parse(path.read_text()))]
 
 
 def test_every_line_names_tests_and_all_of_them_exist() -> None:
@@ -77,8 +80,8 @@ def test_every_line_names_tests_and_all_of_them_exist() -> None:
         assert named <= there, named - there
 
 
-def test_the_source_starts_no_shell_and_evaluates_nothing() -> None:
-    for file, node in nodes():
+def test_the_source_starts_no_shell_and_evaluates_nothing(nodes: Nodes) -> None:
+    for file, node in nodes:
         if isinstance(node, ast.Import | ast.ImportFrom):
             said = [alias.name for alias in node.names] + [getattr(node, "module", "") or ""]
             assert not {"pickle", "marshal", "shelve", "pty"} & set(said), file
@@ -91,8 +94,8 @@ def test_the_source_starts_no_shell_and_evaluates_nothing() -> None:
             assert "shell" not in {word.arg for word in node.keywords}, file
 
 
-def test_files_are_written_by_one_module_alone() -> None:
-    for file, node in nodes():
+def test_files_are_written_by_one_module_alone(nodes: Nodes) -> None:
+    for file, node in nodes:
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
             name = called.rpartition(".")[2]
@@ -119,16 +122,16 @@ def test_a_file_that_is_opened_by_its_path_is_found() -> None:
         assert set("wax+") & set(mode_of(call, "open")), source
 
 
-def test_nothing_in_the_source_loosens_tls() -> None:
-    for file, node in nodes():
+def test_nothing_in_the_source_loosens_tls(nodes: Nodes) -> None:
+    for file, node in nodes:
         if isinstance(node, ast.Attribute):
             assert node.attr not in ("CERT_NONE", "_create_unverified_context"), file
         if isinstance(node, ast.keyword) and node.arg in ("verify", "check_hostname"):
             assert not (isinstance(node.value, ast.Constant) and node.value.value is False), file
 
 
-def test_no_statement_is_put_together_in_the_source() -> None:
-    for file, node in nodes():
+def test_no_statement_is_put_together_in_the_source(nodes: Nodes) -> None:
+    for file, node in nodes:
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
             continue
         if node.func.attr in ("execute", "executemany", "copy") and "database" not in file:
