@@ -1,8 +1,11 @@
 """Markets, resolutions and evidence are stored once and read back as they were stored."""
 
+import contextlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -24,7 +27,7 @@ from tests.database.samples import (
     resolution,
     trade,
 )
-from tests.postgres import ask, do
+from tests.postgres import Server, ask, do
 
 pytestmark = pytest.mark.db
 
@@ -126,17 +129,27 @@ OVER = (
 """Make 20,000 markets that are closed and resolved, and were wanted."""
 
 
-@pytest.fixture
-def past(store: Store, database: str) -> str:
-    """Return a database with many markets that are over, and few that are not."""
+@pytest.fixture(scope="module")
+def past(server: Server, template: str) -> Iterator[str]:
+    """Return a database with many markets that are over, and few that are not; it is only read."""
     today = tuple(market(f"0x{number:064x}", (f"{number}1", f"{number}2")) for number in range(9))
     closing = market("0x" + "c" * 64, (YES, NO), closed=True)
     tokens = tuple(each.token_id for one in (*today, closing) for each in one.assets)
-    store.commit(Batch(markets=(*today, closing), facts=((1, TokensWanted(ns(0), tokens)),)))
-    for command in OVER:
-        do(database, command)
-    do(database, "vacuum analyze")
-    return database
+    with server.database(template) as dsn:
+        with opened(dsn) as store:
+            wanted = TokensWanted(ns(0), tokens)
+            store.commit(Batch(markets=(*today, closing), facts=((1, wanted),)))
+        for command in OVER:
+            do(dsn, command)
+        do(dsn, "vacuum analyze")
+        yield dsn
+
+
+@contextlib.contextmanager
+def opened(dsn: str) -> Iterator[Store]:
+    with contextlib.closing(Store(dsn)) as store:
+        store.open(UUID(int=1))
+        yield store
 
 
 def scanned(plan: dict[str, Any]) -> set[str]:
@@ -160,11 +173,9 @@ def test_what_is_over_costs_a_start_no_time(past: str, query: str, mode: str) ->
     assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 300
 
 
-@pytest.mark.usefixtures("past")
-def test_a_start_reads_what_is_open_first_and_what_is_closed_and_wanted_once(
-    store: Store,
-) -> None:
-    open_ones, closed = store.open_markets()
+def test_a_start_reads_what_is_open_first_and_what_is_closed_and_wanted_once(past: str) -> None:
+    with opened(past) as store:
+        open_ones, closed = store.open_markets()
     assert len(open_ones) == 9
     assert [(each.condition_id, each.closed) for each in closed] == [("0x" + "c" * 64, True)]
 

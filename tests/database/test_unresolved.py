@@ -1,6 +1,6 @@
 """Every market without a resolution is remembered, and those that ended are found again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from actors.model.market import Market
 from actors.model.storage import Batch, Unresolved
 from actors.model.trade import ConditionId
 from tests.database.samples import CONDITION, NO, YES, at, market, ns, resolution, trade
-from tests.postgres import ask, do
+from tests.postgres import Server, ask, do
 
 pytestmark = pytest.mark.db
 
@@ -136,14 +136,16 @@ MANY = (
 """Make 30,000 markets that are over, 2,000 of them without a resolution."""
 
 
-@pytest.fixture
-def many(database: str) -> str:
-    for command in MANY:
-        do(database, command)
-    do(database, "insert into unresolved select condition_id from markets m where not exists"
-       " (select from resolutions r where r.condition_id = m.condition_id)")  # fmt: skip
-    do(database, "vacuum analyze")
-    return database
+@pytest.fixture(scope="module")
+def many(server: Server, template: str) -> Iterator[str]:
+    """Return a database that is only read."""
+    with server.database(template) as dsn:
+        for command in MANY:
+            do(dsn, command)
+        do(dsn, "insert into unresolved select condition_id from markets m where not exists"
+           " (select from resolutions r where r.condition_id = m.condition_id)")  # fmt: skip
+        do(dsn, "vacuum analyze")
+        yield dsn
 
 
 @pytest.mark.parametrize("query", ["SELECT_UNRESOLVED", "SELECT_OPEN_MARKETS"])
