@@ -25,6 +25,7 @@ Environment=TRACKER_CLOB_URL=http://127.0.0.1:9 TRACKER_DATA_URL=http://127.0.0.
 Environment=TRACKER_POLYGON_RPC_URLS=off
 EnvironmentFile=-/run/more
 WatchdogSec=8s
+RestartSec=100ms
 StandardOutput=append:/log/tracker
 StandardError=append:/log/tracker
 """
@@ -78,6 +79,8 @@ class Machine:
         self._start(site)
         for command in ("systemd-sysusers", "systemd-tmpfiles --create"):
             self.run(*command.split())
+        # As `make install` does, which had no Python of the machine.
+        self.run(f"{INSTALLED}/.venv/bin/python", "-m", "compileall", "-q", f"{INSTALLED}/actors")
 
     def boot_bare(self, extra: Callable[[Path], None], source: Path) -> None:
         """Start PID 1 without a tracker, with its source in `/usr/local/src/tracker`.
