@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -76,16 +76,28 @@ def rejected(done: "subprocess.CompletedProcess[str]", place: Path, *words: str)
         assert word in line
 
 
-BOTH = pytest.mark.parametrize(
-    "arguments", [["--check"], ["--duration", "1"]], ids=["check", "run"]
-)
+CHECK, RUN = ["--check"], ["--duration", "1"]
+BOTH = pytest.mark.parametrize("arguments", [CHECK, RUN], ids=["check", "run"])
+
+
+def both_of(name: str, values: Sequence[object]) -> pytest.MarkDecorator:
+    """Return a parameter of `--check`, which looks at all, and of a run by the same functions.
+
+    In a run all but the first are long.
+    """
+    cases = [
+        pytest.param(arguments, value, id=f"{mode}-{value}", marks=marks)
+        for mode, arguments in (("check", CHECK), ("run", RUN))
+        for number, value in enumerate(values)
+        for marks in ([pytest.mark.long] if mode == "run" and number else [],)
+    ]
+    return pytest.mark.parametrize(("arguments", name), cases)
 
 
 # --------------------------------------------------------- the state directory
 
 
-@BOTH
-@pytest.mark.parametrize("mode", [0o775, 0o757, 0o1777])
+@both_of("mode", [0o775, 0o757, 0o1777])
 @pytest.mark.parametrize("name", ["", "journal"])
 def test_a_directory_that_others_may_write_to_is_rejected(
     state: Path, arguments: list[str], mode: int, name: str
@@ -168,8 +180,7 @@ def names_in(state: Path) -> list[str]:
     return sorted(path.name for path in (state / "journal").iterdir())
 
 
-@BOTH
-@pytest.mark.parametrize("which", range(4))
+@both_of("which", range(4))
 def test_a_link_in_place_of_a_file_of_the_journal_is_rejected(
     state: Path, victim: Path, arguments: list[str], which: int
 ) -> None:
@@ -181,8 +192,7 @@ def test_a_link_in_place_of_a_file_of_the_journal_is_rejected(
     assert victim.read_bytes() == SECRET
 
 
-@BOTH
-@pytest.mark.parametrize("name", ["seg-x.tmp", "suspect-00000000000000000001", "other"])
+@both_of("name", ["seg-x.tmp", "suspect-00000000000000000001", "other"])
 def test_a_link_that_was_added_to_the_journal_is_rejected(
     state: Path, victim: Path, arguments: list[str], name: str
 ) -> None:
@@ -201,8 +211,7 @@ def test_a_pipe_in_place_of_a_segment_is_rejected_at_once(
     rejected(run(state, *arguments), place, "no plain file")
 
 
-@BOTH
-@pytest.mark.parametrize("which", range(4))
+@both_of("which", range(4))
 def test_a_file_of_the_journal_that_others_may_write_to_is_rejected(
     state: Path, arguments: list[str], which: int
 ) -> None:
@@ -265,8 +274,7 @@ def passable() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-@BOTH
-@pytest.mark.parametrize("name", ["", "lock", "server.log", "s", "data"])
+@both_of("name", ["", "lock", "server.log", "s", "data"])
 def test_a_link_in_the_folder_of_the_embedded_database_is_rejected(
     passable: Path, victim: Path, arguments: list[str], name: str
 ) -> None:
