@@ -307,12 +307,12 @@ def keyset_page(raw: bytes) -> Page:
         if str(rejection) != "not JSON":
             raise
     else:
-        return Page(markets=_copies(page.markets), next_cursor=page.next_cursor or None)
+        return Page(markets=_copies(page.markets), next_cursor=strict_json.cursor(page.next_cursor))
     members = dict(strict_json.parts(raw))
     if not members.get(b'"markets"', b"").startswith(b"["):
         raise PayloadRejected("unexpected shape")
     cursor = strict_json.read(members.get(b'"next_cursor"', b"null"), _cursor)
-    return Page(markets=elements(members[b'"markets"']), next_cursor=cursor or None)
+    return Page(markets=elements(members[b'"markets"']), next_cursor=strict_json.cursor(cursor))
 
 
 def events_page(raw: bytes) -> Page:
@@ -324,13 +324,14 @@ def events_page(raw: bytes) -> Page:
     markets: list[bytes] = []
     for event in elements(members[b'"events"']):
         inner = dict(strict_json.parts(event))
-        tags = b'"tags":' + inner.get(b'"tags"', b"null")
+        told = inner.get(b'"tags"', b"null")
+        tags = b'"tags":' + (told if len(told) <= strict_json.MAX_TAGS_BYTES else b'"too many"')
         for market in elements(inner.get(b'"markets"', b"[]")):
             own = market.strip()
             # In front, so that tags of its own come last and count.
             tagged = own.startswith(b"{") and not own[1:].lstrip().startswith(b"}")
             markets.append(b"{" + tags + b"," + own[1:] if tagged else own)
-    return Page(markets=tuple(markets), next_cursor=cursor or None)
+    return Page(markets=tuple(markets), next_cursor=strict_json.cursor(cursor))
 
 
 def _about_events(query: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

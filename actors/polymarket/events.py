@@ -328,14 +328,14 @@ def announced_market(event: MarketEvent) -> Market:
     gamma_id = strict_json.text(event.id)
     return Market(
         condition_id=condition_id,
-        question=strict_json.text(event.question),
-        slug=strict_json.text(event.slug),
+        question=strict_json.short(strict_json.text(event.question)),
+        slug=strict_json.short(strict_json.text(event.slug)),
         assets=() if bytes(event.active) == b"false" else _announced_assets(event),
         gamma_id=gamma_id if strict_json.is_id(gamma_id) else None,
         active=False,
         # The ids of V2 have 31 bytes; one in 256 of V1 ends so, too, until Gamma lists it.
         version="v2" if condition_id.endswith("00") else "v1",
-        tags=tuple(sorted({tag.lower() for tag in strict_json.texts(event.tags) or () if tag})),
+        tags=strict_json.tags(strict_json.texts(event.tags) or ()),
     )
 
 

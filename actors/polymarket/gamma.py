@@ -307,9 +307,9 @@ def _slugs(found: _Answer, drift: list[str]) -> tuple[str, ...]:
     except PayloadRejected:
         drift.append("tags")
         return ()
-    slugs = (tag if isinstance(tag, str) else tag.slug for tag in tags)
-    # In one order: another one is no change.
-    return tuple(sorted({storable_text(slug).lower() for slug in slugs if slug}))
+    if len(tags) > strict_json.MAX_TAGS:
+        drift.append("tags")
+    return strict_json.tags(tag if isinstance(tag, str) else tag.slug for tag in tags)
 
 
 def _sides(found: _Answer) -> dict[TokenId, str]:

@@ -19,6 +19,8 @@ from actors.polymarket import strict_json
 
 ABSENT: Final = msgspec.Raw(b"null")
 FLAGS: Final = {b"true": True, b"false": False}
+MAX_DESCRIPTION: Final = 100_000
+"""Characters; recorded ones have up to 1,900."""
 MAX_FEE_SCHEDULE: Final = 2_000
 """Characters; the recorded one has 65."""
 _LOOSE_FLAGS = {"true": True, "false": False, "1": True, "0": False}
@@ -67,7 +69,7 @@ def read_details(found: DetailFields, drift: list[str]) -> Details:
         closed_time=moment(found.closed_time, "closedTime", drift),
         tick_size=_tick_size(found.order_price_min_tick_size, drift),
         fee_schedule=_fee_schedule(found.fee_schedule, drift),
-        description=text(found.description, "description", drift) or None,
+        description=text(found.description, "description", drift, longest=MAX_DESCRIPTION) or None,
     )
 
 
@@ -108,7 +110,7 @@ def _event(raw: msgspec.Raw, drift: list[str]) -> Event | None:
 def _group_id(raw: msgspec.Raw, name: str, drift: list[str]) -> str | None:
     found = text(raw, name, drift).lower()
     if found and not _hex_id(found):
-        drift.append(name)
+        _note(name, drift)
         return None
     return found or None
 
@@ -153,12 +155,14 @@ def is_present(raw: msgspec.Raw) -> bool:
     return bytes(raw) != b"null"
 
 
-def text(raw: msgspec.Raw, name: str, drift: list[str]) -> str:
-    """Return a text; of anything else an empty one, named in `drift`."""
+def text(
+    raw: msgspec.Raw, name: str, drift: list[str], *, longest: int = strict_json.MAX_TEXT_CHARS
+) -> str:
+    """Return a text, cut if it is too long; of anything else an empty one. Both are named."""
     found = strict_json.text(raw)
-    if not found and is_present(raw) and bytes(raw) != b'""':
+    if len(found) > longest or (not found and is_present(raw) and bytes(raw) != b'""'):
         drift.append(name)
-    return found
+    return found[:longest]
 
 
 def gamma_id(raw: msgspec.Raw, drift: list[str]) -> str | None:
@@ -166,9 +170,15 @@ def gamma_id(raw: msgspec.Raw, drift: list[str]) -> str | None:
     # A number means the same as its text.
     found = bytes(raw).decode() if bytes(raw).isdigit() else text(raw, "id", drift)
     if found and not strict_json.is_id(found):
-        drift.append("id")
+        _note("id", drift)
         return None
     return found or None
+
+
+def _note(name: str, drift: list[str]) -> None:
+    """Name a field once, though it may be too long as a text and wrong as what it should be."""
+    if name not in drift:
+        drift.append(name)
 
 
 def flag(raw: msgspec.Raw, name: str, drift: list[str]) -> bool | None:

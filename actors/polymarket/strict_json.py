@@ -25,6 +25,13 @@ Field = str | bool | list[str] | None
 Names = tuple[tuple[TokenId, str], ...]
 
 MAX_EVIDENCE_CHARS = 2_000
+MAX_TEXT_CHARS = 2_000
+"""Longest text that is kept of a market, but for its description. Recorded ones have 110."""
+MAX_TAGS = 100
+MAX_TAGS_BYTES = 20_000
+"""Of an event, of which each of its markets gets a copy. Recorded ones have 3,000."""
+MAX_CURSOR_CHARS = 1_000
+"""Recorded ones have up to 120. All of one pass through a listing are remembered."""
 MAX_ID_CHARS = 200
 """Recorded ids of Gamma have 7. An index of the database holds no text of thousands."""
 _TOKEN = re.compile(r"[0-9]{1,78}")
@@ -116,6 +123,27 @@ def is_id(text: str) -> bool:
     return 0 < len(text) <= MAX_ID_CHARS
 
 
+def short(text: str) -> str:
+    """Return a text that can be stored, cut where it is longer than any that is kept."""
+    return storable_text(text[:MAX_TEXT_CHARS])
+
+
+def cursor(text: str | None) -> str | None:
+    """Return the cursor of the next page, None behind the last one.
+
+    Raises:
+        PayloadRejected: It is too long for one.
+    """
+    if text and len(text) > MAX_CURSOR_CHARS:
+        raise PayloadRejected("unexpected shape")
+    return text or None
+
+
+def tags(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the tags that are kept, in one order, since another one is no change."""
+    return tuple(sorted({short(text).lower() for text in texts if text})[:MAX_TAGS])
+
+
 def texts(raw: msgspec.Raw) -> list[str] | None:
     """Return a list of strings that is native or, as Gamma writes it, JSON in a string."""
     try:
@@ -123,7 +151,7 @@ def texts(raw: msgspec.Raw) -> list[str] | None:
         found = read(inner, _texts)
     except PayloadRejected:
         return None
-    return [storable_text(item) for item in found]
+    return [short(item) for item in found]
 
 
 def numbers(raw: msgspec.Raw) -> tuple[Decimal, ...] | None:
@@ -158,7 +186,7 @@ def names(found: Mapping[TokenId, str], market: Market) -> Names:
     """Return the names that an answer has for the tokens of a market; none unless it has both."""
     if same_tokens(found, market) or not all(found.values()):
         return ()
-    return tuple((token, storable_text(found[token])) for token in sorted(found))
+    return tuple((token, short(found[token])) for token in sorted(found))
 
 
 def evidence(fields: Mapping[str, Field]) -> str:
