@@ -615,7 +615,7 @@ class CatalogReport(Report, frozen=True, kw_only=True):
         last_sweep_at: When the last complete sweep ended; None: there was none.
         last_error: Why markets cannot be listed; empty when they can.
         waiting: Messages to the writer that are not stored.
-        requests: (kind of request to Gamma, `ok` or its last error).
+        requests: (kind of request to Gamma, or `places` for markets, `ok` or its last error).
         keyset_error: Why `/markets/keyset` does not lead through listings, so that they go
             another way; empty when it does.
     """

@@ -155,7 +155,10 @@ class CatalogActor(BaseActor):
                 last_sweep_at=self._discovery.swept_at,
                 last_error=self._listing_error(),
                 waiting=len(self._outbox),
-                requests=tuple((kind.value, each.state) for kind, each in self._backoffs.items()),
+                requests=(
+                    *((kind.value, each.state) for kind, each in self._backoffs.items()),
+                    ("places", self._universe.overflow or "ok"),
+                ),
                 keyset_error=self._discovery.keyset.fault,
             )
         )

@@ -10,7 +10,6 @@ Memory: one condition id (shared with the other actors) and a number a market,
 measured at 70 bytes each for 220,000 markets, 110 during a sweep.
 """
 
-import heapq
 from collections.abc import Iterable
 from decimal import Decimal
 from itertools import takewhile
@@ -18,10 +17,14 @@ from math import inf
 
 import msgspec
 
-from actors.model.market import Market, Shard, without_description
+from actors.catalog.candidates import Candidates
+from actors.model.market import Market, Shard
 from actors.model.trade import ConditionId
 
 ASSETS_PER_MARKET = 2
+MOST_MARKETS = 600_000
+"""So many are watched at most without a limit of the operator: nearly three times all that were
+open in 2026-10. A listing without end must not fill the memory of all actors."""
 MAX_SETTLED = 300_000
 MAX_FEED_ONLY = 50_000
 """Markets known from the feed alone; beyond that Gamma is waited for."""
@@ -36,7 +39,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
         min_volume: USDC traded so far; a market that reports none has none.
         tags: Tag slugs, lower case; a market needs one of them.
         markets: Condition ids (lower case) or slugs.
-        max_assets: Tokens, two a market; 0 = no limit. Not checked by `admits`.
+        max_assets: Tokens, two a market; 0: `MOST_MARKETS`. Not checked by `admits`.
         shard: The share of the markets that this tracker watches, when several share them.
     """
 
@@ -98,9 +101,13 @@ class Universe:
     Args:
         filters: What is wanted.
         closed_s: Seconds for which a chosen market stays after a listing reports it closed.
+        most: So many are chosen without a limit of the operator.
     """
 
-    def __init__(self, filters: Filters, *, closed_s: float = inf) -> None:
+    def __init__(
+        self, filters: Filters, *, closed_s: float = inf, most: int = MOST_MARKETS
+    ) -> None:
+        self._most = most
         self._filters = filters
         self._chosen: dict[ConditionId, int] = {}  # the fingerprint of what was stored last
         self._closed = ClosedMarkets(closed_s)
@@ -109,6 +116,7 @@ class Universe:
         self._listed: set[ConditionId] = set()
         self._feed_only: set[ConditionId] = set()  # chosen; no listing called them active
         self._all_fit = False  # the last sweep had a place for every candidate
+        self._left_out = self._left_out_before = 0  # in this sweep, and in the one before
 
     def __len__(self) -> int:
         return len(self._chosen)
@@ -116,14 +124,28 @@ class Universe:
     def __contains__(self, condition_id: object) -> bool:
         return condition_id in self._chosen
 
+    @property
+    def overflow(self) -> str:
+        """Return that more is listed than may be watched without a limit; empty if it is not."""
+        count = self._left_out or self._left_out_before
+        if not count:
+            return ""
+        return f"more than {self._most:,} markets are listed: {count:,} have no place"
+
     # -------------------------------------------------------------- listings
 
     def sweep(self, markets: Iterable[Market]) -> UniverseDiff:
         """Take in one page of a sweep; with a limit, new markets wait for `end_sweep`."""
         page = tuple(markets)
-        self._listed.update(market.condition_id for market in page)
         self._candidates.check_order(page)
-        return self._compare(page, sweeping=True)
+        diff = self._compare(page, sweeping=True)
+        # Not those that are neither: a listing without end would have no end here, either.
+        self._listed.update(
+            market.condition_id
+            for market in page
+            if market.condition_id in self._chosen or market.condition_id in self._candidates
+        )
+        return diff
 
     def end_sweep(self, *, complete: bool) -> tuple[Market, ...]:
         """Return the candidates that are chosen, the largest volume first.
@@ -133,6 +155,7 @@ class Universe:
         """
         candidates, self._candidates = self._candidates, Candidates()
         self._all_fit = complete and not candidates.overflowed
+        self._left_out_before, self._left_out = self._left_out, 0
         return tuple(self._choose(market) for market in candidates.best()[: self._places()])
 
     def update(self, markets: Iterable[Market]) -> UniverseDiff:
@@ -145,8 +168,7 @@ class Universe:
         What only Gamma tells, such as its volume, is waited for.
         """
         known = market.condition_id in self._chosen or market.condition_id in self._settled
-        place = self._filters.max_assets == 0 or (self._all_fit and self._places() > 0)
-        if known or not place or not self._filters.admits(market):
+        if known or not self._has_place() or not self._filters.admits(market):
             return UniverseDiff()
         if len(self._feed_only) >= MAX_FEED_ONLY:
             return UniverseDiff()
@@ -257,8 +279,10 @@ class Universe:
                 continue
             elif sweeping and self._filters.max_assets > 0:
                 self._candidates.add(market, places=self._places())
-            elif self._filters.max_assets == 0 or (self._all_fit and self._places() > 0):
+            elif self._has_place():
                 added.append(self._choose(market))
+            elif self._filters.max_assets == 0:
+                self._left_out += 1
         return UniverseDiff(
             added=tuple(added), changed=tuple(changed), same=tuple(same), listed=tuple(listed)
         )
@@ -283,13 +307,15 @@ class Universe:
         self._chosen[market.condition_id] = new
         return True
 
+    def _has_place(self) -> bool:
+        """Return whether a market may be chosen now, outside of a sweep with a limit."""
+        fits = self._filters.max_assets == 0 or self._all_fit
+        return fits and self._places() > 0
+
     def _places(self) -> int:
         """Return how many more markets may be chosen."""
-        if self._filters.max_assets == 0:
-            # No limit: more than any listing holds, and still a number that
-            # slices and comparisons take.
-            return MAX_SETTLED
-        return self._filters.max_assets // ASSETS_PER_MARKET - len(self._chosen)
+        limit = self._filters.max_assets
+        return (limit // ASSETS_PER_MARKET if limit else self._most) - len(self._chosen)
 
 
 class ClosedMarkets:
@@ -351,62 +377,6 @@ class ClosedMarkets:
         for condition_id in gone:
             self.remove(condition_id)
         return gone
-
-
-class Candidates:
-    """The largest markets that one sweep lists, as many as there are places.
-
-    Memory: each market without its description, and one entry of a heap. A chosen one differs from
-    what the next listing tells, so its description is stored then.
-
-    Attributes:
-        overflowed: Whether there were more candidates than places.
-        descending: Whether the server lists by volume, as it was asked to.
-    """
-
-    def __init__(self) -> None:
-        self._entries: dict[ConditionId, tuple[Decimal, int, Market]] = {}
-        self._smallest: list[tuple[Decimal, int, ConditionId]] = []
-        self._arrivals = 0
-        self._last_volume: Decimal | None = None
-        self.overflowed = False
-        self.descending = True
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def check_order(self, page: Iterable[Market]) -> None:
-        """Notice when the server does not list by volume."""
-        for market in page:
-            volume = market.volume or _ZERO
-            if self._last_volume is not None and volume > self._last_volume:
-                self.descending = False
-            self._last_volume = volume
-
-    def add(self, market: Market, *, places: int) -> None:
-        """Keep the largest, as many as there are places; of equal ones the earlier."""
-        if market.condition_id in self._entries:  # listed twice: it moved between pages
-            return
-        volume = market.volume or _ZERO
-        self._arrivals += 1
-        # Negative, so that of equal volumes the one that came last is the
-        # smallest and leaves first.
-        kept = without_description(market)
-        self._entries[market.condition_id] = (volume, -self._arrivals, kept)
-        heapq.heappush(self._smallest, (volume, -self._arrivals, market.condition_id))
-        while len(self._entries) > max(places, 0):
-            self.overflowed = True
-            # None: `remove` takes a market out of the entries alone, its place in the heap stays.
-            self._entries.pop(heapq.heappop(self._smallest)[2], None)
-
-    def remove(self, condition_id: ConditionId) -> None:
-        """Remove one that was chosen or settled meanwhile."""
-        self._entries.pop(condition_id, None)
-
-    def best(self) -> tuple[Market, ...]:
-        """Return them, the largest first."""
-        entries = sorted(self._entries.values(), key=lambda entry: entry[:2], reverse=True)
-        return tuple(market for _, _, market in entries)
 
 
 def fingerprint(market: Market) -> int:

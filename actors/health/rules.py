@@ -272,7 +272,7 @@ def _discovery_failing(health: Health, limits: Limits) -> str:
         return ""  # `_catalog_failing` says it
     long = catalog.keyset_failing_s > limits.discovery_s
     found = [catalog.keyset_error] if long else []
-    for name in ("lookup", "created", "closed"):
+    for name in ("lookup", "created", "closed", "places"):
         request = catalog.requests.get(name)
         if request is not None and request.failing_s > limits.discovery_s:
             found.append(f"{name}: {request.state}")

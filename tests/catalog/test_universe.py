@@ -278,3 +278,27 @@ def test_the_largest_are_chosen_in_whatever_order_they_are_listed(
         assert universe.sweep(page).added == ()
     chosen = [int(each.condition_id, 16) for each in universe.end_sweep(complete=True)]
     assert chosen == sorted(range(40), reverse=True)[:places]
+
+
+def test_a_listing_without_end_fills_a_bounded_number_of_places() -> None:
+    universe = Universe(Filters(), most=3)
+    first = universe.sweep(market(number) for number in (1, 2))
+    second = universe.sweep(market(number) for number in (3, 4, 5))
+    assert [len(first.added), len(second.added), len(universe)] == [2, 1, 3]
+    assert universe.overflow == "more than 3 markets are listed: 2 have no place"
+    assert universe.announce(market(6, active=False)).added == ()
+    assert universe.update([market(7)]).added == ()
+
+    universe.end_sweep(complete=True)
+    assert universe.missing() == ()
+    assert universe.overflow  # until a sweep has found a place for each
+    universe.settle(ids_in_order(1))
+    assert universe.sweep([market(2), market(3), market(4)]).added == (market(4),)
+    universe.end_sweep(complete=True)
+    assert universe.overflow == ""
+
+
+def test_what_is_listed_and_not_chosen_is_not_remembered() -> None:
+    universe = Universe(Filters(), most=1)
+    universe.sweep(market(number) for number in range(1, 1_000))
+    assert len(universe._listed) == 1

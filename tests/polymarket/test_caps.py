@@ -1,4 +1,4 @@
-"""Nothing that an exchange tells of markets is kept without a bound, and no market is lost by it."""
+"""Nothing that is told of markets is kept without a bound, and no market is lost by it."""
 
 import json
 import tracemalloc
