@@ -77,6 +77,9 @@ STALLED: Final = "stalled_frame"
 TOO_BIG: Final = "too_big"
 """The reason of an end when a message was larger than we take: what it held is not known."""
 
+UNFINISHED: Final = "unfinished"
+"""The reason of an end when what has begun to arrive on all connections took too much memory."""
+
 _CAUSES: Final[Mapping[str, GapCause]] = {
     **{cause.value: cause for cause in GapCause},
     "dead_transport": GapCause.DISCONNECTED,

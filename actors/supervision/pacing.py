@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from math import ceil, inf
 from typing import Final
 
-from actors.model.connection import STALLED, TOKENS_AT_ONCE, TOO_BIG, slot_of
+from actors.model.connection import STALLED, TOKENS_AT_ONCE, TOO_BIG, UNFINISHED, slot_of
 
 _TICK_S: Final = 0.25
 FIRST_STARTS: Final = 1.0
@@ -313,7 +313,7 @@ class MessageSizes:
         """Take the end of a connection; `failed`: it was never served."""
         slot = slot_of(connection)
         before = self._limits.get(slot, TOKENS_AT_ONCE)
-        if reason in (STALLED, TOO_BIG):
+        if reason in (STALLED, TOO_BIG, UNFINISHED):
             self._limits[slot] = max(before // 2, MIN_TOKENS_AT_ONCE)
         elif failed and (reason == "reset" or reason.startswith("closed_")):
             self._limits[slot] = min(before, TOKENS_WHEN_ENDED)

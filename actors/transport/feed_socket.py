@@ -122,6 +122,7 @@ class ReactorSocket:
         stalled_since: Since when a frame, or message in fragments, that is incomplete has made no
             progress (monotonic seconds; 0.0: none is incomplete).
         unfinished_bytes: How much of it has arrived; 0 when none is incomplete.
+        counted_bytes: How much of that the reactor has counted. Of its thread alone.
         paused: Whether it is read no further until its owner has handled enough.
         handed_bytes: Bytes of all messages handed on. Written by the reactor's thread.
         handled_bytes: Bytes of all messages handled. Written by the owner's thread.
@@ -138,6 +139,7 @@ class ReactorSocket:
         "_sampled_at",
         "_unsent",
         "closing_at",
+        "counted_bytes",
         "ended",
         "fd",
         "handed_bytes",
@@ -185,7 +187,7 @@ class ReactorSocket:
         self.last_byte_at = 0.0
         self.last_data_at = 0.0
         self.stalled_since = 0.0
-        self.unfinished_bytes = 0
+        self.unfinished_bytes = self.counted_bytes = 0
         # Of the unfinished message, when it last made progress, and when it last counted as data.
         self._progress_bytes = self._data_bytes = 0
         self._record_bytes = 0  # of the unfinished TLS record, when it last made progress

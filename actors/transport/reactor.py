@@ -12,7 +12,8 @@ What may matter is handed to the connection's `on_frames`, which is called in th
 not block. A callback that raises ends its own connection with `internal`; the others are not
 affected. A connection whose owner has many bytes left to handle is read no further until the owner
 has handled half of them. So what waits in memory is bounded; the rest waits in the kernel and then
-at the sender.
+at the sender. What has begun to arrive and is not whole has one bound for all connections together:
+beyond it the one with the longest beginning is ended.
 
 No descriptor is opened after the start: a full table of descriptors affects those who connect, not
 those who are connected.
@@ -28,7 +29,7 @@ import time
 from collections.abc import Callable
 
 from actors.errors import FeedLost
-from actors.model.connection import TOO_BIG
+from actors.model.connection import TOO_BIG, UNFINISHED
 from actors.transport.feed_socket import (
     UNSENT_BYTES,
     Command,
@@ -88,9 +89,11 @@ class Reactor:
         scratch_bytes: How much of one connection is read in a round. After a stall much waits
             at once, and fewer reads cost a tenth less than with half of it.
         held_bytes: How many bytes of one connection's messages may wait for its owner.
+        unfinished_bytes: How many bytes of all unfinished messages may be here: many times what
+            the books of a whole start take, and less than a service may use.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- keywords, each with its default
         self,
         *,
         wall_ns: Callable[[], int] = time.time_ns,
@@ -99,6 +102,7 @@ class Reactor:
         sleep: Callable[[float], None] = time.sleep,
         scratch_bytes: int = 2 << 20,
         held_bytes: int = 1 << 20,
+        unfinished_bytes: int = 256 << 20,
     ) -> None:
         if scratch_bytes <= TAIL_BYTES:
             raise ValueError("the scratch buffer must be larger than the tail of a frame")
@@ -113,6 +117,8 @@ class Reactor:
         self._scratch = bytearray(scratch_bytes)
         self._view = memoryview(self._scratch)
         self._held_bytes = held_bytes
+        self._most_unfinished = unfinished_bytes
+        self._unfinished = 0
         self._pattern = NoisePattern()
         self._read_much = False  # a connection brought much in this round
         self._connections: dict[int, ReactorSocket] = {}
@@ -153,7 +159,8 @@ class Reactor:
                 matter, oldest first.
             on_end: Called once, after the last `on_frames`, with a reason and a detail:
                 `disconnected`, `reset`, `tls`, `closed_<code>` (theirs), `protocol`, `too_big`,
-                `write_failed`, `closed` (ours), `internal`, or the reason given to `abort`.
+                `unfinished`, `write_failed`, `closed` (ours), `internal`, or the reason given to
+                `abort`.
 
         Raises:
             FeedLost: `internal`: the reactor has stopped. The socket is closed.
@@ -286,7 +293,21 @@ class Reactor:
         waiting = connection.handed_bytes - connection.handled_bytes
         if waiting > self._held_bytes and skim.messages:
             self._pause(connection)
+        if connection.unfinished_bytes != connection.counted_bytes:
+            self._count_unfinished(connection)
         return True
+
+    def _count_unfinished(self, connection: ReactorSocket) -> None:
+        self._unfinished += connection.unfinished_bytes - connection.counted_bytes
+        connection.counted_bytes = connection.unfinished_bytes
+        while self._unfinished > self._most_unfinished:
+            largest = max(self._connections.values(), key=lambda each: each.counted_bytes)
+            self._end(
+                largest,
+                UNFINISHED,
+                f"{largest.counted_bytes} bytes of a message had come, and"
+                f" {self._unfinished} of those on all connections",
+            )
 
     def _pause(self, connection: ReactorSocket) -> None:
         if connection.paused or connection.ended:
@@ -375,6 +396,8 @@ class Reactor:
         connection.ended = True
         for connections in (self._connections, self._again, self._closing):
             connections.pop(connection.fd, None)
+        self._unfinished -= connection.counted_bytes
+        connection.counted_bytes = 0
         with contextlib.suppress(OSError, ValueError):
             self._epoll.unregister(connection.fd)
         with contextlib.suppress(OSError):

@@ -93,6 +93,7 @@ class ReactorHarness:
         scratch_bytes: int = 256 << 10,
         held_bytes: int = sys.maxsize,
         sleep: Callable[[float], None] = time.sleep,
+        unfinished_bytes: int = sys.maxsize,
     ) -> None:
         self.clock = Clock()
         self.errors: list[BaseException] = []
@@ -103,6 +104,7 @@ class ReactorHarness:
             sleep=sleep,
             scratch_bytes=scratch_bytes,
             held_bytes=held_bytes,
+            unfinished_bytes=unfinished_bytes,
         )
         self._peers: list[socket.socket] = []
         self._owners: list[Owner] = []

@@ -132,6 +132,26 @@ def test_a_message_that_is_too_big_has_a_reason_and_a_code_of_its_own(
     assert read_frame(pair.peer) == (0x88, (1009).to_bytes(2, "big"))
 
 
+def test_what_is_not_whole_has_one_bound_for_all_connections() -> None:
+    begun = b"\x81\x7f" + (1_600_000).to_bytes(8, "big")
+    with ReactorHarness(unfinished_bytes=3_000_000) as harness:
+        harness.reactor.start()
+        small, large, other = (harness.connect() for _ in range(3))
+        small.peer.sendall(begun + b" " * 400_000)
+        large.peer.sendall(begun + b" " * 1_500_000)
+        other.peer.sendall(begun + b" " * 1_200_000)
+        reason, detail = large.owner.end()
+        assert reason == "unfinished"
+        assert "of a message had come" in detail
+        # The others go on, and what has ended counts no more.
+        small.peer.sendall(b" " * 1_200_000 + frame(trade(1)))
+        assert small.owner.messages(2)[1] == trade(1)
+        other.peer.sendall(b" " * 400_000 + frame(trade(2)))
+        assert other.owner.messages(2)[1] == trade(2)
+        assert small.owner.ends.empty()
+        assert other.owner.ends.empty()
+
+
 def test_our_close_loses_nothing_that_comes_before_theirs(running: ReactorHarness) -> None:
     pair = running.connect()
     pair.connection.close(1000, "retired")
