@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from actors.simulator.events import NOT_JSON
 from actors.simulator.fault_injector import make_fault
 from actors.simulator.market import ENDLESS, FATES, ODDITIES, Market
 from actors.simulator.markets import MarketSpec, ledger_line
@@ -148,7 +149,7 @@ class Admin:
 async def _body(request: web.Request) -> dict[str, Any]:
     try:
         body = msgspec.json.decode(await request.read())
-    except msgspec.DecodeError as exc:
+    except NOT_JSON as exc:
         raise _bad(str(exc)) from exc
     if not isinstance(body, dict):
         raise _bad("a JSON object is expected")

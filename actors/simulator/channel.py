@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from actors.simulator.beliefs import TOKENS_OR_END, tokens_taken
-from actors.simulator.events import LevelPool, book, close_frame, frame, frame_header
+from actors.simulator.events import NOT_JSON, LevelPool, book, close_frame, frame, frame_header
 from actors.simulator.ledger import Ledger
 from actors.simulator.markets import Markets
 
@@ -422,7 +422,7 @@ def _receives_any(connection: Connection, tokens: tuple[str, str]) -> bool:
 def _decode(text: str) -> dict[str, Any] | None:
     try:
         message = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except NOT_JSON:
         return None
     if not isinstance(message, dict) or not isinstance(message.get("assets_ids"), list):
         return None

@@ -13,8 +13,13 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import pairwise
 
+import msgspec
+
 from actors.simulator.market import CENT, MIL, Market
 from actors.simulator.market_ids import digest, hex_id
+
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes of others: no JSON, or JSON of another shape or too deep."""
 
 TEXT = 0x1
 CONTINUATION = 0x0

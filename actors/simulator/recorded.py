@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from actors.simulator.channel import Channel, Connection
-from actors.simulator.events import frame
+from actors.simulator.events import NOT_JSON, frame
 
 FILE = "recording.jsonl"
 VERSION = 1
@@ -143,7 +143,7 @@ def read(place: Path) -> tuple[Line, ...]:
     for number, raw in enumerate(raws, start=1):
         try:
             lines.append(_decoder.decode(raw))
-        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        except NOT_JSON as exc:
             raise Unreadable(f"{path} line {number}: {exc}") from exc
         if isinstance(lines[-1], First) != (number == 1):
             raise Unreadable(f"{path} line {number}: the first line, and no other, is `recording`")
@@ -198,7 +198,7 @@ def events_of(data: bytes) -> list[dict[str, Any]]:
     """Return the events of a frame; none when it is no JSON."""
     try:
         value = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except NOT_JSON:
         return []
     items = value if isinstance(value, list) else [value]
     return [item for item in items if isinstance(item, dict)]
@@ -321,7 +321,7 @@ def _objects(raw: bytes) -> list[msgspec.Raw]:
             if inner is None
             else msgspec.json.decode(inner, type=list[msgspec.Raw])
         )
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+    except NOT_JSON:
         return []  # the page is served as it is; it makes no market
 
 

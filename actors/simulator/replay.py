@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from actors.simulator.channel import Channel, Connection
-from actors.simulator.events import TradeGenerator, frame
+from actors.simulator.events import NOT_JSON, TradeGenerator, frame
 from actors.simulator.exchange import Exchange
 from actors.simulator.ledger import Ledger
 from actors.simulator.market import NEVER, Market
@@ -105,14 +105,14 @@ def _parts(raw: bytes, *, whole: bool) -> list[bytes]:
         return [raw]
     try:
         return [bytes(part) for part in msgspec.json.decode(raw, type=list[msgspec.Raw])]
-    except msgspec.DecodeError:
+    except NOT_JSON:
         return [raw]
 
 
 def _frame(raw: bytes, *, minify: bool) -> Recorded:
     try:
         value = msgspec.json.decode(raw)
-    except msgspec.DecodeError:
+    except NOT_JSON:
         return Recorded(data=raw, events=(), tokens=frozenset())
     items = value if isinstance(value, list) else [value]
     events = tuple(item for item in items if isinstance(item, dict) and "event_type" in item)
@@ -159,7 +159,7 @@ def read_payloads(paths: Iterable[Path], wrapper: str, key: str) -> dict[str, ms
                 name = msgspec.json.decode(raw).get(key)
                 if isinstance(name, str) and name:
                     found[name] = raw
-        except (msgspec.DecodeError, msgspec.ValidationError, AttributeError) as exc:
+        except (*NOT_JSON, AttributeError) as exc:
             raise Unreadable(f"{path} is no recording of {wrapper}: {exc}") from exc
     return found
 

@@ -17,7 +17,7 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from actors.simulator.channel import Connection
-from actors.simulator.events import PONG, close_frame, frame
+from actors.simulator.events import NOT_JSON, PONG, close_frame, frame
 from actors.simulator.simulation import Simulation
 from actors.simulator.sources.chain import chain_answer
 from actors.simulator.sources.clob import books_answer, clob_answer, compact_answer
@@ -265,7 +265,7 @@ class Server:
     async def _books(self, request: web.Request) -> web.Response:
         try:
             asked = msgspec.json.decode(await request.read(), type=list[dict[str, str]])
-        except msgspec.DecodeError:
+        except NOT_JSON:
             return _json(400, {"error": "Invalid payload"})
         tokens = [one.get("token_id", "") for one in asked]
         pool = self._simulation.pool
@@ -285,7 +285,7 @@ class Server:
     async def _rpc(self, request: web.Request) -> web.Response:
         try:
             call = msgspec.json.decode(await request.read())
-        except msgspec.DecodeError:
+        except NOT_JSON:
             error = {"code": -32700, "message": "parse error"}
             return _json(200, {"jsonrpc": "2.0", "id": None, "error": error})
         answer = chain_answer(self._markets, call, self._wall(), lie=self._lies("chain"))

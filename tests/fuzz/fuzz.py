@@ -7,6 +7,7 @@ it and 1. Memory is measured by each round: it must not grow.
 
 import argparse
 import contextlib
+import logging
 import sys
 import time
 from collections import Counter
@@ -16,7 +17,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.fuzz import targets
+from tests.fuzz import more_targets, targets
 
 WORDS = (
     b"null", b"true", b"-1", b"1e999", b"NaN", b'"', b"\\u0000", b"\\ud800", b"[" * 200, b"{" * 200,
@@ -63,6 +64,14 @@ class Run:
             "tables": (targets.tables, targets.table_seeds()),
             "http": (stack.enter_context(targets.http()), targets.http_seeds()),
             "status": (stack.enter_context(targets.status()), targets.status_seeds()),
+            "handshake": (
+                stack.enter_context(more_targets.handshake()),
+                more_targets.handshake_seeds(),
+            ),
+            "pages": (more_targets.pages, more_targets.page_seeds()),
+            "texts": (more_targets.texts, more_targets.text_seeds()),
+            "replies": (stack.enter_context(more_targets.replies()), targets.table_seeds()),
+            "recordings": (more_targets.recordings, more_targets.recording_seeds()),
         }
 
     def round(self, number: int) -> None:
@@ -97,6 +106,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
     print(f"seed {options.seed}, {options.seconds:g} s")  # noqa: T201 - a program for people
+    logging.disable()  # what is rejected is named there
     end = time.monotonic() + options.seconds
     memory: list[int] = []
     with contextlib.ExitStack() as stack:
@@ -107,9 +117,9 @@ def main() -> int:
             memory.append(memory_bytes())
     settled = memory[len(memory) // 4]  # by then all caches are filled
     for name, count in run.count.items():
-        print(f"{name:8} {count:9,} inputs, no crash")  # noqa: T201 - as above
+        print(f"{name:10} {count:9,} inputs, no crash")  # noqa: T201 - as above
     grown = max(memory) - settled
-    print(f"memory   {settled >> 20} MiB, at most {grown >> 20} MiB more")  # noqa: T201 - as above
+    print(f"memory     {settled >> 20} MiB, at most {grown >> 20} MiB more")  # noqa: T201 - as above
     return int(grown > MOST_GROWTH)
 
 

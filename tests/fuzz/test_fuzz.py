@@ -8,7 +8,8 @@ import pytest
 from tests.fuzz.fuzz import Run
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
-NAMES = ("frames", "events", "answers", "records", "tables", "http", "status")
+NAMES = ("frames", "events", "answers", "records", "tables", "http", "status",
+         "handshake", "pages", "texts", "replies", "recordings")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
