@@ -13,7 +13,7 @@ UNITS ?= tracker.service tracker@.service tracker-blue.service tracker-green.ser
 TO := $(DESTDIR)$(PREFIX)
 ETC := $(DESTDIR)/etc
 
-.PHONY: help demo test check bench drift torture path soak fuzz screens installation install install-venv lock docs clean
+.PHONY: help demo test check bench drift torture path soak fuzz screens installation install install-venv lock pins sbom docs clean
 
 help:  ## say what can be made
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -125,6 +125,16 @@ lock: $(READY)  ## renew requirements.lock (to run) and requirements-dev.lock (t
 	$(VENV)/lock/bin/pip install --quiet pip-tools
 	$(COMPILE) --extra embedded --extra simulator -o requirements.lock setup.cfg
 	$(COMPILE) --all-extras --constraint requirements.lock -o requirements-dev.lock setup.cfg
+
+pins: $(READY)  ## say which pinned packages are behind their newest version, and what holds them
+	@$(BIN)/python -m tests.architecture.pins
+
+sbom: $(READY)  ## write build/sbom.cdx.json: what a server runs, with versions and hashes (CycloneDX)
+	$(PYTHON) -m venv $(VENV)/sbom
+	$(VENV)/sbom/bin/pip install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0
+	@mkdir -p build
+	$(VENV)/sbom/bin/cyclonedx-py requirements --output-reproducible --of JSON -o build/sbom.cdx.json requirements.lock
+	@echo "build/sbom.cdx.json: $$(grep -c '"purl"' build/sbom.cdx.json) packages"
 
 clean:  ## remove everything that make made, but never a state directory
 	rm -rf $(VENV) .venv-bench build dist *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
