@@ -1,13 +1,18 @@
 -- Roles of least privilege for the tracker's database.
 --   tracker_owner   owns the schema; `tracker --migrate` runs as it, and nothing else.
---   tracker_writer  the running tracker (TRACKER_MIGRATE=false): reads, inserts, and updates rows
---                   that may change; it deletes only what follows from other tables or has moved on into them, and
---                   old samples and events, creates no table, and cannot change records. It may move sequences.
---   tracker_reader  a group without login, to be granted to readers: the public relations.
--- Run it as a superuser in the tracker's database, once before the first migration and again after
--- each one; it may be repeated. It sets no passwords: use `\password tracker_writer` in psql.
+--   tracker_writer  the running tracker: reads, inserts, and updates rows that may change; it deletes only what follows from
+--                   other tables or has moved on into them, and old samples and events, creates no table, and cannot change
+--                   records. It owns nothing. It may move sequences.
+--   tracker_reader  a group without login, to be granted to readers: the public relations and functions.
+-- Run it as a superuser in the tracker's database, before the first migration; it may be repeated. Which role may do what with
+-- each table is granted by `tracker --migrate` (sql/queries/grant_rights.sql), after each migration and at every other call.
+-- On a database that another role has made so far: tables, views and functions of ours become tracker_owner's. It sets no
+-- passwords: use `\password tracker_writer` in psql.
 --   psql -v ON_ERROR_STOP=1 -d polymarket -f sql/roles.sql
-set search_path = pg_catalog;
+
+-- First, so that nothing below means what somebody has planted: who owns a database says what its sessions search, and in
+-- PostgreSQL 14 everybody may create in `public`.
+set search_path = pg_catalog, pg_temp;
 
 do $$
 declare
@@ -15,86 +20,66 @@ declare
 begin
   foreach it in array array['tracker_owner', 'tracker_writer', 'tracker_reader'] loop
     if not exists (select from pg_roles where rolname = it) then
-      execute format('create role %I nosuperuser nocreatedb nocreaterole noreplication %s', it,
-                     case it when 'tracker_reader' then 'nologin' else 'login' end);
+      execute format('create role %I %s', it, case it when 'tracker_reader' then 'nologin' else 'login' end);
     end if;
+    execute format('alter role %I nosuperuser nocreatedb nocreaterole noreplication nobypassrls', it);
   end loop;
-  execute format('revoke all on database %I from public', current_database());
-  execute format('grant connect on database %I to tracker_owner, tracker_writer, tracker_reader',
-                 current_database());
-end $$;
-
-do $$
-begin
+  execute format('revoke all on database %I from public, tracker_writer, tracker_reader', current_database());
+  execute format('grant connect on database %I to tracker_owner, tracker_writer, tracker_reader', current_database());
+  -- The first migration may create the extension TimescaleDB.
+  execute format('grant create on database %I to tracker_owner', current_database());
   if to_regnamespace('tracker') is null then
     create schema tracker;
   end if;
 end $$;
-alter schema tracker owner to tracker_owner;
-revoke all on schema public, tracker from public;
+revoke all on schema public, tracker from public, tracker_writer, tracker_reader;
 grant usage, create on schema public to tracker_owner;
-grant usage on schema public, tracker to tracker_writer;
-grant usage on schema public, tracker to tracker_reader;    -- coverage_gaps() reads our own tables
--- Functions stay executable by everyone, since only these roles can connect; that which makes a table is the writer's.
+grant usage on schema public to tracker_writer, tracker_reader;
 
+-- What migrations have made belongs to whoever ran them: in schema tracker all that is his, in schema public what is named
+-- here. Nothing of anybody else's is touched: with the rights of the owner it could do harm.
 do $$
 declare
-  kind "char";
-  it text;
-  place text;
-  -- Rows of these change while they are current: names are added, watermarks and proofs move, listening ends.
-  growing constant text[] := array['assets', 'events', 'markets', 'journal_progress', 'process_life',
-                                   'epochs', 'listening', 'wanted', 'coverage_ranges'];
-  -- What is final there moves on into another table.
-  passing constant text[] := array['epochs', 'listening', 'coverage_ranges', 'unresolved'];
-  -- coverage_gaps() reads these with the rights of its caller.
-  of_coverage_gaps constant text[] := array['wanted', 'listening', 'listening_now', 'coverage_ranges', 'epochs',
-                                            'process_life'];
+  it record;
+  makers oid[];
+  ours constant text[] := array[
+    'assets', 'candles', 'connection_events', 'coverage', 'coverage_gaps', 'events', 'market_history', 'markets',
+    'rejected_messages', 'resolution_confirmations', 'resolution_conflicts', 'resolution_observations',
+    'resolution_payouts', 'resolutions', 'trades', 'trades_of_transaction', 'unresolved_markets'];
 begin
-  for place, it, kind in select n.nspname, c.relname, c.relkind from pg_class c
-                  join pg_namespace n on n.oid = c.relnamespace
-                  where n.nspname in ('public', 'tracker') and c.relkind in ('r', 'p', 'v', 'm') loop
-    execute format('alter table %I.%I owner to tracker_owner', place, it);
-    execute format('revoke all on %I.%I from tracker_writer, tracker_reader', place, it);
-    execute format('grant select on %I.%I to tracker_writer', place, it);
-    if kind in ('r', 'p') and it <> 'schema_migrations' then
-      execute format('grant insert on %I.%I to tracker_writer', place, it);
-    end if;
-    if it = any(growing) then
-      execute format('grant update on %I.%I to tracker_writer', place, it);
-    end if;
-    if it = 'rejected_messages' then    -- what was kept stays as it was received
-      execute format('grant delete, update (taken_in_at) on %I.%I to tracker_writer', place, it);
-    end if;
-    if it = 'connection_events' then    -- old ones go
-      execute format('grant delete on %I.%I to tracker_writer', place, it);
-    end if;
-    if it = 'resolution_conflicts' then    -- it ends, and stays what it was
-      execute format('grant update (cleared_at, cleared_by) on %I.%I to tracker_writer', place, it);
-    end if;
-    if it = any(passing) then
-      execute format('grant delete on %I.%I to tracker_writer', place, it);
-    end if;
-    if place = 'public' or it = any(of_coverage_gaps) then
-      execute format('grant select on %I.%I to tracker_reader', place, it);
-    end if;
-    if it = 'journals' then
-      execute format('grant update (retired_at) on %I.%I to tracker_writer', place, it);
-      execute format('grant select (journal_key, retired_at) on %I.%I to tracker_reader', place, it);
-    end if;
+  select array[c.relowner, n.nspowner] into makers
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = to_regclass('tracker.schema_migrations');
+  for it in
+    select format('%s %I.%I', case c.relkind when 'v' then 'view' when 'm' then 'materialized view' else 'table' end,
+                  n.nspname, c.relname) as named
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p', 'v', 'm') and c.relowner = any(makers) and c.relowner <> 'tracker_owner'::regrole
+      and (n.nspname = 'tracker' or n.nspname = 'public' and c.relname = any(ours))
+    union all
+    select format('function %s', p.oid::regprocedure)
+    from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    where p.prokind = 'f' and p.proowner = any(makers) and p.proowner <> 'tracker_owner'::regrole
+      and (n.nspname = 'tracker' or n.nspname = 'public' and p.proname = any(ours))
+      and not exists (select from pg_depend d
+                      where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
+  loop
+    execute format('alter %s owner to tracker_owner', it.named);
   end loop;
-  -- A sequence that is behind its table, as after some restores, is put right when the tracker opens the database.
-  for it in select c.relname from pg_class c
-            where c.relnamespace = 'public'::regnamespace and c.relkind = 'S' loop
-    execute format('grant select, update on sequence public.%I to tracker_writer', it);
+end $$;
+alter schema tracker owner to tracker_owner;
+grant usage on schema tracker to tracker_writer, tracker_reader;    -- coverage_gaps() reads our own tables
+
+-- What is granted to everybody from the start, and would let a reader store something (large objects, the log that is written
+-- ahead) or take locks that others wait for, or all locks that the server has.
+do $$
+declare
+  it regprocedure;
+begin
+  for it in select p.oid from pg_proc p
+            where p.pronamespace = 'pg_catalog'::regnamespace
+              and (p.proname ~ '^(lo_|pg_advisory_|pg_try_advisory_)'
+                   or p.proname in ('loread', 'lowrite', 'pg_logical_emit_message'))
+              and has_function_privilege('public', p.oid, 'execute') loop
+    execute format('revoke execute on function %s from public', it);
   end loop;
-  for it in select p.oid::regprocedure from pg_proc p
-            where p.pronamespace in ('public'::regnamespace, 'tracker'::regnamespace) and p.prokind = 'f'
-              and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e') loop
-    execute format('alter function %s owner to tracker_owner', it);
-  end loop;
-  if to_regproc('tracker.add_trade_day') is not null then
-    revoke execute on function tracker.add_trade_day from public;
-    grant execute on function tracker.add_trade_day to tracker_writer;
-  end if;
 end $$;

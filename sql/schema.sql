@@ -153,9 +153,9 @@ create table public.market_history (
 );
 
 -- Writes market_history: the columns of a market that are new or have another value now. With the rights of who changes the
--- market.
+-- market. Functions name their schemas: whatever the session of the caller searches, pg_temp is its own and comes last.
 create function tracker.keep_market_history() returns trigger language plpgsql
-set search_path = pg_catalog set timezone = 'UTC' as $$
+set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
 declare
   -- They say when and how much, and not what the market is.
   unkept constant text[] := array['condition_id', 'volume', 'first_seen_at', 'updated_at'];
@@ -179,7 +179,7 @@ create trigger keep_history after insert or update on public.markets
   for each row execute function tracker.keep_market_history();
 
 -- Rejects what would change recorded rows. Its argument says what holds for the table.
-create function tracker.reject_change() returns trigger language plpgsql set search_path = pg_catalog as $$
+create function tracker.reject_change() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   raise exception '% %: % is rejected', tg_table_name, tg_argv[0], tg_op using errcode = 'restrict_violation';
 end
@@ -227,24 +227,36 @@ create index trades_transaction on tracker.trades
   using brin (transaction_hash bytea_bloom_ops (n_distinct_per_range = -0.17))
   with (pages_per_range = 64, autosummarize = on);
 
+-- Rows of trades are added, and never changed or removed by a statement. Each day has the trigger as well (add_trade_day):
+-- a statement may name a day alone. Whoever owns a day may drop it as a whole.
+create trigger append_only before update or delete or truncate on tracker.trades
+  for each statement execute function tracker.reject_change('is append-only');
+
 -- Makes the partition of a day, if it is not there. Attached and not created as a partition: that would wait for every
--- reader. With the rights of its owner, since a tracker that only writes may create no table. The number is a lock of ours
--- (7041776131 to 7041776134 are), so that two trackers do not make the same day at once.
+-- reader. With the rights of its owner, since a tracker that only writes may create no table. Two trackers do not make the
+-- same day at once: the lock is one that attaching takes anyway, that storing and reading do not wait for, and that nobody
+-- may take who may only read or store.
 create function tracker.add_trade_day(day date) returns void
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   name text := 'trades_' || to_char(day, 'YYYY_MM_DD');
 begin
-  perform pg_advisory_xact_lock(7041776134);
   if to_regclass('tracker.' || name) is not null
      or (select relkind from pg_class where oid = 'tracker.trades'::regclass) <> 'p' then
     return;
   end if;
+  lock table tracker.trades in share update exclusive mode;
+  if to_regclass('tracker.' || name) is not null then    -- another one has made it meanwhile
+    return;
+  end if;
   execute format('create table tracker.%I (like tracker.trades including defaults including constraints)', name);
+  execute format('create trigger append_only before update or delete or truncate on tracker.%I'
+                 ' for each statement execute function tracker.reject_change(''is append-only'')', name);
   execute format('alter table tracker.trades attach partition tracker.%I for values from (%L) to (%L)',
                  name, day::timestamp at time zone 'UTC', (day + 1)::timestamp at time zone 'UTC');
 end
 $$;
+revoke all on function tracker.add_trade_day from public;
 
 -- resolutions -----------------------------------------------------------
 
@@ -722,7 +734,7 @@ end;
 -- The width of candles(), or an error that says why these cannot be given: to a time without end they would go on until the
 -- disk of the server is full. For the planner, who computes it where it is known: it reads nothing and depends on nothing else.
 create function tracker.candle_width(from_time timestamptz, to_time timestamptz, width interval) returns interval
-language plpgsql immutable parallel safe set search_path = pg_catalog as $$
+language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
 declare
   most constant integer := 1000000;
   buckets numeric;
@@ -784,7 +796,7 @@ create function public.trades_of_transaction(
   transaction_hash text, from_time timestamptz default now() - interval '7 days', to_time timestamptz default 'infinity')
 returns setof public.trades
 language plpgsql stable parallel safe security definer
-set search_path = pg_catalog
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off    -- the planner cannot know that a bloom filter leaves out nearly all of a day
 as $$
 begin
@@ -806,6 +818,8 @@ begin
           coalesce(trades_of_transaction.to_time, 'infinity');
 end
 $$;
+-- It shows trades to whoever may execute it.
+revoke all on function public.trades_of_transaction from public;
 
 -- comments --------------------------------------------------------------
 

@@ -30,7 +30,7 @@ def database_of(config: Config) -> Iterator[str]:
         if exc.sqlstate != _NO_PERMISSION:
             raise
         raise ConfigError(
-            f"database: {exc}; run sql/roles.sql again, as after each migration"
+            f"database: {exc}; run `tracker --migrate` as the owner of the schema, which permits it"
         ) from exc
 
 
@@ -43,9 +43,9 @@ def _embedded(config: Config) -> Iterator[str]:
     try:
         server.start()
     except StateDirBusy:
-        yield server.dsn()
+        yield server.prepare().writer
         return
     try:
-        yield server.dsn()
+        yield server.prepare().writer
     finally:
         server.stop()

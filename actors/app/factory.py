@@ -9,7 +9,7 @@ import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pykka
 
@@ -124,15 +124,30 @@ def open_journal(config: Config, state_dir: Path) -> Journal:
     )
 
 
+class Database(NamedTuple):
+    """The database of a run.
+
+    Attributes:
+        dsn: As which the tracker stores and reads.
+        owner: As which it migrates.
+        embedded: The server that was started for it, if any.
+    """
+
+    dsn: SafeDsn
+    owner: SafeDsn
+    embedded: Embedded | None = None
+
+
 def database(
     config: Config, state_dir: Path, at_end: Callable[[Callable[[], None]], None]
-) -> tuple[SafeDsn, Embedded | None]:
-    """Return the database to use; start the embedded one, and return it, when none is configured.
+) -> Database:
+    """Return the database to use; start the embedded one when none is configured.
 
     `at_end` adds the stop of the embedded one to the steps of the orderly stop.
     """
     if config.dsn:
-        return check_dsn(config.dsn), None
+        configured = check_dsn(config.dsn)
+        return Database(configured, configured)
     embedded = Embedded(state_dir / DATABASE)
     embedded.start()
     at_end(embedded.stop)
@@ -143,11 +158,12 @@ def database(
             "connect": embedded.psql_command(),
         },
     )
-    return check_dsn(embedded.dsn()), embedded
+    addresses = embedded.prepare()
+    return Database(check_dsn(addresses.writer), check_dsn(addresses.owner), embedded)
 
 
 def check_schema(
-    dsn: SafeDsn, journal: Journal, query_watchdog: QueryWatchdog, rule: MigrationRule
+    database: Database, journal: Journal, query_watchdog: QueryWatchdog, rule: MigrationRule
 ) -> None:
     """Bring the schema up to date, or raise if a person must act.
 
@@ -158,7 +174,7 @@ def check_schema(
         SchemaMismatch: The schema is not that of the tracker, or lacks migrations that may not
             be applied, or is of a newer version.
     """
-    store = MigratingStore(dsn.dsn, rule=rule)
+    store = migrating_store(database, rule)
     query_watchdog.watch(store)
     try:
         store.open(journal.journal_id, first_seq=journal.oldest_seq)
@@ -169,6 +185,11 @@ def check_schema(
     finally:
         store.close()
         rule.is_starting = False
+
+
+def migrating_store(database: Database, rule: MigrationRule) -> MigratingStore:
+    """Return a store for this database."""
+    return MigratingStore(database.dsn.dsn, owner=database.owner.dsn, rule=rule)
 
 
 # ------------------------------------------------------------------- actors
@@ -228,7 +249,7 @@ class ActorFactory:
     def __init__(  # noqa: PLR0913 -- called once, with keywords
         self,
         config: Config,
-        dsn: SafeDsn,
+        database: Database,
         *,
         journal: Journal,
         reactor: Reactor,
@@ -243,7 +264,7 @@ class ActorFactory:
         self._rule = rule
         self._query_watchdog = query_watchdog
         self._config = config
-        self._dsn = dsn
+        self._database = database
         self._journal = journal
         self._reactor = reactor
         self._descriptors = descriptors
@@ -277,7 +298,7 @@ class ActorFactory:
         )
 
     def _start_writer(self, incarnation: Incarnation) -> Ref:
-        store = MigratingStore(self._dsn.dsn, rule=self._rule)
+        store = migrating_store(self._database, self._rule)
         # A server that froze can hold libpq beyond every timeout of its own; only closing the
         # socket from another thread ends the call.
         self._query_watchdog.watch(store)

@@ -27,12 +27,18 @@ import pykka
 from actors import __version__
 from actors.actor import Addresses, Incarnation, ask_all
 from actors.app.embedded_keeper import EmbeddedKeeper
-from actors.app.factory import ActorFactory, check_schema, database, open_journal, prepare_state_dir
+from actors.app.factory import (
+    ActorFactory,
+    Database,
+    check_schema,
+    database,
+    open_journal,
+    prepare_state_dir,
+)
 from actors.app.shutdown import FORCED_EXIT_S, STOP_S, Shutdown, force_exit_after
 from actors.config.load import Config
 from actors.database.schema.opening import MigrationRule
 from actors.database.server.watchdog import MAX_WAIT_S, QueryWatchdog
-from actors.database.session import SafeDsn
 from actors.errors import EXIT_INTERNAL, EXIT_IO, EXIT_OK, AddressTaken
 from actors.health.metrics import Metrics
 from actors.health.rules import headline
@@ -148,9 +154,9 @@ class Tracker:
         self._host_trackers.enter()
         self._shutdown.at_end(self._host_trackers.leave)
         self._check_host()
-        dsn, embedded = database(self._config, state_dir, self._shutdown.at_end)
-        if embedded is not None:
-            self._keeper = EmbeddedKeeper(embedded, self._to.supervisor)
+        used = database(self._config, state_dir, self._shutdown.at_end)
+        if used.embedded is not None:
+            self._keeper = EmbeddedKeeper(used.embedded, self._to.supervisor)
         self._query_watchdog.start()
         self._shutdown.at_end(self._query_watchdog.stop)
         self._threads.add("query-watchdog", lambda: self._query_watchdog.is_alive)
@@ -159,18 +165,18 @@ class Tracker:
         if self._config.cpus == "one":  # after the embedded database, which may use all
             # So several trackers of one host each have their own.
             pin_to_one_cpu(self._host_trackers.number or Shard.parse(self._config.shard).number)
-        check_schema(dsn, self._journal, self._query_watchdog, self._migration_rule)
+        check_schema(used, self._journal, self._query_watchdog, self._migration_rule)
         self._reactor = Reactor(on_error=_callback_failed)
         self._reactor.start()
         self._shutdown.at_end(lambda: self._reactor.stop(STOP_S))
         self._threads.add("reactor", lambda: self._reactor.is_alive)
-        self._supervisor = self._start_supervisor(dsn)
+        self._supervisor = self._start_supervisor(used)
         supervisor = self._supervisor
         self._shutdown.at_end(lambda: self._shutdown.stop_actors(supervisor))
         self._heartbeats.watch(reactor=self._reactor, journal=self._journal, status=status)
         self._threads.add("watchdog", lambda: self._heartbeats.is_alive)
         self._notifier.ready()
-        log.info("started", extra={"version": __version__, "database": dsn.shown})
+        log.info("started", extra={"version": __version__, "database": used.dsn.shown})
 
     def _check_host(self) -> None:
         """Look how many trackers of this host ask the same sources; serve metrics if it can now."""
@@ -201,11 +207,11 @@ class Tracker:
         self._shutdown.at_end(metrics.close)
         self._threads.add("metrics", lambda: metrics.is_alive)
 
-    def _start_supervisor(self, dsn: SafeDsn) -> "pykka.ActorRef[Any]":
+    def _start_supervisor(self, used: Database) -> "pykka.ActorRef[Any]":
         rng = random.Random()  # noqa: S311 - jitter, not secrets
         factory = ActorFactory(
             self._config,
-            dsn,
+            used,
             journal=self._journal,
             reactor=self._reactor,
             descriptors=self._descriptors,

@@ -27,6 +27,7 @@ from rich.live import Live
 from actors import files
 from actors.cli import status, status_table
 from actors.config.load import Config
+from actors.database import queries
 from actors.database.server.embedded import Embedded
 from actors.database.server.processes import end_with_parent
 from actors.errors import EXIT_CONFIG, EXIT_INTERNAL, EXIT_IO, EXIT_OK, ConfigError, Internal
@@ -370,14 +371,15 @@ def _database(demo: DemoDir) -> Iterator[str]:
     server = Embedded(demo.tracker / "postgres")
     server.start()
     try:
-        yield server.dsn()
+        yield server.prepare().writer
     finally:
         server.stop()
 
 
 def _reconnects(dsn: str) -> int:
     with psycopg.connect(dsn, autocommit=True) as database:
+        database.execute(queries.SET_SEARCH_PATH)
         row = database.execute(
-            "SELECT count(*) FROM connection_events WHERE event = 'reconnected'"
+            "SELECT count(*) FROM public.connection_events WHERE event = 'reconnected'"
         ).fetchone()
     return int(row[0]) if row else 0

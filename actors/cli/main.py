@@ -146,7 +146,7 @@ def _migrate(invocation: Invocation) -> int:
     server = Embedded(prepare_state_dir(config.state_dir) / DATABASE)
     server.start()
     try:
-        return _apply(server.dsn())
+        return _apply(server.prepare().owner)
     finally:
         server.stop()
 

@@ -85,7 +85,7 @@ class Config(BaseSettings):
         shown="unset = embedded",
     )
     migrate: bool = _setting(
-        True, "Bring the database schema up to date at start.", group="Database"
+        True, "Bring the database schema up to date at start, if its role may.", group="Database"
     )
     state_dir: Directory = _setting(
         Path(DEFAULT_STATE_DIR),

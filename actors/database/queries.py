@@ -22,6 +22,10 @@ def read(name: str) -> bytes:
     return "\n".join(lines).strip().encode()
 
 
+ROLES = (SQL / "roles.sql").read_bytes()
+"""Several statements, for an administrator of the embedded server."""
+
+SET_SEARCH_PATH = read("set_search_path")
 SET_SESSION = read("set_session")
 SET_TIMESCALE_LIMIT = read("set_timescale_limit")
 SELECT_PLACE = read("select_place")
@@ -38,6 +42,9 @@ SELECT_OBJECTS = read("select_objects")
 SELECT_OWNER = read("select_owner")
 INSERT_SCHEMA_MIGRATION = read("insert_schema_migration")
 LOCK_MIGRATIONS = read("lock_migrations")
+BECOME_OWNER = read("become_owner")
+KEEP_TRANSACTION = read("keep_transaction")
+GRANT_RIGHTS = read("grant_rights")
 STOP_WRITERS = read("stop_writers")
 
 SELECT_IDENTITIES = read("select_identities")

@@ -199,6 +199,7 @@ class Session:
                 raise
 
     def _prepare(self, statement_s: float, lock_s: float) -> None:
+        self.connection.execute(queries.SET_SEARCH_PATH)
         encoding = self.connection.info.parameter_status("server_encoding")
         if encoding != "UTF8":
             raise ConfigError(
@@ -238,8 +239,8 @@ class Session:
                 raise ConfigError(LOST_SESSION)
 
     def _place(self) -> Place:
-        row = self.connection.execute(queries.SELECT_PLACE).fetchone()
-        return Place(0, None) if row is None else Place(*row)
+        pid, tag = self.connection.execute(queries.SELECT_PLACE).fetchone() or (0, None)
+        return Place(pid, tag or None)
 
     def require_same(self) -> None:
         """Check, in a transaction, that it is in the session that was prepared.

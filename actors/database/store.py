@@ -20,18 +20,13 @@ from uuid import UUID, uuid4
 from actors.database import cache, queries
 from actors.database.housekeeping import Housekeeping
 from actors.database.reading import Row, decode_market, evidence, recheck
-from actors.database.schema import migrate, objects
+from actors.database.schema import objects, versions
 from actors.database.schema.migration_files import MIGRATIONS, migrations
 from actors.database.server import sequences
 from actors.database.server.sequences import HINT
 from actors.database.session import Connection, Session, translate_errors
 from actors.database.settlement import Settlement
-from actors.database.transaction import (
-    RejectionLimit,
-    StoredJournal,
-    Transaction,
-    move_watermark,
-)
+from actors.database.transaction import RejectionLimit, StoredJournal, Transaction, move_watermark
 from actors.errors import StoreUnavailable
 from actors.model.conversion import instant, instant_of_ms, milliseconds
 from actors.model.market import (
@@ -173,7 +168,7 @@ class Store:
                 self._dsn, on_connected=self._keep_session, on_moved=self._progress.moved
             )
             run = session.connection.execute
-            newer = migrate.verify(session.connection, self._folder)
+            newer = versions.verify(session.connection, self._folder)
             if newer:
                 log.info("schema_newer", extra={"migrations": list(newer)})
             else:  # what a newer version has made in place of ours is not known here

@@ -23,7 +23,7 @@ from actors.database.cache import RecentTrades, TokenKeys
 from actors.database.coverage import CoverageWriter, NumberedFact
 from actors.database.insertion import insert_rejections, insert_trades
 from actors.database.outcomes import OutcomeWriter
-from actors.database.schema import migrate
+from actors.database.schema import versions
 from actors.database.server.pooling import LOST_SESSION
 from actors.database.server.sequences import HINT, is_number_taken
 from actors.database.session import DATA_FAULTS, Connection, one_line
@@ -103,7 +103,7 @@ def move_watermark(
     if journal.tag is not None and tag != journal.tag:
         raise ConfigError(LOST_SESSION)
     if forbidding is not None:
-        raise migrate.forbidden(forbidding)
+        raise versions.forbidden(forbidding)
     if watermark is not None and after < watermark:
         raise StoreMiscounts(f"the watermark is {after} after it was moved to {watermark}")
     return int(before), int(after)

@@ -76,6 +76,8 @@ def judge(ledger: Path, dsn: str) -> Judgement:
     """
     sent, outcomes = _read_ledger(ledger)
     with psycopg.connect(dsn, autocommit=True) as database:
+        # What others have planted in this database must not be executed with the rights of a judge.
+        database.execute("SET search_path = pg_catalog, pg_temp")
         stored = _stored(database, sorted({key[0] for key in sent}))
         absent = sent - stored
         fates = _fates(database, absent)
@@ -124,7 +126,7 @@ def _key(line: dict[str, Any]) -> Key:
 def _stored(database: psycopg.Connection[Any], tokens: list[str]) -> Counter[Key]:
     rows = database.execute(
         "SELECT token_id, (extract(epoch FROM traded_at) * 1000)::bigint, price, size, side,"
-        " transaction_hash FROM trades WHERE token_id = ANY(%s)",
+        " transaction_hash FROM public.trades WHERE token_id = ANY(%s)",
         (tokens,),
     )
     return Counter((row[0], row[1], row[2], row[3], row[4], row[5]) for row in rows)
@@ -147,10 +149,12 @@ def _fates(database: psycopg.Connection[Any], absent: Counter[Key]) -> Counter[s
 
 Ranges = list[tuple[datetime, datetime]]
 
-_COVERAGE = "SELECT token_id, lower(during), upper(during) FROM coverage WHERE token_id = ANY(%s)"
+_COVERAGE = (
+    "SELECT token_id, lower(during), upper(during) FROM public.coverage WHERE token_id = ANY(%s)"
+)
 _GAPS = (
     "SELECT token_id, lower(gap), upper(gap) FROM unnest(%s::text[]) AS token_id,"
-    " coverage_gaps(token_id, '2020-01-01', 'infinity')"
+    " public.coverage_gaps(token_id, '2020-01-01', 'infinity')"
 )
 
 
@@ -181,7 +185,8 @@ def _fate(at: datetime, covered: Ranges, gaps: Ranges) -> str:
 def _resolutions(database: psycopg.Connection[Any], outcomes: dict[str, str]) -> tuple[int, int]:
     """Return how many recorded resolutions are right and how many are wrong."""
     rows = database.execute(
-        "SELECT condition_id, kind, winning_token_id FROM resolutions WHERE condition_id = ANY(%s)",
+        "SELECT condition_id, kind, winning_token_id FROM public.resolutions"
+        " WHERE condition_id = ANY(%s)",
         (list(outcomes),),
     ).fetchall()
     right = sum(

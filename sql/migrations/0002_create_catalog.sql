@@ -73,9 +73,9 @@ create table public.market_history (
 );
 
 -- Writes market_history: the columns of a market that are new or have another value now. With the rights of who changes the
--- market.
+-- market. Functions name their schemas: whatever the session of the caller searches, pg_temp is its own and comes last.
 create function tracker.keep_market_history() returns trigger language plpgsql
-set search_path = pg_catalog set timezone = 'UTC' as $$
+set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
 declare
   -- They say when and how much, and not what the market is.
   unkept constant text[] := array['condition_id', 'volume', 'first_seen_at', 'updated_at'];
@@ -99,7 +99,7 @@ create trigger keep_history after insert or update on public.markets
   for each row execute function tracker.keep_market_history();
 
 -- Rejects what would change recorded rows. Its argument says what holds for the table.
-create function tracker.reject_change() returns trigger language plpgsql set search_path = pg_catalog as $$
+create function tracker.reject_change() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   raise exception '% %: % is rejected', tg_table_name, tg_argv[0], tg_op using errcode = 'restrict_violation';
 end

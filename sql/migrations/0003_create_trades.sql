@@ -24,6 +24,7 @@ do $timescale$
 declare
   wish text := coalesce(nullif(current_setting('tracker.timescale', true), ''), 'auto');
   version text;
+  place text;    -- the schema of its functions
 begin
   if wish not in ('auto', 'off', 'require') then
     raise exception 'tracker.timescale must be auto, off or require, not %', wish;
@@ -32,18 +33,26 @@ begin
   if wish <> 'off' and current_setting('timescaledb.max_background_workers', true) is not null
      and exists (select from pg_available_extensions where name = 'timescaledb') then
     begin
-      create extension if not exists timescaledb;
+      create extension if not exists timescaledb schema public;
     exception when insufficient_privilege then
       raise notice 'TimescaleDB is there, but % may not create the extension', current_user;
     end;
   end if;
   if wish <> 'off' then
-    select extversion into version from pg_extension where extname = 'timescaledb';
+    select e.extversion, n.nspname into version, place
+    from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'timescaledb';
   end if;
   if wish = 'require' and version is null then
     raise exception 'TimescaleDB is required by tracker.timescale, but this server does not have it';
   end if;
-  if version is not null and to_regproc('public.add_columnstore_policy') is null
+  -- Called below by their names: another function of that name would be executed in their place.
+  if exists (select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+             where n.nspname = place and p.proname in ('by_range', 'create_hypertable', 'add_columnstore_policy')
+               and not exists (select from pg_depend d
+                               where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')) then
+    raise exception 'schema % has functions with names of TimescaleDB that are not of TimescaleDB: drop them', place;
+  end if;
+  if version is not null and to_regproc(format('%I.add_columnstore_policy', place)) is null
      and current_setting('timescaledb.license', true) = 'timescale' then
     raise exception 'TimescaleDB % is too old: update it to 2.18.1 or newer, or set tracker.timescale to off', version;
   end if;
@@ -76,34 +85,49 @@ begin
       with (pages_per_range = 64, autosummarize = on);
   else
     alter table tracker.trades add unique (asset_key, traded_at, trade_hash);
-    execute $q$select public.create_hypertable('tracker.trades', public.by_range('traded_at', interval '1 day'),
-                                        create_default_indexes => false)$q$;
+    execute format($q$select %1$I.create_hypertable('tracker.trades', %1$I.by_range('traded_at', interval '1 day'),
+                                             create_default_indexes => false)$q$, place);
     execute $q$create index trades_traded_at on tracker.trades (traded_at)$q$;
     execute $q$create index trades_received_at on tracker.trades (received_at)$q$;
+    -- Beside append_only, below, which a statement that names a chunk alone does not meet.
+    execute $q$create trigger append_only_rows before update or delete on tracker.trades
+               for each row execute function tracker.reject_change('is append-only')$q$;
   end if;
   if version is not null and current_setting('timescaledb.license', true) = 'timescale' then
     execute $q$alter table tracker.trades set (timescaledb.enable_columnstore, timescaledb.segmentby = '',
                                        timescaledb.orderby = 'asset_key, traded_at')$q$;
-    execute $q$call public.add_columnstore_policy('tracker.trades', after => interval '2 days')$q$;
+    execute format($q$call %I.add_columnstore_policy('tracker.trades', after => interval '2 days')$q$, place);
   end if;
 end
 $timescale$;
 
+-- Rows of trades are added, and never changed or removed by a statement. Each day has the trigger as well (add_trade_day):
+-- a statement may name a day alone. Whoever owns a day may drop it as a whole.
+create trigger append_only before update or delete or truncate on tracker.trades
+  for each statement execute function tracker.reject_change('is append-only');
+
 -- Makes the partition of a day, if it is not there. Attached and not created as a partition: that would wait for every
--- reader. With the rights of its owner, since a tracker that only writes may create no table. The number is a lock of ours
--- (7041776131 to 7041776134 are), so that two trackers do not make the same day at once.
+-- reader. With the rights of its owner, since a tracker that only writes may create no table. Two trackers do not make the
+-- same day at once: the lock is one that attaching takes anyway, that storing and reading do not wait for, and that nobody
+-- may take who may only read or store.
 create function tracker.add_trade_day(day date) returns void
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   name text := 'trades_' || to_char(day, 'YYYY_MM_DD');
 begin
-  perform pg_advisory_xact_lock(7041776134);
   if to_regclass('tracker.' || name) is not null
      or (select relkind from pg_class where oid = 'tracker.trades'::regclass) <> 'p' then
     return;
   end if;
+  lock table tracker.trades in share update exclusive mode;
+  if to_regclass('tracker.' || name) is not null then    -- another one has made it meanwhile
+    return;
+  end if;
   execute format('create table tracker.%I (like tracker.trades including defaults including constraints)', name);
+  execute format('create trigger append_only before update or delete or truncate on tracker.%I'
+                 ' for each statement execute function tracker.reject_change(''is append-only'')', name);
   execute format('alter table tracker.trades attach partition tracker.%I for values from (%L) to (%L)',
                  name, day::timestamp at time zone 'UTC', (day + 1)::timestamp at time zone 'UTC');
 end
 $$;
+revoke all on function tracker.add_trade_day from public;

@@ -1,3 +1,5 @@
--- Takes the right to read kept messages, until the session ends, unless another session has it.
--- Rows: one: whether it was taken (boolean).
-select pg_try_advisory_lock(7041776132)
+-- Waits until no other process takes kept messages in; held until the end of the transaction. The row stands for all: each
+-- message belongs to a journal. Nobody may lock it who may not store.
+-- Rows: one: how many rows were locked.
+select count(*) from (
+  select from tracker.journals order by journal_key limit 1 for no key update) locked

@@ -1,2 +1,3 @@
--- Waits until no other process migrates this database; held until the session ends. Rows: one.
-select pg_advisory_lock(7041776131)
+-- Waits until no other process migrates; held until the end of the transaction. Only the owner may take it: no reader and no
+-- tracker can keep a migration waiting with it, and none of them waits for it. Rows: none.
+lock table tracker.schema_migrations in share update exclusive mode

@@ -1,7 +1,7 @@
 -- Returns everything that the migrations make in a database, and whether it is there. A test compares this list with what
 -- they make. A trigger and a foreign key are named with their table. The last column of the list: only where tracker.trades
 -- is of this kind, a partitioned table (p), or one of TimescaleDB's (r).
--- An index whose building did not succeed, or lacks a partition, is not there.
+-- An index whose building did not succeed, or lacks a partition, is not there; nor is a trigger that a partition lacks.
 -- Rows: many: kind, name (text), whether a relation of any kind has this name, whether it is there (boolean).
 with made (kind, place, names, trades) as (values
   ('table', 'public', array[
@@ -39,6 +39,8 @@ with made (kind, place, names, trades) as (values
     'market_history.append_only', 'markets.keep_history', 'resolution_confirmations.append_only',
     'resolution_conflicts.append_only', 'resolution_observations.append_only', 'resolution_payouts.append_only',
     'resolutions.append_only'], null),
+  ('trigger', 'tracker', array['trades.append_only'], null),
+  ('trigger', 'tracker', array['trades.append_only_rows'], 'r'),
   ('foreign key', 'public', array[
     'connection_events.connection_events_journal_key_fkey', 'rejected_messages.rejected_messages_journal_key_fkey'], null),
   ('foreign key', 'tracker', array[
@@ -59,6 +61,10 @@ select m.kind, m.place || '.' || named.name, c.oid is not null,
            select from pg_proc p where p.proname = named.name and p.pronamespace = n.oid)
          when m.kind = 'trigger' then exists (
            select from pg_trigger t where t.tgrelid = o.oid and t.tgname = named.own)
+           and not exists (
+             select from pg_inherits h
+             where h.inhparent = o.oid and o.relkind = 'p' and not exists (
+               select from pg_trigger t where t.tgrelid = h.inhrelid and t.tgname = named.own))
          when m.kind = 'foreign key' then exists (
            select from pg_constraint f where f.conrelid = o.oid and f.conname = named.own and f.contype = 'f')
        end, false)

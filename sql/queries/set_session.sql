@@ -1,5 +1,4 @@
--- Sets the limits of this session, makes commits durable and has names found in
--- pg_catalog alone: those of ours are written with their schema.
+-- Sets the limits of this session and makes commits durable. Runs after set_search_path.
 -- synchronous_commit is changed only where it is off: remote_apply is stronger than on. Arrays that hold NULL
 -- are sent as text, and each statement has to see what others have committed before it: a role may have it otherwise.
 -- Leaves a tag by which move_watermark can tell that it is still the same session.
@@ -13,7 +12,6 @@ select set_config('statement_timeout', %(statement_ms)s, false),
        set_config('datestyle', 'ISO, MDY', false),
        set_config('array_nulls', 'on', false),
        set_config('default_transaction_isolation', 'read committed', false),
-       set_config('search_path', 'pg_catalog', false),
        set_config('enable_seqscan', 'off', false),
        set_config('jit', 'off', false),
        set_config('synchronous_commit',

@@ -194,7 +194,7 @@ def test_a_role_that_may_not_is_told_what_to_run(contradicted: str) -> None:
     try:
         do(contradicted, f"grant select on all tables in schema public to {role}")
         dsn = make_conninfo(contradicted, options=f"-c role={role}")
-        with pytest.raises(ConfigError, match=r"permission denied.*run sql/roles\.sql again"):
+        with pytest.raises(ConfigError, match=r"permission denied.*tracker --migrate"):
             said(dsn)
     finally:
         do(contradicted, f"drop owned by {role}")

@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from actors.cli import status_table
+from actors.database import queries
 from actors.database.store import Store
 from actors.health.metrics import Metrics
 from actors.journal.journal import Journal
@@ -145,6 +146,22 @@ def test_the_journal_is_for_its_user_alone(tmp_path: Path) -> None:
     journal.close()
     assert place.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in place.iterdir()} == {0o600}
+
+
+def test_each_session_with_the_database_finds_nothing_that_others_have_planted() -> None:
+    opening = {
+        path.name: text
+        for path in SOURCES
+        if re.search(r"\b(psycopg|ReportingConnection)\.connect\(", text := path.read_text())
+    }
+    assert opening
+    # It asks one question, in which each name has its schema.
+    assert "queries.SELECT_PLACE" in opening.pop("pooling.py")
+    assert re.findall(r"(?<!\.)\b\w+\(", queries.SELECT_PLACE.decode()) == []
+    for name, text in opening.items():
+        connects = len(re.findall(r"\.connect\(", text))
+        fixed = len(re.findall(r"SET_SEARCH_PATH|SET search_path|options=path", text))
+        assert fixed == connects, name
 
 
 @pytest.mark.live

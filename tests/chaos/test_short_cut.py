@@ -19,6 +19,7 @@ from tests.live.processes import until
 pytestmark = [pytest.mark.live, pytest.mark.db]
 
 DELETE_THREE = """
+    set session_replication_role = replica;    -- no trigger forbids it
     delete from tracker.trades where ctid in (
       select ctid from tracker.trades order by traded_at
       offset (select count(*) / 2 from tracker.trades) limit 3)

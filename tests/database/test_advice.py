@@ -68,7 +68,7 @@ def stranger(server: Server, database: str) -> Iterator[str]:
 
 
 def test_a_role_without_rights_is_to_be_given_them(stranger: str) -> None:
-    assert "sql/roles.sql" in told(stranger)
+    assert "bin/tracker --migrate" in told(stranger)
 
 
 def test_the_advice_for_a_state_of_the_server_is_that_of_the_driver() -> None:

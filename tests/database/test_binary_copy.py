@@ -105,6 +105,7 @@ def test_recent_trades_are_forgotten_with_the_connection(store: Store, database:
     trades = (trade(1), trade(2))
     store.commit(Batch(trades=trades))
     with psycopg.connect(database) as other:  # as if an older copy of the database took over
+        other.execute("set session_replication_role = replica")  # no trigger forbids it
         other.execute("delete from tracker.trades")
     store.close()
     store.open(UUID(int=9))

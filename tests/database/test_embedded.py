@@ -12,15 +12,21 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
+from uuid import UUID
 
 import psycopg
 import pytest
 
 from actors import files
+from actors.database.schema import migrate
+from actors.database.schema.opening import MigratingStore, MigrationRule
 from actors.database.server import postgres_binaries
 from actors.database.server.embedded import Embedded
 from actors.database.server.postgres_binaries import ServerUser, find_binaries, require_traversable
+from actors.database.store import Store
 from actors.errors import SHORTAGES, ConfigError, Shortage, StateDirBusy
+from tests.database.everything import everything
+from tests.database.planted import STRANGER, plant
 from tests.postgres import ask, do
 
 pytestmark = pytest.mark.live
@@ -347,3 +353,64 @@ def test_the_database_is_created_once(make: Callable[[], Embedded]) -> None:
     assert server.dsn("odd name") == server.dsn("odd name")
     with psycopg.connect(server.dsn("odd name")) as connection:
         assert connection.info.dbname == "odd name"
+
+
+# ----------------------------------------------------------------------- roles
+
+
+def test_the_embedded_database_has_two_roles_and_an_older_one_gets_them(
+    make: Callable[[], Embedded],
+) -> None:
+    server = make()
+    server.start()
+    administrator = server.dsn()
+    migrate.apply(administrator)  # as versions did that knew no roles
+    before = Store(administrator)
+    before.open(UUID(int=1))
+    before.commit(everything())
+    before.close()
+
+    writer, owner = server.prepare()
+    assert server.prepare() == (writer, owner), "a second start changes nothing"
+    assert migrate.apply(owner) == ()
+    store = Store(writer)
+    store.open(UUID(int=1))
+    assert store.commit(everything()).duplicates == 2
+    store.close()
+    for address, role in ((writer, "tracker_writer"), (owner, "tracker_owner")):
+        assert ask(address, "select current_user::text, session_user::text") == [(role, role)]
+    owned = "select count(*) from pg_class where relowner = 'tracker_writer'::regrole"
+    assert ask(administrator, owned) == [(0,)]
+    for forbidden in ("delete from tracker.trades", "drop table tracker.trades"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            do(writer, forbidden)
+
+
+def test_a_new_embedded_database_is_migrated_as_its_owner(make: Callable[[], Embedded]) -> None:
+    server = make()
+    server.start()
+    writer, owner = server.prepare()
+    store = MigratingStore(writer, owner=owner, rule=MigrationRule(allowed=True))
+    store.open(UUID(int=1))
+    assert store.commit(everything()).stored == 2
+    store.close()
+
+
+def test_the_embedded_servers_administrator_executes_nothing_planted(
+    make: Callable[[], Embedded],
+) -> None:
+    server = make()
+    server.start()
+    do(server.dsn("postgres"), f"create role {STRANGER} login")
+    for name in ("postgres", "tracker"):
+        plant(server.dsn(name), STRANGER)
+        # From here on the administrator of the tests meets the traps as well.
+        do(server.dsn(name), f"alter database {name} set search_path = public, pg_catalog")
+    server.stop()
+    again = make()
+    again.start()
+    writer, owner = again.prepare()
+    store = MigratingStore(writer, owner=owner, rule=MigrationRule(allowed=True))
+    store.open(UUID(int=1))
+    assert store.commit(everything()).stored == 2
+    store.close()

@@ -1,5 +1,6 @@
 """Kept messages that are taken in: trades, marks, and the coverage that they had cost."""
 
+import threading
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
@@ -10,7 +11,7 @@ from actors.database.commands import kept
 from actors.database.commands.kept import BEGINNING, KeptMessage, KeptMessages, Step, Understood
 from actors.database.schema import migrate
 from actors.database.store import Store
-from actors.errors import ConfigError, SchemaMismatch, StoreUnavailable
+from actors.errors import SchemaMismatch, StoreUnavailable
 from actors.model.facts import (
     Fact,
     ListeningClosed,
@@ -418,11 +419,39 @@ def test_a_database_of_another_version_is_rejected(empty_database: str) -> None:
     KeptMessages(empty_database).close()
 
 
-def test_two_at_once_are_one_too_many(cut: KeptMessages, database: str) -> None:
-    with pytest.raises(ConfigError, match="another"):
-        KeptMessages(database)
-    cut.close()
-    KeptMessages(database).close()
+def test_two_at_once_take_turns_and_each_message_is_taken_in_once(
+    feed: Feed, database: str
+) -> None:
+    for second in (1, 2, 3):
+        feed.reject(second)
+    first, second_one = KeptMessages(database), KeptMessages(database)
+    steps: list[Step | None] = []
+    other = threading.Thread(
+        target=lambda: steps.append(second_one.step(0, BEGINNING, lambda _: Understood(reason="r")))
+    )
+    left = 3
+
+    def read(message: KeptMessage) -> Understood:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            other.start()
+            waiting = "select count(*) > 0 from pg_locks where not granted"
+            while not ask(database, waiting)[0][0]:
+                pass
+        return all_of(message) if left else Understood(reason="not yet")
+
+    try:
+        one = first.step(0, BEGINNING, read)
+        other.join(timeout=30)
+    finally:
+        first.close()
+        second_one.close()
+    assert one is not None
+    assert (one.messages, one.taken_in) == (3, 2)
+    (two,) = steps
+    assert two is not None
+    assert (two.messages, two.taken_in) == (1, 0), "what the first one has left"
 
 
 @pytest.mark.parametrize("may_write", [True, False])

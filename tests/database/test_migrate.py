@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.database.schema import migrate
+from actors.database.schema import migrate, versions
 from actors.database.schema.migration_files import MAY_WRITE, MIGRATIONS, MUST_NOT_WRITE, migrations
 from actors.database.session import Session
 from actors.errors import SchemaMismatch, SchemaNewer, StoreUnavailable
@@ -37,7 +37,7 @@ def test_an_empty_database_gets_all_of_them_in_order(empty_database: str) -> Non
 def test_a_second_run_finds_nothing_to_do(database: str) -> None:
     assert migrate.apply(database) == ()
     session = Session(database)
-    migrate.verify(session.connection)
+    versions.verify(session.connection)
     session.close()
 
 
@@ -77,7 +77,7 @@ def test_a_database_of_a_newer_version_is_rejected(database: str) -> None:
     do(database, "insert into tracker.schema_migrations values ('9999_from_tomorrow.sql', 'x')")
     session = Session(database)
     with pytest.raises(SchemaNewer, match=r"9999_from_tomorrow\.sql.*newer"):
-        migrate.verify(session.connection)
+        versions.verify(session.connection)
     session.close()
     for work in (migrate.apply, migrate.check):
         with pytest.raises(SchemaMismatch, match=r"9999_from_tomorrow\.sql.*newer"):
@@ -101,7 +101,7 @@ def test_a_newer_migration_that_allows_it_is_no_reason_to_stop(database: str, fo
     (folder / "9000_add_note.sql").write_bytes(MAY_WRITE + b"\ncreate table tracker.note (a int);")
     migrate.apply(database, folder)
     session = Session(database)
-    assert migrate.verify(session.connection) == ("9000_add_note.sql",)
+    assert versions.verify(session.connection) == ("9000_add_note.sql",)
     session.close()
     assert migrate.apply(database) == ()
 
@@ -123,7 +123,7 @@ def test_an_older_database_is_not_verified(database: str, folder: Path) -> None:
     (folder / "9001_add_note.sql").write_text("create table tracker.other (a int);")
     session = Session(database)
     with pytest.raises(SchemaMismatch, match=r"lacks 9000_add_note\.sql and 1 more.*--migrate"):
-        migrate.verify(session.connection, folder)
+        versions.verify(session.connection, folder)
     session.close()
 
 
@@ -137,7 +137,8 @@ def test_two_at_once_apply_each_migration_once(empty_database: str) -> None:
         thread.start()
     for thread in threads:
         thread.join(timeout=60)
-    assert sorted(results) == [(), ALL]
+    assert sorted(name for one in results for name in one) == list(ALL)
+    assert applied(empty_database) == [(name,) for name in ALL]
 
 
 def test_a_server_that_is_away_is_unavailable() -> None:

@@ -106,6 +106,15 @@ def test_an_index_that_lacks_a_partition_is_missing(connection: Connection) -> N
             objects.require(connection)
 
 
+def test_a_trigger_that_a_day_lacks_is_missing(connection: Connection) -> None:
+    for day in ("2026_11_29", "2026_11_30"):
+        connection.execute("select tracker.add_trade_day(to_date(%s, 'YYYY_MM_DD'))", (day,))
+    assert objects.require(connection) == ()
+    connection.execute("drop trigger append_only on tracker.trades_2026_11_30")
+    with pytest.raises(SchemaMismatch, match=r"lacks the trigger tracker\.trades\.append_only"):
+        objects.require(connection)
+
+
 def test_a_database_that_is_not_whole_is_not_opened_and_a_check_says_so(database: str) -> None:
     do(database, "drop index public.rejected_messages_once")
     for look in (lambda: Store(database).open(UUID(int=1)), lambda: migrate.check(database)):
@@ -131,6 +140,22 @@ def test_what_a_newer_version_has_replaced_is_not_missed(database: str) -> None:
     do(database, "insert into tracker.schema_migrations values ('9000_x.sql', 'x', now(), true)")
     assert migrate.check(database).missing == ()
     store = Store(database)
+    store.open(UUID(int=1))
+    store.close()
+
+
+def test_another_process_that_migrates_between_two_questions_is_no_other_program(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = objects.require_none
+
+    def migrated_meanwhile(connection: Connection) -> None:
+        monkeypatch.undo()
+        migrate.apply(empty_database)
+        whole(connection)
+
+    monkeypatch.setattr(objects, "require_none", migrated_meanwhile)
+    store = Store(empty_database)
     store.open(UUID(int=1))
     store.close()
 

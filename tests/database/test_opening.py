@@ -154,16 +154,16 @@ def test_a_migration_that_was_cut_off_goes_on(
 ) -> None:
     running.rejects(empty_database, "is empty")
     running.now += EMPTY_S
-    whole: Callable[..., Any] = migrate._apply_one
+    whole: Callable[..., Any] = migrate._Migrating._apply
     applied: list[str] = []
 
-    def cut(connection: Any, migration: Any, *rest: Any) -> None:
+    def cut(migrating: Any, session: Any, migration: Any, *rest: Any) -> Any:
         if len(applied) == 3:
             raise StoreUnavailable("cut")
         applied.append(migration.name)
-        whole(connection, migration, *rest)
+        return whole(migrating, session, migration, *rest)
 
-    monkeypatch.setattr(migrate, "_apply_one", cut)
+    monkeypatch.setattr(migrate._Migrating, "_apply", cut)
     with pytest.raises(StoreUnavailable, match="cut"):
         running.open(empty_database)
     monkeypatch.undo()

@@ -1,17 +1,24 @@
 """sql/roles.sql: the tracker needs no more than its role allows, and readers only read."""
 
+# ruff: noqa: S608 - the statements are made of names of ours
+
+import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import UUID
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from actors.database.commands.kept import Understood
 from actors.database.queries import SQL
 from actors.database.schema import migrate
+from actors.database.schema.migration_files import MIGRATIONS
+from actors.database.schema.opening import MigratingStore, MigrationRule
 from actors.database.store import Store
-from actors.errors import StoreUnavailable
+from actors.errors import SchemaMismatch, StoreUnavailable
 from actors.model.storage import Batch, Housekept
 from actors.model.trade import TokenId
 from tests.database.everything import everything
@@ -22,12 +29,31 @@ from tests.postgres import Server, ask, do, name_of
 pytestmark = pytest.mark.db
 
 ROLES = ("tracker_owner", "tracker_writer", "tracker_reader")
-READABLE = (
-    "trades", "markets", "assets", "resolutions", "resolution_payouts",
-    "resolution_observations", "resolution_confirmations", "resolution_conflicts",
-    "unresolved_markets", "coverage", "connection_events",
-    "rejected_messages",
-)  # fmt: skip
+TEXT = (SQL / "roles.sql").read_text()
+RELATIONS = """select format('%I.%I', c.relnamespace::regnamespace, c.relname) from pg_class c
+    where c.relnamespace in ('public'::regnamespace, 'tracker'::regnamespace)
+      and c.relkind in ('r', 'p', 'v', 'm') order by 1"""
+CALLABLE = """select p.oid::regprocedure::text from pg_proc p
+    where p.pronamespace in ('public'::regnamespace, 'tracker'::regnamespace)
+      and has_function_privilege(%s, p.oid, 'execute')"""
+OWNERS = """select distinct c.relowner::regrole::text from pg_class c
+    where c.relnamespace in ('public'::regnamespace, 'tracker'::regnamespace)"""
+OF_GAPS = {"wanted", "listening", "listening_now", "coverage_ranges", "epochs", "process_life"}
+"""Of schema tracker: `coverage_gaps()` reads them with the rights of its caller."""
+QUESTIONS = {
+    "coverage_gaps(text,timestamp with time zone,timestamp with time zone)":
+        "select * from public.coverage_gaps('1', now() - interval '1 day', now())",
+    "candles(text,timestamp with time zone,timestamp with time zone,interval)":
+        "select * from public.candles('1', now() - interval '1 day', now())",
+    "trades_of_transaction(text,timestamp with time zone,timestamp with time zone)":
+        "select * from public.trades_of_transaction('0x00')",
+    "candle_width(timestamp with time zone,timestamp with time zone,interval)":
+        "select tracker.candle_width('2026-01-01', '2026-01-02', '1 minute')",
+}  # fmt: skip
+OWNED = """select c.relname::text from pg_class c where c.relowner = %(role)s::regrole
+    union all select n.nspname::text from pg_namespace n where n.nspowner = %(role)s::regrole
+    union all select p.proname::text from pg_proc p where p.proowner = %(role)s::regrole
+    union all select d.datname::text from pg_database d where d.datdba = %(role)s::regrole"""
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +67,11 @@ def roles(server: Server) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def secured(server: Server, roles: None) -> Iterator[str]:
-    """Return a database prepared as docs/how-to/maintain.md says: roles, migrations, roles."""
+    """Return a database prepared as docs/how-to/maintain.md says: roles, migrations."""
     del roles  # used for its cleanup only
     with server.database() as dsn:
-        text = (SQL / "roles.sql").read_text()
-        do(dsn, text)
+        do(dsn, TEXT)
         migrate.apply(as_role(dsn, "tracker_owner"))
-        do(dsn, text)
         yield dsn
 
 
@@ -92,6 +116,11 @@ def test_the_writer_puts_a_sequence_right_that_is_behind(secured: str) -> None:
         "truncate tracker.trades",
         "delete from tracker.trades",
         "update tracker.trades set price = 1",
+        "alter table tracker.trades disable trigger append_only",
+        "drop trigger append_only on tracker.trades",
+        "set session_replication_role = replica",
+        "create function mine() returns integer language sql as 'select 1'",
+        "create schema mine",
         "delete from resolutions",
         "update connection_events set event = 'sent_twice'",
         "update resolutions set kind = 'split'",
@@ -127,7 +156,7 @@ def test_the_role_of_the_tracker_may_and_may_not_change_what_was_kept(secured: s
     assert (step.stored, step.covered) == (1, 1)
     for forbidden in ("payload = ''", "reason = ''", "seq = 1"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            do(dsn, f"update rejected_messages set {forbidden}")  # noqa: S608
+            do(dsn, f"update rejected_messages set {forbidden}")
 
 
 def test_the_role_of_the_tracker_deletes_what_is_old_or_says_that_it_may_not(secured: str) -> None:
@@ -151,11 +180,10 @@ def test_the_role_of_the_tracker_deletes_what_is_old_or_says_that_it_may_not(sec
         assert store.commit(Batch()).rejected == 0, "the session goes on"
     finally:
         store.close()
-        do(secured, (SQL / "roles.sql").read_text())
+        migrate.apply(as_role(secured, "tracker_owner"))
 
 
 def test_a_role_that_may_not_says_so(secured: str) -> None:
-    text = (SQL / "roles.sql").read_text()
     do(secured, "revoke all on rejected_messages from tracker_writer")
     do(secured, "grant select, insert on rejected_messages to tracker_writer")
     try:
@@ -163,17 +191,184 @@ def test_a_role_that_may_not_says_so(secured: str) -> None:
             take_in(as_role(secured, "tracker_writer"))
         assert caught.value.sqlstate == "42501"
     finally:
-        do(secured, text)
+        migrate.apply(as_role(secured, "tracker_owner"))
 
 
-@pytest.mark.parametrize("relation", READABLE)
-def test_the_reader_reads_the_public_relations(secured: str, relation: str) -> None:
-    ask(as_role(secured, "tracker_reader"), f"table {relation}")
+def test_the_reader_reads_all_that_is_public_and_nothing_else(secured: str) -> None:
+    for (relation,) in ask(secured, RELATIONS):
+        schema, _, name = relation.partition(".")
+        if schema == "public" or name in OF_GAPS:
+            ask(as_role(secured, "tracker_reader"), f"table {relation}")
+            continue
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            ask(as_role(secured, "tracker_reader"), f"table {relation}")
+    assert {f for (f,) in ask(secured, CALLABLE, "tracker_reader")} == set(QUESTIONS)
+    for question in QUESTIONS.values():
+        ask(as_role(secured, "tracker_reader"), question)
 
 
-def test_the_reader_asks_for_gaps(secured: str) -> None:
-    query = "select * from coverage_gaps('1', now() - interval '1 day', now())"
-    assert ask(as_role(secured, "tracker_reader"), query) == []
+@pytest.fixture
+def stranger(server: Server) -> Iterator[str]:
+    do(server.dsn, "create role stranger login")
+    yield "stranger"
+    do(server.dsn, "drop role stranger")
+
+
+def test_a_stranger_who_may_connect_finds_nothing(secured: str, stranger: str) -> None:
+    do(secured, f"grant connect on database {name_of(secured)} to {stranger}")
+    do(secured, f"grant usage on schema public, tracker to {stranger}")
+    as_stranger = as_role(secured, stranger)
+    try:
+        tables = [f"table {relation}" for (relation,) in ask(secured, RELATIONS)]
+        calls = ["select tracker.add_trade_day('2026-01-01')", *QUESTIONS.values()]
+        storing = [
+            "create temporary table mine ()",
+            "create table public.mine ()",
+            "select lo_create(0)",
+        ]
+        for attack in (*tables, *calls, *storing):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                do(as_stranger, attack)
+        assert ask(secured, CALLABLE, stranger) == []
+    finally:
+        do(secured, f"drop owned by {stranger}")
+
+
+def test_everybody_has_no_right_to_anything_of_ours(secured: str) -> None:
+    to_everybody = """
+        select c.relname::text, (aclexplode(c.relacl)).grantee from pg_class c
+        where c.relnamespace in ('public'::regnamespace, 'tracker'::regnamespace)
+        union all
+        select n.nspname::text, (aclexplode(n.nspacl)).grantee from pg_namespace n
+        where n.nspname in ('public', 'tracker')
+        union all
+        select p.proname::text,
+               (aclexplode(coalesce(p.proacl, acldefault('f', p.proowner)))).grantee
+        from pg_proc p where p.pronamespace in ('public'::regnamespace, 'tracker'::regnamespace)
+        union all
+        select d.datname::text, (aclexplode(coalesce(d.datacl, acldefault('d', d.datdba)))).grantee
+        from pg_database d where d.datname = current_database()"""
+    assert [name for name, grantee in ask(secured, to_everybody) if grantee == 0] == []
+
+
+def test_the_tracker_and_its_readers_own_nothing(secured: str) -> None:
+    for role in ("tracker_writer", "tracker_reader"):
+        with psycopg.connect(secured) as connection:
+            assert connection.execute(OWNED, {"role": role}).fetchall() == []
+        assert ask(secured, "select pg_has_role(%s, 'tracker_owner', 'member')", role) == [(False,)]
+    assert ask(secured, OWNERS) == [("tracker_owner",)]
+
+
+def test_the_relations_that_roles_sql_takes_over_are_all_that_are_public(secured: str) -> None:
+    named = set(
+        re.findall(
+            r"'(\w+)'", TEXT.partition("ours constant text[] := array[")[2].partition("]")[0]
+        )
+    )
+    public = ask(
+        secured,
+        """select c.relname::text from pg_class c
+           where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm')
+           union select p.proname::text from pg_proc p
+           where p.pronamespace = 'public'::regnamespace""",
+    )
+    assert named == {name for (name,) in public}
+
+
+# ------------------------------------------------------------------- migrating
+
+
+@pytest.mark.parametrize("role", ["tracker_writer", "tracker_reader"])
+def test_a_role_that_may_not_migrate_is_told_who_may(
+    server: Server, roles: None, role: str, tmp_path: Path
+) -> None:
+    del roles
+    with server.database() as dsn:
+        do(dsn, TEXT)
+        with pytest.raises(SchemaMismatch, match=rf"(?s){name_as(dsn)}.*--migrate.*tracker_owner"):
+            migrate.apply(as_role(dsn, role))
+        migrate.apply(as_role(dsn, "tracker_owner"))
+        folder = Path(shutil.copytree(MIGRATIONS, tmp_path / "newer"))
+        (folder / "9000_add_note.sql").write_text("create table tracker.note (a int);")
+        with pytest.raises(SchemaMismatch, match=r"9000_add_note|may not apply"):
+            migrate.apply(as_role(dsn, role), folder)
+        writer = as_role(dsn, "tracker_writer")
+        store = MigratingStore(writer, rule=MigrationRule(allowed=True), folder=folder)
+        with pytest.raises(SchemaMismatch, match="may not apply"):
+            store.open(UUID(int=1))
+        assert ask(dsn, "select to_regclass('tracker.note')") == [(None,)]
+        owner = as_role(dsn, "tracker_owner")
+        store = MigratingStore(writer, owner=owner, rule=MigrationRule(allowed=True), folder=folder)
+        store.open(UUID(int=1))
+        store.close()
+        assert ask(dsn, "select count(*) from tracker.note") == [(0,)]
+
+
+def name_as(dsn: str) -> str:
+    """Return as whom the server knows an address of `as_role`."""
+    return str(conninfo_to_dict(dsn)["user"])
+
+
+def test_an_administrator_migrates_as_the_owner(server: Server, roles: None) -> None:
+    del roles
+    with server.database() as dsn:
+        do(dsn, TEXT)
+        migrate.apply(dsn)
+        assert ask(dsn, OWNERS) == [("tracker_owner",)]
+        store = Store(as_role(dsn, "tracker_writer"))
+        store.open(UUID(int=1))
+        assert store.commit(everything()).stored == 2
+        store.close()
+
+
+def test_an_installation_of_before_moves_to_the_roles(server: Server, roles: None) -> None:
+    """As docs/how-to/maintain.md says, with the statements that stand there."""
+    del roles
+    page = (SQL.parent / "docs" / "how-to" / "maintain.md").read_text()
+    name = "tracker_before"
+    do(server.dsn, f"create role {name} login")
+    try:
+        with server.database() as dsn:
+            do(dsn, f"alter database {name_of(dsn)} owner to {name}")
+            do(dsn, f"grant create on schema public to {name}")
+            old = make_conninfo(dsn, user=name)
+            migrate.apply(old)
+            store = Store(old)
+            store.open(UUID(int=1))
+            assert store.commit(everything()).stored == 2
+            do(old, "create view public.mine as select 1 as x")
+
+            do(dsn, TEXT)
+            migrate.apply(dsn)
+            with pytest.raises(StoreUnavailable, match="permission denied"):
+                store.commit(Batch(trades=(trade(9),)))
+            for said in (
+                "alter database polymarket owner to postgres",
+                "drop owned by tracker; drop role tracker",
+            ):
+                assert said in page
+            do(dsn, f"alter database {name_of(dsn)} owner to current_user")
+            with psycopg.connect(dsn) as connection:
+                left = connection.execute(OWNED, {"role": name}).fetchall()
+            assert {each for (each,) in left} == {"mine"}, "what is not the tracker's"
+            do(dsn, f"drop owned by {name}")
+            do(dsn, f"drop role {name}")
+
+            store = Store(as_role(dsn, "tracker_writer"))
+            store.open(UUID(int=1))
+            assert store.commit(everything()).duplicates == 2
+            assert store.commit(Batch(trades=(trade(9), trade(86_400)))).stored == 2
+            store.close()
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                do(as_role(dsn, "tracker_writer"), "delete from tracker.trades")
+    finally:
+        do(server.dsn, f"drop role if exists {name}")
+
+
+def test_roles_sql_may_run_again_at_any_time(secured: str) -> None:
+    for _ in range(2):
+        do(secured, TEXT)
+    test_the_tracker_and_its_readers_own_nothing(secured)
 
 
 def test_the_reader_asks_for_candles_and_is_told_what_is_wrong(secured: str) -> None:

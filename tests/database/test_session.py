@@ -70,7 +70,7 @@ def test_a_session_has_limits_and_a_fixed_search_path(database: str) -> None:
         *("timezone", "search_path", "application_name"),
     )
     assert [setting(session, name) for name in names] == [
-        *("20s", "5s", "1min", "UTC", "pg_catalog", "polymarket-tracker")
+        *("20s", "5s", "1min", "UTC", "pg_catalog, pg_temp", "polymarket-tracker")
     ]
     assert "PostgreSQL" in session.server
     session.close()

@@ -9,11 +9,14 @@ from uuid import UUID
 
 import pytest
 
+from actors.database.queries import SQL
 from actors.database.schema import migrate
 from actors.database.store import Store
+from actors.errors import SchemaMismatch
 from actors.model.storage import Batch
 from tests.database.samples import YES, at, trade
-from tests.postgres import Server, ask
+from tests.database.test_roles import ROLES, as_role
+from tests.postgres import Server, ask, do
 
 pytestmark = [pytest.mark.db, pytest.mark.timescale]
 
@@ -72,3 +75,51 @@ def test_it_can_be_turned_off(timescale_server: Server) -> None:
         migrate.apply(f"{dsn} options='-c tracker.timescale=off'")
         query = "select relkind::text from pg_class where oid = 'tracker.trades'::regclass"
         assert ask(dsn, query) == [("p",)]
+
+
+@pytest.mark.parametrize("made_by", ["the owner", "another role, before"])
+def test_the_tracker_that_owns_nothing_stores_into_chunks_and_the_policy_is_the_owners(
+    timescale_server: Server, made_by: str
+) -> None:
+    already = {row[0] for row in ask(timescale_server.dsn, "select rolname from pg_roles")}
+    with timescale_server.database() as dsn:
+        if made_by != "the owner":
+            migrate.apply(dsn)
+            first = Store(dsn)
+            first.open(UUID(int=1))
+            first.commit(Batch(trades=(trade(0),)))
+            first.close()
+        do(dsn, (SQL / "roles.sql").read_text())
+        migrate.apply(as_role(dsn, "tracker_owner"))
+        store = Store(as_role(dsn, "tracker_writer"))
+        try:
+            assert store.open(UUID(int=2)).timescale
+            assert store.commit(Batch(trades=(trade(1), trade(86_401)))).stored == 2
+            do(dsn, "select compress_chunk(c) from show_chunks('tracker.trades') c")
+            assert store.commit(Batch(trades=(trade(2), trade(86_401)))).stored == 1
+        finally:
+            store.close()
+        ask(as_role(dsn, "tracker_reader"), "select * from public.trades")
+        jobs = """select distinct owner::text from timescaledb_information.jobs
+            where hypertable_name = 'trades'"""
+        assert ask(dsn, jobs) == [("tracker_owner",)]
+        owners = """select distinct c.relowner::regrole::text from pg_class c
+            where c.oid = 'tracker.trades'::regclass
+               or c.oid in (select show_chunks('tracker.trades'))"""
+        assert ask(dsn, owners) == [("tracker_owner",)]
+    for role in set(ROLES) - already:
+        do(timescale_server.dsn, f"drop role {role}")
+
+
+def test_a_function_of_a_stranger_is_not_taken_for_one_of_timescaledb(
+    timescale_server: Server,
+) -> None:
+    with timescale_server.database() as dsn:
+        do(dsn, "create extension timescaledb schema public")
+        do(
+            dsn,
+            """create function public.by_range(name, interval) returns integer language plpgsql
+               as 'begin raise exception ''executed''; end'""",
+        )
+        with pytest.raises(SchemaMismatch, match=r"not of TimescaleDB: drop them"):
+            migrate.apply(dsn)

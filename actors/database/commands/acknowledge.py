@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from actors.database import queries
-from actors.database.schema import migrate
+from actors.database.schema import versions
 from actors.database.schema.migration_files import MIGRATIONS
 from actors.database.session import Connection, Session, translate_errors
 from actors.errors import ConfigError
@@ -44,11 +44,11 @@ def acknowledge(
     session = Session(dsn)
     try:
         with translate_errors(), session.connection.transaction():
-            migrate.verify_to_write(session.connection, folder)
+            versions.verify_to_write(session.connection, folder)
             ended = _end(session.connection, condition_id, reason)
             # Behind the lock of the statement: a migration waits for the end of this transaction,
             # or is seen here.
-            migrate.verify_to_write(session.connection, folder)
+            versions.verify_to_write(session.connection, folder)
             return ended
     finally:
         session.close()

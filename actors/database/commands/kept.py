@@ -19,10 +19,10 @@ from actors.database.cache import DAYS_AT_ONCE, TokenKeys, TradeDays, days_of, i
 from actors.database.commands.kept_rows import KeptRows
 from actors.database.coverage import NumberedFact
 from actors.database.insertion import insert_trades
-from actors.database.schema import migrate
+from actors.database.schema import versions
 from actors.database.schema.migration_files import MIGRATIONS, migrations
 from actors.database.session import DATA_FAULTS, Connection, Session, one_line, translate_errors
-from actors.errors import ConfigError, SchemaMismatch, SchemaNewer
+from actors.errors import SchemaMismatch, SchemaNewer
 from actors.model.connection import GapCause
 from actors.model.conversion import EPOCH, milliseconds
 from actors.model.storage import Batch, OtherRow
@@ -148,7 +148,6 @@ class KeptMessages:
     Raises:
         StoreUnavailable: The database does not answer.
         SchemaMismatch: Its schema is not that of this version.
-        ConfigError: Another process does the same.
     """
 
     def __init__(self, dsn: str, folder: Path = MIGRATIONS) -> None:
@@ -161,7 +160,6 @@ class KeptMessages:
         try:
             with translate_errors():
                 self._verify()
-                self._lock()
         except BaseException:
             self.close()
             raise
@@ -269,6 +267,8 @@ class KeptMessages:
         *,
         careful: bool,
     ) -> Step | None:
+        # Two processes take turns: each reads what the other has left.
+        self._connection.execute(queries.LOCK_KEPT_MESSAGES)
         found = self._connection.execute(queries.SELECT_KEPT_MESSAGES, given).fetchall()
         if not found:
             return None
@@ -314,19 +314,9 @@ class KeptMessages:
             SchemaMismatch: It may not.
         """
         try:
-            migrate.verify(self._connection, self._folder)
+            versions.verify(self._connection, self._folder)
         except SchemaNewer as newer:
             raise SchemaMismatch(str(newer)) from newer
-
-    def _lock(self) -> None:
-        """Keep other processes from reading kept messages.
-
-        Raises:
-            ConfigError: One does already.
-        """
-        row = self._connection.execute(queries.LOCK_KEPT_MESSAGES).fetchone()
-        if row != (True,):
-            raise ConfigError("another `tracker --reingest` works on this database")
 
     def _store(self, trades: Sequence[Trade]) -> int:
         """Store trades that are not there yet; return how many these were."""

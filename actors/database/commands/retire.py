@@ -6,7 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from actors.database import queries
-from actors.database.schema import migrate
+from actors.database.schema import versions
 from actors.database.schema.migration_files import MIGRATIONS
 from actors.database.session import Connection, Session, translate_errors
 from actors.errors import ConfigError
@@ -37,7 +37,7 @@ def retire(dsn: str, name: str, folder: Path = MIGRATIONS) -> tuple[StoredTracke
     session = Session(dsn)
     try:
         with translate_errors(), session.connection.transaction():
-            migrate.verify_to_write(session.connection, folder)
+            versions.verify_to_write(session.connection, folder)
             return _retire(session.connection, name)
     finally:
         session.close()

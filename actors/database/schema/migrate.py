@@ -1,4 +1,4 @@
-"""Migrations: numbered files, each applied once, under a lock.
+"""Migrations: numbered files, each applied once, under a lock of the owner's.
 
 The checksum of an applied file is recorded. A database that was migrated by a file with another
 text is not touched. A migration says at its head whether trackers of the versions before it may go
@@ -10,26 +10,23 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
-import msgspec
 import psycopg
 
 from actors.database import queries
 from actors.database.schema import objects
-from actors.database.schema.migration_files import MIGRATIONS, Migration, Step, migrations
-from actors.database.server.facts import KEEP_OUT, require_timescale
+from actors.database.schema.migration_files import MIGRATIONS, Migration, Step
+from actors.database.schema.versions import Comparison, lacking, usable
 from actors.database.session import Connection, Session, one_line, translate_errors
-from actors.errors import (
-    ConfigError,
-    SchemaLacking,
-    SchemaMismatch,
-    SchemaNewer,
-    StoreUnavailable,
-)
+from actors.errors import SchemaMismatch, StoreUnavailable
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 STATEMENT_S: Final = 600
 """Longest a statement of a migration may take."""
@@ -40,6 +37,13 @@ LOCK_S: Final = 1
 LOCK_TRIES: Final = 30
 BETWEEN_TRIES_S: Final = 1
 LOG_EVERY_S: Final = 15
+_CREATORS: Final = 5  # processes that may create the table of migrations at the same time
+_CREATED_MEANWHILE: Final = (
+    psycopg.errors.UniqueViolation,  # of the catalog: the other one committed while we waited
+    psycopg.errors.DuplicateSchema,
+    psycopg.errors.DuplicateTable,
+    psycopg.errors.DuplicateObject,
+)
 
 
 class Checked(NamedTuple):
@@ -66,59 +70,91 @@ def check(dsn: str, folder: Path = MIGRATIONS, *, may_migrate: bool = True) -> C
 
     Raises:
         SchemaMismatch: A start would end: it was migrated by files that differ from this version's,
-            it is not whole, or they do not fit it.
+            it is not whole, they do not fit it, or the role may not apply them.
         ConfigError: It cannot be used as it is.
         StoreUnavailable: It does not answer.
     """
     session = Session(dsn)
     try:
         with translate_errors():
-            found = _usable(session.connection, folder)
+            found = usable(session.connection, folder)
             missing: tuple[str, ...] = ()
             if found.missing:
-                _require_applicable(session.connection, found, may_migrate=may_migrate)
+                _require_applicable(session.connection, found, folder, may_migrate=may_migrate)
             elif not found.allowing:
                 missing = objects.require(session.connection)
     finally:
         session.close()
     pending = tuple(each.name for each in found.missing)
-    return Checked(pending=pending, unsafe=session.unsafe, missing=missing)
+    return Checked(pending, unsafe=session.unsafe, missing=missing)
 
 
-def _require_applicable(connection: Connection, found: "_Comparison", *, may_migrate: bool) -> None:
+def _require_applicable(
+    connection: Connection, found: Comparison, folder: Path, *, may_migrate: bool
+) -> None:
     """Check that a start can apply what is missing.
 
     Raises:
-        SchemaMismatch: It may not, or it does not fit.
-        ConfigError: The role may not.
+        SchemaMismatch: It may not, or it does not fit, or the role may not.
     """
     if not may_migrate:
-        raise _lacking(connection, found)
+        raise lacking(connection, found)
     if found.is_first:
-        _try_out(connection, found.missing)
+        _create(lambda: _try_out(connection, folder))
         return
     # Trying them out would keep trackers waiting that use the tables.
     row = connection.execute(queries.SELECT_OWNER).fetchone()
     if row is not None and not row[2]:
-        raise ConfigError(
+        raise SchemaMismatch(
             f"{found.lacks}, and {row[1]} may not apply them: the tables belong to {row[0]}. Run"
-            f" `bin/tracker --migrate` as {row[0]} before the start, and then sql/roles.sql"
+            f" `bin/tracker --migrate` as {row[0]} before the start"
         )
 
 
-def _try_out(connection: Connection, missing: tuple[Migration, ...]) -> None:
+def _try_out(connection: Connection, folder: Path) -> None:
     """Apply the first migrations in one transaction, and take all of it back.
 
     Nobody waits for it but another process that migrates: nothing of ours is there yet.
     """
-    connection.execute(queries.LOCK_MIGRATIONS)
-    with connection.transaction(force_rollback=True):
-        with _fitting("first migration"):
-            connection.execute(queries.CREATE_SCHEMA_MIGRATIONS)
-        for each in missing:
-            with _fitting(f"migration {each.name}"):
+    with connection.transaction(force_rollback=True), _permitted(connection, "first migration"):
+        connection.execute(queries.BECOME_OWNER)
+        connection.execute(queries.CREATE_SCHEMA_MIGRATIONS)
+        connection.execute(queries.LOCK_MIGRATIONS)
+        # Read again behind the lock: another process may have applied them while we waited.
+        for each in usable(connection, folder).missing:
+            with _fitting(connection, f"migration {each.name}"):
                 for step in each.steps or (Step(each.text),):
                     _carry_out(connection, step)
+
+
+@contextmanager
+def _fitting(connection: Connection, what: str) -> Iterator[None]:
+    """Say of an error of the database what does not fit, or what the role may not do.
+
+    Raises:
+        SchemaMismatch: What is there stands in the way, or the role lacks a right.
+    """
+    try:
+        with _permitted(connection, what):
+            yield
+    except psycopg.OperationalError:
+        raise  # the database is away or busy: a later try may succeed
+    except psycopg.Error as exc:
+        raise SchemaMismatch(f"the {what} does not fit this database: {one_line(exc)}") from exc
+
+
+@contextmanager
+def _permitted(connection: Connection, what: str) -> Iterator[None]:
+    """Say what the role may not do, and who may."""
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as exc:
+        raise SchemaMismatch(
+            f"the role {connection.info.user} may not apply the {what}: {one_line(exc)}. Run"
+            " `bin/tracker --migrate` as the owner of the schema, which is tracker_owner where"
+            " sql/roles.sql has made it; without roles as the owner of the database, or let that"
+            " owner grant CREATE on the database and on schema public"
+        ) from exc
 
 
 def _nothing(_session: Session | None = None) -> None:
@@ -133,13 +169,14 @@ def apply(
     on_moved: Callable[[], None] = _nothing,
     sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[str, ...]:
-    """Apply the missing migrations; return the names of those that were applied.
+    """Apply the missing migrations, then grant rights; return the names of those it applied.
 
-    If another process migrates at the same time, wait for it up to a minute. A migration that
-    does not get a lock within a second is rolled back and tried again, for a minute.
+    Another process may do the same at the same time: each migration is applied by one of them. A
+    migration that does not get a lock within a second is rolled back and tried again, for a minute.
 
     Args:
-        dsn: Checked by `check_dsn`.
+        dsn: Checked by `check_dsn`; of the owner of the schema, or of an administrator, who acts as
+            the owner.
         folder: The files.
         on_connected: Called with the session before its first statement.
         on_moved: Called while a statement goes on, ten times a second, but not longer than a
@@ -148,24 +185,14 @@ def apply(
 
     Raises:
         SchemaMismatch: The database was migrated by files that differ from this version's, or one
-            of this version's fails there; nothing of that file was applied.
+            of this version's fails there, or the role may not migrate; nothing of that file was
+            applied.
         ConfigError: It cannot be used as it is.
         StoreUnavailable: It does not answer.
     """
-    telling = Telling(on_moved)
-    session = Session(
-        dsn,
-        statement_s=STATEMENT_S,
-        lock_s=MIGRATING_S,
-        on_connected=on_connected,
-        on_moved=telling.begin,
-        on_waiting=telling.wait,
-    )
-    try:
-        with translate_errors():
-            return _apply(session.connection, folder, telling, sleep)
-    finally:
-        session.close()
+    migrating = _Migrating(dsn, folder, Telling(on_moved), on_connected, sleep)
+    with translate_errors():
+        return migrating.run()
 
 
 class Telling:
@@ -217,44 +244,150 @@ class Telling:
         )
 
 
-def _apply(
-    connection: Connection, folder: Path, telling: Telling, sleep: Callable[[float], None]
-) -> tuple[str, ...]:
-    connection.execute(queries.LOCK_MIGRATIONS)  # until the session ends
-    # Read behind the lock: another process may have applied them while we waited.
-    missing = _usable(connection, folder).missing
-    if missing:
-        with _fitting("first migration"):
-            connection.execute(queries.CREATE_SCHEMA_MIGRATIONS)
-    for number, each in enumerate(missing, 1):
-        telling.migration, telling.place = each.name, f"{number} of {len(missing)}"
-        telling.step = "1 of 1"
-        telling.log()
-        with _fitting(f"migration {each.name}"):
-            _apply_one(connection, each, telling, sleep)
-    return tuple(each.name for each in missing)
+@dataclass(frozen=True)
+class _Migrating:
+    """One call of `apply`, which tells what the arguments are."""
+
+    dsn: str
+    folder: Path
+    telling: Telling
+    on_connected: Callable[[Session], None]
+    sleep: Callable[[float], None]
+
+    def run(self) -> tuple[str, ...]:
+        """Apply what is missing, grant rights, and return what was applied here."""
+        with self._open() as session, _permitted(session.connection, "migrations"):
+            connection = session.connection
+            missing = usable(connection, self.folder).missing
+            if missing:
+                with _fitting(connection, "first migration"):
+                    _create(lambda: connection.execute(queries.CREATE_SCHEMA_MIGRATIONS))
+            applied = tuple(
+                each.name
+                for number, each in enumerate(missing, 1)
+                if self._apply(session, each, f"{number} of {len(missing)}")
+            )
+            grant = partial(_execute, connection, queries.GRANT_RIGHTS)
+            self._retried("that grants rights", grant)
+        return applied
+
+    @contextmanager
+    def _open(self) -> Iterator[Session]:
+        """Yield a session that acts as the owner; close it without waiting for the server."""
+        session = Session(
+            self.dsn,
+            statement_s=STATEMENT_S,
+            lock_s=MIGRATING_S,
+            on_connected=self.on_connected,
+            on_moved=self.telling.begin,
+            on_waiting=self.telling.wait,
+        )
+        try:
+            session.connection.execute(queries.BECOME_OWNER)
+            yield session
+        finally:
+            session.close()
+
+    def _apply(self, session: Session, migration: Migration, place: str) -> bool:
+        """Apply a migration; return False if another process has done so."""
+        self.telling.migration, self.telling.place = migration.name, place
+        self.telling.step = "1 of 1"
+        self.telling.log()
+        with _fitting(session.connection, f"migration {migration.name}"):
+            if not migration.steps:
+                return self._retried(migration.name, lambda: self._finish(session, migration))
+            with self._alone(session):
+                return self._carry_out(session, migration)
+
+    @contextmanager
+    def _alone(self, session: Session) -> Iterator[None]:
+        """Keep other processes from migrating while this session carries out steps.
+
+        The lock lasts as long as a transaction, and steps are in none: a second session has it.
+        """
+        with self._open() as holder:
+
+            def take() -> None:
+                holder.connection.rollback()
+                _execute(holder.connection, b"begin")
+                _execute(holder.connection, queries.LOCK_MIGRATIONS)
+                _execute(holder.connection, queries.KEEP_TRANSACTION)
+
+            self._retried(self.telling.migration, take)
+            self.on_connected(session)  # it is the one that others cut off from now on
+            yield
+
+    def _carry_out(self, session: Session, migration: Migration) -> bool:
+        """Carry out the steps of a migration; return False if another process has done so."""
+        if not self._is_missing(session, migration):
+            return False
+        for number, step in enumerate(migration.steps, 1):
+            self.telling.step = f"{number} of {len(migration.steps)}"
+
+            def carry_out(step: Step = step) -> None:
+                _wait_for_locks(session.connection, LOCK_S)
+                _carry_out(session.connection, step)
+
+            self._retried(migration.name, carry_out)
+        return self._retried(migration.name, lambda: self._finish(session, migration))
+
+    def _finish(self, session: Session, migration: Migration) -> bool:
+        """Record a migration, together with all that it does if it is not in steps.
+
+        Return False if another process has done so.
+        """
+        connection = session.connection
+        with connection.transaction():
+            _wait_for_locks(connection, LOCK_S)
+            if not migration.steps:
+                connection.execute(queries.LOCK_MIGRATIONS)
+                # Read again behind the lock.
+                if not self._is_missing(session, migration):
+                    return False
+            if not migration.previous_may_write:
+                _wait_for_locks(connection, MIGRATING_S)
+                connection.execute(queries.STOP_WRITERS)
+                _wait_for_locks(connection, LOCK_S)
+            if not migration.steps:
+                _carry_out(connection, Step(migration.text))
+            row = {
+                "name": migration.name,
+                "checksum": migration.checksum,
+                "previous_may_write": migration.previous_may_write,
+            }
+            connection.execute(queries.INSERT_SCHEMA_MIGRATION, row)
+        return True
+
+    def _is_missing(self, session: Session, migration: Migration) -> bool:
+        return migration in usable(session.connection, self.folder).missing
+
+    def _retried(self, name: str, work: Callable[[], T]) -> T:
+        """Do the work; begin anew where a lock is not free: nobody waits behind us for long.
+
+        Raises:
+            StoreUnavailable: Others hold it all the time.
+        """
+        for tries in range(LOCK_TRIES):
+            if tries:
+                self.sleep(BETWEEN_TRIES_S)
+            try:
+                return work()
+            except psycopg.errors.LockNotAvailable:
+                continue
+        raise StoreUnavailable(
+            f"the migration {name} does not get a lock that another session holds: end long queries"
+            " and dumps of this database, or wait for them; it is tried again"
+        )
 
 
-@contextmanager
-def _fitting(what: str) -> Iterator[None]:
-    """Say of an error of the database what does not fit, or what the role may not do.
+def _wait_for_locks(connection: Connection, seconds: float) -> None:
+    connection.execute(queries.SET_MIGRATION, {"lock_ms": str(round(seconds * 1_000))})
 
-    Raises:
-        SchemaMismatch: What is there stands in the way.
-        ConfigError: The role lacks a right.
-    """
-    try:
-        yield
-    except psycopg.OperationalError:
-        raise  # the database is away or busy: a later try may succeed
-    except psycopg.errors.InsufficientPrivilege as exc:
-        raise ConfigError(
-            f"the role of the database address may not apply the {what}: {one_line(exc)}. Run"
-            " `bin/tracker --migrate` as tracker_owner of sql/roles.sql, or as the owner of the"
-            " database, or let that owner grant CREATE on the database and on schema public"
-        ) from exc
-    except psycopg.Error as exc:
-        raise SchemaMismatch(f"the {what} does not fit this database: {one_line(exc)}") from exc
+
+def _execute(connection: Connection, statement: bytes) -> None:
+    """Run a statement that waits for locks a second at most."""
+    _wait_for_locks(connection, LOCK_S)
+    connection.execute(statement)
 
 
 def _carry_out(connection: Connection, step: Step) -> None:
@@ -263,172 +396,13 @@ def _carry_out(connection: Connection, step: Step) -> None:
         pass
 
 
-def _apply_one(
-    connection: Connection, migration: Migration, telling: Telling, sleep: Callable[[float], None]
-) -> None:
-    steps = migration.steps
-    for number, step in enumerate(steps, 1):
-        telling.step = f"{number} of {len(steps)}"
-
-        def carry_out(step: Step = step) -> None:
-            connection.execute(queries.SET_MIGRATION, {"lock_ms": str(LOCK_S * 1_000)})
-            _carry_out(connection, step)
-
-        _try_for_locks(carry_out, migration.name, sleep)
-    _try_for_locks(lambda: _in_one_transaction(connection, migration), migration.name, sleep)
-
-
-def _in_one_transaction(connection: Connection, migration: Migration) -> None:
-    """Record a migration, together with all that it does if it is not in steps."""
-    with connection.transaction():
-        if not migration.previous_may_write:
-            wait_ms = str(MIGRATING_S * 1_000)
-            connection.execute(queries.SET_MIGRATION, {"lock_ms": wait_ms})
-            connection.execute(queries.STOP_WRITERS)
-        connection.execute(queries.SET_MIGRATION, {"lock_ms": str(LOCK_S * 1_000)})
-        if not migration.steps:
-            _carry_out(connection, Step(migration.text))
-        row = {
-            "name": migration.name,
-            "checksum": migration.checksum,
-            "previous_may_write": migration.previous_may_write,
-        }
-        connection.execute(queries.INSERT_SCHEMA_MIGRATION, row)
-
-
-def _try_for_locks(work: Callable[[], None], name: str, sleep: Callable[[float], None]) -> None:
-    """Do the work; begin anew where a lock is not free, so that nobody waits behind us for long.
-
-    Raises:
-        StoreUnavailable: Others hold it all the time.
-    """
-    for tries in range(LOCK_TRIES):
-        if tries:
-            sleep(BETWEEN_TRIES_S)
+def _create(work: Callable[[], object]) -> None:
+    """Do what creates the table of applied migrations; again if another process has done so."""
+    for tries in range(1, _CREATORS + 1):
         try:
-            return work()
-        except psycopg.errors.LockNotAvailable:
-            continue
-    raise StoreUnavailable(
-        f"the migration {name} does not get a lock that another session holds: end long queries"
-        " and dumps of this database, or wait for them; it is tried again"
-    )
-
-
-def verify(connection: Connection, folder: Path = MIGRATIONS) -> tuple[str, ...]:
-    """Check that this version may write; return the migrations of newer ones that allow it.
-
-    Raises:
-        SchemaMismatch: The database has not all migrations of this version as they are; the
-            message says what to do. SchemaLacking: it lacks some, and has the others.
-        SchemaNewer: A newer version's migration forbids this one to write.
-    """
-    found = _compare(connection, folder)
-    if found.forbidding:
-        raise forbidden(found.forbidding[0])
-    if found.missing:
-        raise _lacking(connection, found)
-    return found.allowing
-
-
-def _lacking(connection: Connection, found: "_Comparison") -> SchemaMismatch:
-    number, is_empty = connection.execute(queries.SELECT_DATABASE).fetchone() or (0, False)
-    return SchemaLacking(found.lacks, database=number, is_empty=is_empty)
-
-
-def verify_to_write(connection: Connection, folder: Path = MIGRATIONS) -> None:
-    """Check that this version may write, for a command that a person gives.
-
-    Raises:
-        SchemaMismatch: It may not.
-    """
-    try:
-        verify(connection, folder)
-    except SchemaNewer as newer:
-        raise SchemaMismatch(str(newer)) from newer
-
-
-def forbidden(name: str) -> SchemaNewer:
-    """Return the error that a migration of this name forbids this version to write."""
-    return SchemaNewer(
-        f"the database has the migration {name}, which this version does not know and which "
-        "forbids it to write: install the version of the tracker that made it, or a newer one"
-    )
-
-
-class _Comparison(msgspec.Struct, frozen=True):
-    """The migrations of this version beside those of the database.
-
-    Attributes:
-        missing: The database lacks them.
-        allowing: This version lacks them, and may write all the same.
-        forbidding: This version lacks them, and must not write.
-        is_first: None was ever applied.
-    """
-
-    missing: tuple[Migration, ...]
-    allowing: tuple[str, ...] = ()
-    forbidding: tuple[str, ...] = ()
-    is_first: bool = False
-
-    @property
-    def lacks(self) -> str:
-        """Return the sentence that some are missing."""
-        more = f" and {len(self.missing) - 1} more migrations" if len(self.missing) > 1 else ""
-        return f"the database lacks {self.missing[0].name}{more}"
-
-
-def _usable(connection: Connection, folder: Path) -> _Comparison:
-    """Compare, for who may apply what is missing.
-
-    Raises:
-        SchemaMismatch: It was migrated by files that differ from this version's, or by a newer
-            version that forbids this one to write.
-        ConfigError: The first of them would create a TimescaleDB that loses rows.
-    """
-    found = _compare(connection, folder)
-    if found.forbidding:
-        raise SchemaMismatch(str(forbidden(found.forbidding[0])))
-    if found.is_first:
-        row = connection.execute(queries.SELECT_TIMESCALE_TO_CREATE).fetchone()
-        if row is not None:
-            require_timescale(str(row[0]), KEEP_OUT)
-    return found
-
-
-def _compare(connection: Connection, folder: Path) -> _Comparison:
-    """Compare the migrations of the database with those of the folder.
-
-    Raises:
-        SchemaMismatch: One was edited after it was applied, or none was, and what they make is
-            there all the same.
-    """
-    there, is_older = connection.execute(queries.FIND_SCHEMA_MIGRATIONS).fetchone() or (
-        False,
-        False,
-    )
-    if is_older:
-        raise SchemaMismatch(
-            "the database was made by a version from before the tables were settled and cannot be"
-            " brought up to date: name another database, and keep this one for its readers"
-        )
-    applied = connection.execute(queries.SELECT_SCHEMA_MIGRATIONS).fetchall() if there else []
-    if not applied:
-        objects.require_none(connection)
-        return _Comparison(missing=migrations(folder), is_first=True)
-    ours = {each.name: each for each in migrations(folder)}
-    newer: dict[bool, list[str]] = {True: [], False: []}
-    for name, checksum, previous_may_write in applied:
-        if name not in ours:
-            newer[previous_may_write].append(name)
-        elif ours[name].checksum != checksum:
-            raise SchemaMismatch(
-                f"the migration {name} was edited after it was applied to the database: restore "
-                f"the file (sha256 {checksum}) and put the change into a new migration"
-            )
-    have = {name for name, *_ in applied}
-    return _Comparison(
-        missing=tuple(each for name, each in ours.items() if name not in have),
-        allowing=tuple(newer[True]),
-        forbidding=tuple(newer[False]),
-    )
+            work()
+        except _CREATED_MEANWHILE:
+            if tries == _CREATORS:
+                raise
+        else:
+            return

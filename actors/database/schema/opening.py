@@ -92,11 +92,20 @@ class MigrationRule:
 
 
 class MigratingStore(Store):
-    """A store that applies missing migrations when it is opened, if the rule allows that."""
+    """A store that applies missing migrations when it is opened, if the rule allows that.
 
-    def __init__(self, dsn: str, *, rule: MigrationRule, folder: Path = MIGRATIONS) -> None:
+    Args:
+        dsn: As which it stores.
+        owner: As which it migrates; the same unless it is given.
+        rule: Says whether it may.
+        folder: The migrations.
+    """
+
+    def __init__(
+        self, dsn: str, *, rule: MigrationRule, owner: str = "", folder: Path = MIGRATIONS
+    ) -> None:
         super().__init__(dsn, folder=folder)
-        self._rule = rule
+        self._owner, self._rule = owner or dsn, rule
 
     def open(self, journal_id: UUID, *, first_seq: int = 1) -> Opened:
         """Connect; apply missing migrations first, each statement of which may take 10 minutes."""
@@ -115,7 +124,7 @@ class MigratingStore(Store):
             return opened
         with self._waiting():
             applied = migrate.apply(
-                self._dsn,
+                self._owner,
                 self._folder,
                 on_connected=self._keep_session,
                 on_moved=self._progress.moved,

@@ -7,7 +7,10 @@ from actors.errors import StoreUnavailable
 
 _OTHERWISE: Final = "start it, or correct TRACKER_DATABASE_URL"
 _BY_SQLSTATE: Final = {
-    "42501": "run sql/roles.sql again, as after each migration, or name the role that may do it",
+    "42501": (
+        "run `bin/tracker --migrate` as the owner of the schema, which grants what is needed,"
+        " or name the role that may do it"
+    ),
     "25006": (
         "it is a standby, or default_transaction_read_only is on for the database or the role:"
         " name the primary, or set it off"

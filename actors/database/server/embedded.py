@@ -14,11 +14,13 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from actors.database import queries
 from actors.database.server import postgres_binaries
 from actors.database.server.folder import LARGEST_LOG, ServerFolder
 from actors.database.server.postgres_binaries import ServerUser
@@ -34,6 +36,18 @@ from actors.errors import SHORTAGES, ConfigError, StoreUnavailable, start_error
 _FOLDER_RELEASE_S = 30.0  # how long a stopping server may still hold the folder
 _SERIOUS = re.compile(r"(?:FATAL|PANIC): .*?(?= \d{4}-\d\d-\d\d \d\d:|$)")
 _PORT = 5432
+
+
+class Addresses(NamedTuple):
+    """The addresses of one database.
+
+    Attributes:
+        writer: Of the role as which the tracker runs; it owns nothing.
+        owner: Of the role as which migrations run.
+    """
+
+    writer: str
+    owner: str
 
 
 class Embedded:
@@ -146,16 +160,33 @@ class Embedded:
         except (OSError, subprocess.SubprocessError) as exc:
             raise StoreUnavailable(str(exc)) from exc
 
-    def dsn(self, db: str = "tracker") -> str:
-        """Return the address of a database of this server; create the database if need be.
+    def prepare(self, db: str = "tracker") -> Addresses:
+        """Make the database and its roles where they are missing; return their addresses.
+
+        What was made without the roles becomes the owner's.
 
         Raises:
             StoreUnavailable: The server does not answer.
         """
-        with (
-            translate_errors(),
-            psycopg.connect(self._address("postgres"), autocommit=True) as connection,
-        ):
+        self.dsn(db)
+        with translate_errors(), self._connect(db) as connection:
+            # A command beside a tracker does the same, and nobody may change a right meanwhile.
+            with connection.transaction():
+                connection.execute("lock table pg_authid in share row exclusive mode")
+                connection.execute(queries.ROLES)
+            connection.execute("set role tracker_owner")
+            connection.execute(queries.GRANT_RIGHTS)
+        return Addresses(
+            writer=self._address(db, "tracker_writer"), owner=self._address(db, "tracker_owner")
+        )
+
+    def dsn(self, db: str = "tracker") -> str:
+        """Return the administrator's address of a database; create the database if need be.
+
+        Raises:
+            StoreUnavailable: The server does not answer.
+        """
+        with translate_errors(), self._connect("postgres") as connection:
             exists = connection.execute("select from pg_database where datname = %s", (db,))
             if exists.fetchone() is None:
                 name = sql.Identifier(db)
@@ -163,14 +194,20 @@ class Embedded:
         return self._address(db)
 
     def psql_command(self, db: str = "tracker") -> str:
-        """Return the shell command that opens the database in psql."""
+        """Return the shell command that opens the database in psql, as its administrator."""
         return shlex.join([str(self._binaries / "psql"), self._address(db)])
 
-    def _address(self, db: str) -> str:
+    def _address(self, db: str, role: str = "postgres") -> str:
         host = str(self._folder.socket)
         # Whose the folder is could lead us to the socket of another service, as root.
         peer = {"requirepeer": self._user.name} if self._user else {}
-        return make_conninfo("", host=host, port=_PORT, user="postgres", dbname=db, **peer)
+        return make_conninfo("", host=host, port=_PORT, user=role, dbname=db, **peer)
+
+    def _connect(self, db: str, timeout_s: int = 60) -> "psycopg.Connection[tuple[Any, ...]]":
+        """Return a session of the administrator, in which nothing that others planted is found."""
+        path = "-c search_path=pg_catalog,pg_temp"
+        address = make_conninfo(self._address(db), connect_timeout=timeout_s, options=path)
+        return psycopg.connect(address, autocommit=True)
 
     def _create_cluster(self) -> None:
         made = self._folder.version()
@@ -267,7 +304,7 @@ class Embedded:
     def _answers(self) -> bool:
         """Return whether the server of this folder answers on the socket."""
         try:
-            with psycopg.connect(self._address("postgres"), connect_timeout=2) as connection:
+            with self._connect("postgres", timeout_s=2) as connection:
                 row = connection.execute("show data_directory").fetchone()
         except psycopg.OperationalError:
             return False

@@ -92,7 +92,7 @@ def _answer(connection: psycopg.Connection[Any]) -> Place | None:
     if found is None:
         return None
     pid, tag = found
-    return Place(int(pid or 0), None if tag is None else tag.decode())
+    return Place(int(pid or 0), tag.decode() if tag else None)
 
 
 def _first_row(

@@ -18,8 +18,8 @@ from actors.errors import ConfigError
 log = logging.getLogger(__name__)
 
 HINT: Final = (
-    "a sequence may be behind its table, as after some restores: run sql/roles.sql again, so that"
-    " the tracker may put it right"
+    "a sequence may be behind its table, as after some restores: run `tracker --migrate` as the"
+    " owner of the schema, so that the tracker may put it right"
 )
 """What to do when rows that need a new number are not kept, and the role may not see why."""
 
@@ -94,8 +94,8 @@ def _move(connection: Connection, place: _Place) -> None:
     if connection.execute(queries.MOVE_SEQUENCE, given).fetchone() is None:
         raise ConfigError(
             f"the sequence of {place.table}.{place.column} is at {place.last} and the table at"
-            f" {place.most}: run sql/roles.sql again, or, as the owner of the table,"
-            f" `select setval('{place.sequence}', {place.most})`"
+            f" {place.most}: run `tracker --migrate` as the owner of the schema, which permits it,"
+            f" or `select setval('{place.sequence}', {place.most})`"
         )
     extra = {"table": place.table, "before": place.last, "now": place.most}
     log.warning("sequence_corrected", extra=extra)

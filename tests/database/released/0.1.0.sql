@@ -133,9 +133,9 @@ create table public.market_history (
 );
 
 -- Writes market_history: the columns of a market that are new or have another value now. With the rights of who changes the
--- market.
+-- market. Functions name their schemas: whatever the session of the caller searches, pg_temp is its own and comes last.
 create function tracker.keep_market_history() returns trigger language plpgsql
-set search_path = pg_catalog set timezone = 'UTC' as $$
+set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
 declare
   -- They say when and how much, and not what the market is.
   unkept constant text[] := array['condition_id', 'volume', 'first_seen_at', 'updated_at'];
@@ -159,7 +159,7 @@ create trigger keep_history after insert or update on public.markets
   for each row execute function tracker.keep_market_history();
 
 -- Rejects what would change recorded rows. Its argument says what holds for the table.
-create function tracker.reject_change() returns trigger language plpgsql set search_path = pg_catalog as $$
+create function tracker.reject_change() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   raise exception '% %: % is rejected', tg_table_name, tg_argv[0], tg_op using errcode = 'restrict_violation';
 end
@@ -195,6 +195,7 @@ do $timescale$
 declare
   wish text := coalesce(nullif(current_setting('tracker.timescale', true), ''), 'auto');
   version text;
+  place text;    -- the schema of its functions
 begin
   if wish not in ('auto', 'off', 'require') then
     raise exception 'tracker.timescale must be auto, off or require, not %', wish;
@@ -203,18 +204,26 @@ begin
   if wish <> 'off' and current_setting('timescaledb.max_background_workers', true) is not null
      and exists (select from pg_available_extensions where name = 'timescaledb') then
     begin
-      create extension if not exists timescaledb;
+      create extension if not exists timescaledb schema public;
     exception when insufficient_privilege then
       raise notice 'TimescaleDB is there, but % may not create the extension', current_user;
     end;
   end if;
   if wish <> 'off' then
-    select extversion into version from pg_extension where extname = 'timescaledb';
+    select e.extversion, n.nspname into version, place
+    from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'timescaledb';
   end if;
   if wish = 'require' and version is null then
     raise exception 'TimescaleDB is required by tracker.timescale, but this server does not have it';
   end if;
-  if version is not null and to_regproc('public.add_columnstore_policy') is null
+  -- Called below by their names: another function of that name would be executed in their place.
+  if exists (select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+             where n.nspname = place and p.proname in ('by_range', 'create_hypertable', 'add_columnstore_policy')
+               and not exists (select from pg_depend d
+                               where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')) then
+    raise exception 'schema % has functions with names of TimescaleDB that are not of TimescaleDB: drop them', place;
+  end if;
+  if version is not null and to_regproc(format('%I.add_columnstore_policy', place)) is null
      and current_setting('timescaledb.license', true) = 'timescale' then
     raise exception 'TimescaleDB % is too old: update it to 2.18.1 or newer, or set tracker.timescale to off', version;
   end if;
@@ -247,37 +256,52 @@ begin
       with (pages_per_range = 64, autosummarize = on);
   else
     alter table tracker.trades add unique (asset_key, traded_at, trade_hash);
-    execute $q$select public.create_hypertable('tracker.trades', public.by_range('traded_at', interval '1 day'),
-                                        create_default_indexes => false)$q$;
+    execute format($q$select %1$I.create_hypertable('tracker.trades', %1$I.by_range('traded_at', interval '1 day'),
+                                             create_default_indexes => false)$q$, place);
     execute $q$create index trades_traded_at on tracker.trades (traded_at)$q$;
     execute $q$create index trades_received_at on tracker.trades (received_at)$q$;
+    -- Beside append_only, below, which a statement that names a chunk alone does not meet.
+    execute $q$create trigger append_only_rows before update or delete on tracker.trades
+               for each row execute function tracker.reject_change('is append-only')$q$;
   end if;
   if version is not null and current_setting('timescaledb.license', true) = 'timescale' then
     execute $q$alter table tracker.trades set (timescaledb.enable_columnstore, timescaledb.segmentby = '',
                                        timescaledb.orderby = 'asset_key, traded_at')$q$;
-    execute $q$call public.add_columnstore_policy('tracker.trades', after => interval '2 days')$q$;
+    execute format($q$call %I.add_columnstore_policy('tracker.trades', after => interval '2 days')$q$, place);
   end if;
 end
 $timescale$;
 
+-- Rows of trades are added, and never changed or removed by a statement. Each day has the trigger as well (add_trade_day):
+-- a statement may name a day alone. Whoever owns a day may drop it as a whole.
+create trigger append_only before update or delete or truncate on tracker.trades
+  for each statement execute function tracker.reject_change('is append-only');
+
 -- Makes the partition of a day, if it is not there. Attached and not created as a partition: that would wait for every
--- reader. With the rights of its owner, since a tracker that only writes may create no table. The number is a lock of ours
--- (7041776131 to 7041776134 are), so that two trackers do not make the same day at once.
+-- reader. With the rights of its owner, since a tracker that only writes may create no table. Two trackers do not make the
+-- same day at once: the lock is one that attaching takes anyway, that storing and reading do not wait for, and that nobody
+-- may take who may only read or store.
 create function tracker.add_trade_day(day date) returns void
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   name text := 'trades_' || to_char(day, 'YYYY_MM_DD');
 begin
-  perform pg_advisory_xact_lock(7041776134);
   if to_regclass('tracker.' || name) is not null
      or (select relkind from pg_class where oid = 'tracker.trades'::regclass) <> 'p' then
     return;
   end if;
+  lock table tracker.trades in share update exclusive mode;
+  if to_regclass('tracker.' || name) is not null then    -- another one has made it meanwhile
+    return;
+  end if;
   execute format('create table tracker.%I (like tracker.trades including defaults including constraints)', name);
+  execute format('create trigger append_only before update or delete or truncate on tracker.%I'
+                 ' for each statement execute function tracker.reject_change(''is append-only'')', name);
   execute format('alter table tracker.trades attach partition tracker.%I for values from (%L) to (%L)',
                  name, day::timestamp at time zone 'UTC', (day + 1)::timestamp at time zone 'UTC');
 end
 $$;
+revoke all on function tracker.add_trade_day from public;
 
 
 -- 0004_create_resolutions.sql
@@ -773,7 +797,7 @@ end;
 -- The width of candles(), or an error that says why these cannot be given: to a time without end they would go on until the
 -- disk of the server is full. For the planner, who computes it where it is known: it reads nothing and depends on nothing else.
 create function tracker.candle_width(from_time timestamptz, to_time timestamptz, width interval) returns interval
-language plpgsql immutable parallel safe set search_path = pg_catalog as $$
+language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
 declare
   most constant integer := 1000000;
   buckets numeric;
@@ -835,7 +859,7 @@ create function public.trades_of_transaction(
   transaction_hash text, from_time timestamptz default now() - interval '7 days', to_time timestamptz default 'infinity')
 returns setof public.trades
 language plpgsql stable parallel safe security definer
-set search_path = pg_catalog
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off    -- the planner cannot know that a bloom filter leaves out nearly all of a day
 as $$
 begin
@@ -857,6 +881,8 @@ begin
           coalesce(trades_of_transaction.to_time, 'infinity');
 end
 $$;
+-- It shows trades to whoever may execute it.
+revoke all on function public.trades_of_transaction from public;
 
 
 -- 0007_add_comments.sql
@@ -1167,31 +1193,31 @@ comment on column public.rejected_messages.taken_in_at is
 
 select tracker.add_trade_day('2026-03-01');
 alter table public.markets disable trigger keep_history;
-insert into tracker.journals overriding system value select * from json_populate_recordset(null::tracker.journals, '[{"journal_key":1,"journal_id":"00000000-0000-0000-0000-000000000001","first_seen_at":"2026-11-30T00:46:44.414008+00:00","retired_at":null}]');
+insert into tracker.journals overriding system value select * from json_populate_recordset(null::tracker.journals, '[{"journal_key":1,"journal_id":"00000000-0000-0000-0000-000000000001","first_seen_at":"2026-11-30T02:29:37.017796+00:00","retired_at":null}]');
 insert into assets overriding system value select * from json_populate_recordset(null::assets, '[{"asset_key":1,"token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","outcome":"Yes","outcome_index":0}, 
  {"asset_key":2,"token_id":"222222222222222222222222222222222222222222222222222222222222222222222222222222","condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","outcome":"No","outcome_index":1}]');
-insert into tracker.schema_migrations overriding system value select * from json_populate_recordset(null::tracker.schema_migrations, '[{"name":"0001_create_journals.sql","checksum":"5519163332a9074c052ede9990d9e1eb37a200b0397fa272f0783f23620bfa34","applied_at":"2026-11-30T00:46:43.850561+00:00","previous_may_write":false}, 
- {"name":"0002_create_catalog.sql","checksum":"a53cd428dee3240f98e57869b5e8ca96ec8abae41ec97ad3c92729d2c4eb7fd9","applied_at":"2026-11-30T00:46:43.88036+00:00","previous_may_write":false}, 
- {"name":"0003_create_trades.sql","checksum":"453db27e275e85217a4ebe297aa9f367113838c7e2d19b235ce904ac7c946af2","applied_at":"2026-11-30T00:46:43.919551+00:00","previous_may_write":false}, 
- {"name":"0004_create_resolutions.sql","checksum":"23b598d8f9d4c0271305b707353b70e9ae988da82c798d1658c953eca3d24197","applied_at":"2026-11-30T00:46:43.941939+00:00","previous_may_write":false}, 
- {"name":"0005_create_coverage.sql","checksum":"8005a92dc003b47d75bd68d923850c73c7b532922415383dc0c5608107d809e2","applied_at":"2026-11-30T00:46:44.000035+00:00","previous_may_write":false}, 
- {"name":"0006_create_public.sql","checksum":"dedda45a418f61e4d8794a53d23a7a285fd425d22d68fc647923a79781bba2d3","applied_at":"2026-11-30T00:46:44.221483+00:00","previous_may_write":false}, 
- {"name":"0007_add_comments.sql","checksum":"a4fbbcd211c600bb3a7ed523b7918991df228f4eb19ad959357a6813d53a7908","applied_at":"2026-11-30T00:46:44.290126+00:00","previous_may_write":false}]');
-insert into tracker.journal_progress overriding system value select * from json_populate_recordset(null::tracker.journal_progress, '[{"journal_key":1,"mark":20,"moved_at":"2026-11-30T00:46:44.459041+00:00","session":"059fc36c-64f2-48cb-b5a6-482a2cee1710"}]');
+insert into tracker.schema_migrations overriding system value select * from json_populate_recordset(null::tracker.schema_migrations, '[{"name":"0001_create_journals.sql","checksum":"5519163332a9074c052ede9990d9e1eb37a200b0397fa272f0783f23620bfa34","applied_at":"2026-11-30T02:29:36.777326+00:00","previous_may_write":false}, 
+ {"name":"0002_create_catalog.sql","checksum":"a5f47d4db06757955b54c5c11506e86326542f53ba386dfa23ab4f07f0f2d782","applied_at":"2026-11-30T02:29:36.809607+00:00","previous_may_write":false}, 
+ {"name":"0003_create_trades.sql","checksum":"dd79a1163e048cc7190a83c1b2fd86ceae745f39b504ffe01ffa312d086c0225","applied_at":"2026-11-30T02:29:36.837695+00:00","previous_may_write":false}, 
+ {"name":"0004_create_resolutions.sql","checksum":"23b598d8f9d4c0271305b707353b70e9ae988da82c798d1658c953eca3d24197","applied_at":"2026-11-30T02:29:36.857646+00:00","previous_may_write":false}, 
+ {"name":"0005_create_coverage.sql","checksum":"8005a92dc003b47d75bd68d923850c73c7b532922415383dc0c5608107d809e2","applied_at":"2026-11-30T02:29:36.88954+00:00","previous_may_write":false}, 
+ {"name":"0006_create_public.sql","checksum":"8dfb97144d19964b9d511c73c55442512c9a24acd632b69b0d99719a3e4c6774","applied_at":"2026-11-30T02:29:36.921675+00:00","previous_may_write":false}, 
+ {"name":"0007_add_comments.sql","checksum":"a4fbbcd211c600bb3a7ed523b7918991df228f4eb19ad959357a6813d53a7908","applied_at":"2026-11-30T02:29:36.953595+00:00","previous_may_write":false}]');
+insert into tracker.journal_progress overriding system value select * from json_populate_recordset(null::tracker.journal_progress, '[{"journal_key":1,"mark":20,"moved_at":"2026-11-30T02:29:37.061981+00:00","session":"bdfcec09-168d-4d87-8f29-8a84348a5a7f"}]');
 insert into tracker.process_life overriding system value select * from json_populate_recordset(null::tracker.process_life, '[{"journal_key":1,"start_seq":1,"started_at":"2026-03-01T12:00:00+00:00","alive_at":"2026-03-01T12:00:09+00:00","stopped_at":"2026-03-01T12:00:11+00:00","host":"h","version":"1","proven_until":null}]');
-insert into events overriding system value select * from json_populate_recordset(null::events, '[{"event_id":"30829","slug":"weather","title":"The weather","series_slug":"daily-weather","neg_risk":true,"neg_risk_augmented":false,"neg_risk_market_id":"0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3","starts_at":"2026-03-02T00:00:00+00:00","end_date":"2026-03-03T00:00:00+00:00","first_seen_at":"2026-11-30T00:46:44.459041+00:00","updated_at":"2026-11-30T00:46:44.459041+00:00"}]');
-insert into markets overriding system value select * from json_populate_recordset(null::markets, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","question":"Will it rain?","slug":"will-it-rain","gamma_id":null,"end_date":null,"started_at":null,"closed":false,"active":true,"neg_risk":false,"version":"v1","volume":null,"tags":[],"event_id":"30829","neg_risk_market_id":"0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3","group_title":"Rain","game_start":"2026-03-02T12:00:00+00:00","closed_time":"2026-03-03T12:00:00+00:00","tick_size":0.001,"fee_schedule":{"rate": 0.03, "exponent": 1, "takerOnly": true, "rebateRate": 0.25},"description":"This market resolves to Yes if it rains.","first_seen_at":"2026-11-30T00:46:44.459041+00:00","updated_at":"2026-11-30T00:46:44.459041+00:00"}]');
-insert into market_history overriding system value select * from json_populate_recordset(null::market_history, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","known_at":"2026-11-30T00:46:44.47939+00:00","changes":{"slug": "will-it-rain", "tags": [], "active": true, "closed": false, "version": "v1", "event_id": "30829", "neg_risk": false, "question": "Will it rain?", "tick_size": 0.001, "game_start": "2026-03-02T12:00:00+00:00", "closed_time": "2026-03-03T12:00:00+00:00", "description": "This market resolves to Yes if it rains.", "group_title": "Rain", "fee_schedule": {"rate": 0.03, "exponent": 1, "takerOnly": true, "rebateRate": 0.25}, "neg_risk_market_id": "0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3"}}]');
+insert into events overriding system value select * from json_populate_recordset(null::events, '[{"event_id":"30829","slug":"weather","title":"The weather","series_slug":"daily-weather","neg_risk":true,"neg_risk_augmented":false,"neg_risk_market_id":"0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3","starts_at":"2026-03-02T00:00:00+00:00","end_date":"2026-03-03T00:00:00+00:00","first_seen_at":"2026-11-30T02:29:37.061981+00:00","updated_at":"2026-11-30T02:29:37.061981+00:00"}]');
+insert into markets overriding system value select * from json_populate_recordset(null::markets, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","question":"Will it rain?","slug":"will-it-rain","gamma_id":null,"end_date":null,"started_at":null,"closed":false,"active":true,"neg_risk":false,"version":"v1","volume":null,"tags":[],"event_id":"30829","neg_risk_market_id":"0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3","group_title":"Rain","game_start":"2026-03-02T12:00:00+00:00","closed_time":"2026-03-03T12:00:00+00:00","tick_size":0.001,"fee_schedule":{"rate": 0.03, "exponent": 1, "takerOnly": true, "rebateRate": 0.25},"description":"This market resolves to Yes if it rains.","first_seen_at":"2026-11-30T02:29:37.061981+00:00","updated_at":"2026-11-30T02:29:37.061981+00:00"}]');
+insert into market_history overriding system value select * from json_populate_recordset(null::market_history, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","known_at":"2026-11-30T02:29:37.089579+00:00","changes":{"slug": "will-it-rain", "tags": [], "active": true, "closed": false, "version": "v1", "event_id": "30829", "neg_risk": false, "question": "Will it rain?", "tick_size": 0.001, "game_start": "2026-03-02T12:00:00+00:00", "closed_time": "2026-03-03T12:00:00+00:00", "description": "This market resolves to Yes if it rains.", "group_title": "Rain", "fee_schedule": {"rate": 0.03, "exponent": 1, "takerOnly": true, "rebateRate": 0.25}, "neg_risk_market_id": "0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3"}}]');
 insert into tracker.trades overriding system value select * from json_populate_recordset(null::tracker.trades, '[{"traded_at":"2026-03-01T12:00:01+00:00","received_at":"2026-03-01T12:00:01.005+00:00","trade_hash":-6579113934874622705,"epoch":null,"sequence":null,"asset_key":1,"fee_rate_bps":0,"occurrence":1,"is_buy":true,"price":0.330,"size":10.820819,"transaction_hash":"\\x5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f","trade_id":null,"extra":null}, 
  {"traded_at":"2026-03-01T12:00:02+00:00","received_at":"2026-03-01T12:00:02.005+00:00","trade_hash":-6579113934874622705,"epoch":null,"sequence":null,"asset_key":2,"fee_rate_bps":0,"occurrence":1,"is_buy":true,"price":0.330,"size":10.820819,"transaction_hash":"\\x5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f","trade_id":null,"extra":null}]');
-insert into resolutions overriding system value select * from json_populate_recordset(null::resolutions, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","kind":"winner","winning_token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","winning_outcome":"Yes","payouts":[1,0],"resolved_at":"2026-03-01T12:00:00+00:00","recorded_at":"2026-11-30T00:46:44.459041+00:00","sources":["gamma","clob"]}]');
+insert into resolutions overriding system value select * from json_populate_recordset(null::resolutions, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","kind":"winner","winning_token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","winning_outcome":"Yes","payouts":[1,0],"resolved_at":"2026-03-01T12:00:00+00:00","recorded_at":"2026-11-30T02:29:37.061981+00:00","sources":["gamma","clob"]}]');
 insert into resolution_payouts overriding system value select * from json_populate_recordset(null::resolution_payouts, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","outcome":"Yes","payout":1}, 
  {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","token_id":"222222222222222222222222222222222222222222222222222222222222222222222222222222","outcome":"No","payout":0}]');
-insert into resolution_observations overriding system value select * from json_populate_recordset(null::resolution_observations, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"clob","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-30T00:46:44.459041+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}, 
- {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"gamma","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-30T00:46:44.459041+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}]');
+insert into resolution_observations overriding system value select * from json_populate_recordset(null::resolution_observations, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"clob","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-30T02:29:37.061981+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}, 
+ {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"gamma","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-30T02:29:37.061981+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}]');
 insert into tracker.wanted overriding system value select * from json_populate_recordset(null::tracker.wanted, '[{"journal_key":1,"asset_key":1,"wanted_seq":2,"unwanted_seq":null,"from_at":"2026-03-01T12:00:00+00:00","until_at":null}, 
  {"journal_key":1,"asset_key":2,"wanted_seq":2,"unwanted_seq":8,"from_at":"2026-03-01T12:00:00+00:00","until_at":"2026-03-01T12:00:10+00:00"}]');
-insert into tracker.epochs overriding system value select * from json_populate_recordset(null::tracker.epochs, '[{"journal_key":1,"epoch":3,"connection":"a-0001","leg":0,"opened_at":"2026-03-01T12:00:01+00:00","proven_until":"2026-03-01T12:00:10+00:00","closed_at":"2026-03-01T12:00:10+00:00","closed_seq":9,"lost":false,"reason":"reset","late_at":"2026-11-30T00:46:44.459041+00:00","held":false}]');
+insert into tracker.epochs overriding system value select * from json_populate_recordset(null::tracker.epochs, '[{"journal_key":1,"epoch":3,"connection":"a-0001","leg":0,"opened_at":"2026-03-01T12:00:01+00:00","proven_until":"2026-03-01T12:00:10+00:00","closed_at":"2026-03-01T12:00:10+00:00","closed_seq":9,"lost":false,"reason":"reset","late_at":"2026-11-30T02:29:37.061981+00:00","held":false}]');
 insert into tracker.listening overriding system value select * from json_populate_recordset(null::tracker.listening, '[{"journal_key":1,"asset_key":1,"epoch":3,"confirmed_seq":4,"released_seq":6,"from_at":"2026-03-01T12:00:02+00:00","until_at":"2026-03-01T12:00:09+00:00","cause":"released"}]');
 insert into connection_events overriding system value select * from json_populate_recordset(null::connection_events, '[{"at":"2026-03-01T12:00:01+00:00","connection":"c","event":"opened","reason":"","journal_key":1}]');
 insert into rejected_messages overriding system value select * from json_populate_recordset(null::rejected_messages, '[{"received_at":"2026-03-01T12:00:01+00:00","connection":"c","reason":"r","payload":"\\x78","journal_key":1,"seq":2,"index":0,"message_key":1,"epoch":null,"occurrence":1,"doubt":null,"taken_in_at":null}]');
