@@ -380,11 +380,13 @@ class StoreOpened(Message, frozen=True, kw_only=True):
         server: Its version and address for people, without secrets.
         identity: Which database this is, whatever its address.
         unsafe: Settings by which what is stored is at risk, `name=value`.
+        unverified: Servers that nothing proves to be the right ones.
     """
 
     server: str
     identity: str = ""
     unsafe: tuple[str, ...] = ()
+    unverified: tuple[str, ...] = ()
 
 
 class DatabaseServerEnded(Message, frozen=True, kw_only=True):

@@ -8,9 +8,9 @@
 -- What each of them and of their columns means is told by its comment, at the end; a `--` beside it says why it is so.
 -- Schema `tracker` is the tracker's own; there a `--` tells everything (columns as those of a public relation are told there).
 --
--- Rights (sql/roles.sql): readers may select from all of `public`, and from those tables of `tracker` that coverage_gaps() reads
--- with their rights. Views, trades_of_transaction() and tracker.add_trade_day() have the rights of the owner, all else those of
--- the caller.
+-- Rights (sql/roles.sql, sql/queries/grant_rights.sql): readers may select from all of `public`, and from those tables of
+-- `tracker` that coverage_gaps() reads with their rights. Views, trades_of_transaction() and tracker.add_trade_day() have the
+-- rights of the owner, all else those of the caller.
 --
 -- Words (more in docs/glossary.md):
 --   tracker     one process that records; it has one journal, and several trackers may share a database
@@ -40,6 +40,8 @@
 -- Nothing is deleted but connection_events after 90 days (marks of disputed trades stay), samples in rejected_messages after 30,
 -- tracker.unresolved with the resolution, tracker.epochs and tracker.listening when they are settled, and ranges that are joined.
 -- The tracker alone writes; what a person does is told where it is.
+
+set search_path = pg_catalog, pg_temp;    -- whatever somebody has planted elsewhere
 
 create schema if not exists tracker;
 create table if not exists tracker.schema_migrations (

@@ -201,7 +201,7 @@ class FakeStore:
         taken: Another process stores the journal that was opened last.
         moved_at_ms: When the watermark of the journals was stored.
         unsettled: So many steps of settling are left; `settled`: so many were done.
-        unsafe: What the next opening returns of the server's settings.
+        unsafe, unverified: What the next opening returns of the server.
         unusable: Why a person must act before it can be used.
         full, miscounts: Every commit fails for this reason.
     """
@@ -234,6 +234,7 @@ class FakeStore:
         self.reviewed = Review()
         self.reviews: list[ConditionId] = []
         self.unsafe: tuple[str, ...] = ()
+        self.unverified: tuple[str, ...] = ()
         self.unusable = ""
         self.full = self.miscounts = False
         self.closed = True
@@ -263,6 +264,7 @@ class FakeStore:
             is_new=is_new,
             moved_at_ms=self.moved_at_ms,
             unsafe=self.unsafe,
+            unverified=self.unverified,
         )
 
     def _check_usable(self) -> None:

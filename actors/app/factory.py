@@ -20,6 +20,7 @@ from actors.catalog.universe import Filters
 from actors.config.load import Config
 from actors.database.schema.opening import MigratingStore, MigrationRule
 from actors.database.server.embedded import Embedded
+from actors.database.server.verification import unverified
 from actors.database.server.watchdog import QueryWatchdog
 from actors.database.session import SafeDsn, check_dsn
 from actors.errors import (
@@ -147,6 +148,9 @@ def database(
     """
     if config.dsn:
         configured = check_dsn(config.dsn)
+        unknown = unverified(configured.dsn)
+        if unknown:
+            log.warning("database_unverified", extra={"servers": list(unknown)})
         return Database(configured, configured)
     embedded = Embedded(state_dir / DATABASE)
     embedded.start()

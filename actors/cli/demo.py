@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 from rich.console import Console
 from rich.live import Live
 
@@ -30,6 +31,8 @@ from actors.config.load import Config
 from actors.database import queries
 from actors.database.server.embedded import Embedded
 from actors.database.server.processes import end_with_parent
+from actors.database.server.verification import permitted
+from actors.database.session import check_dsn
 from actors.errors import EXIT_CONFIG, EXIT_INTERNAL, EXIT_IO, EXIT_OK, ConfigError, Internal
 from actors.process.runtime import stop_signals
 from actors.simulator.beliefs import parse_broken
@@ -366,7 +369,8 @@ def _judge(demo: DemoDir, processes: Processes, seconds: float) -> int:
 def _database(demo: DemoDir) -> Iterator[str]:
     """Yield a DSN to read from; the embedded server is started again for it."""
     if demo.dsn:
-        yield demo.dsn
+        dsn = check_dsn(demo.dsn).dsn
+        yield make_conninfo(dsn, **permitted(dsn))
         return
     server = Embedded(demo.tracker / "postgres")
     server.start()

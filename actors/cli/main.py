@@ -35,7 +35,7 @@ from actors.errors import (
     StoreUnavailable,
     reason_of,
 )
-from actors.model.storage import unsafe_sentence
+from actors.model.storage import unsafe_sentence, unverified_sentence
 from actors.process import logs
 from actors.process.runtime import limit_automatic_gc, stop_signals, use_one_malloc_arena
 
@@ -122,8 +122,8 @@ def _check(invocation: Invocation) -> int:
         schema = f"{len(found.pending)} migrations to apply" if found.pending else "up to date"
         if found.missing:
             attention.append(f"the database lacks the {named(found.missing)} of sql/schema.sql")
-        if found.unsafe:
-            attention.append(unsafe_sentence(found.unsafe))
+        risks = (unverified_sentence(found.unverified), unsafe_sentence(found.unsafe))
+        attention.extend(filter(None, risks))
     else:
         schema = "embedded PostgreSQL, made at the first start"
     _print(describe(config))

@@ -26,6 +26,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.waiting import READY_NONE
 
 from actors.database import queries
+from actors.database.server import verification
 from actors.database.server.facts import Server
 from actors.database.server.pooling import LOST_SESSION, Place, client_beside, keeps_session
 from actors.errors import ConfigError, StoreUnavailable
@@ -165,6 +166,7 @@ class Session:
         timescale: Whether the TimescaleDB extension is installed.
         tag: What only this session has in the setting `tracker.session`.
         unsafe: Settings by which what is stored is at risk, `name=value`.
+        unverified: Servers of the address that nothing proves to be the right ones.
         identity: Hexadecimal; the same for all addresses and roles of one database and schema,
             as long as its server runs; or UNKNOWN_DATABASE.
     """
@@ -180,11 +182,11 @@ class Session:
         on_waiting: Callable[[], None] | None = None,
     ) -> None:
         self._dsn = dsn
+        self._options = {**_CONNECT_OPTIONS, **verification.permitted(dsn)}
+        self.unverified = verification.unverified(dsn)
         self.tag = uuid4().hex
         with translate_errors():
-            # autocommit: otherwise the first SELECT opens a transaction that stays open (psycopg
-            # manual, "Transactions management"). `transaction()` still begins and commits one.
-            connection = ReportingConnection.connect(dsn, autocommit=True, **_CONNECT_OPTIONS)
+            connection = self._connect()
             connection.on_moved, connection.on_waiting = on_moved, on_waiting
             self.connection: Connection = connection
             # A second descriptor of the same socket: `abort` in another thread can never shut
@@ -197,6 +199,16 @@ class Session:
             except BaseException:
                 self.close()
                 raise
+
+    def _connect(self) -> ReportingConnection:
+        try:
+            # autocommit: otherwise the first SELECT opens a transaction that stays open (psycopg
+            # manual, "Transactions management"). `transaction()` still begins and commits one.
+            return ReportingConnection.connect(self._dsn, autocommit=True, **self._options)
+        except psycopg.OperationalError as exc:
+            if verification.REQUIREMENT not in str(exc):
+                raise
+            raise StoreUnavailable(f"{one_line(exc)}; {verification.HOW_TO_PERMIT}") from exc
 
     def _prepare(self, statement_s: float, lock_s: float) -> None:
         self.connection.execute(queries.SET_SEARCH_PATH)
@@ -234,7 +246,7 @@ class Session:
         # there is none. What hides all the same is noticed by the tag, in each transaction.
         if pid == self.connection.info.backend_pid:
             return
-        with client_beside(self._dsn, **_CONNECT_OPTIONS) as ask_beside:
+        with client_beside(self._dsn, **self._options) as ask_beside:
             if not keeps_session(Place(pid, self.tag), self._place, ask_beside):
                 raise ConfigError(LOST_SESSION)
 

@@ -189,6 +189,7 @@ class Store:
                 identity=session.identity,
                 timescale=session.timescale,
                 unsafe=session.unsafe,
+                unverified=session.unverified,
                 watermark=watermark,
                 is_new=is_new,
                 moved_at_ms=milliseconds(moved_at),

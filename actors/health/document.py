@@ -199,6 +199,8 @@ class Database(Part, frozen=True, kw_only=True):
             Another one after each start of the server. Empty until it has answered once.
         unsafe: Settings by which what is stored is at risk, `name=value`; empty when there are
             none.
+        unverified: Servers of its address that nothing proves to be the right ones, each with the
+            mode in force, such as `db.example.com (sslmode=prefer)`.
         lag_s: Age of the oldest trade of the last batch when it was committed,
             or of the oldest record that waits, whichever is more.
         waiting: Journal records that the writer has gathered and not committed.
@@ -222,6 +224,7 @@ class Database(Part, frozen=True, kw_only=True):
     reason: str
     rejected_rows: int
     unsafe: tuple[str, ...] = ()
+    unverified: tuple[str, ...] = ()
     miscounts_total: int = 0
     chores_failed_total: int = 0
     chores_failing: tuple[str, ...] = ()

@@ -210,6 +210,8 @@ GAUGES = (
     Number("database.away_s", "database_away_seconds", "0 while it answers."),
     Number("database.unsafe", "database_unsafe_settings",
            "Settings by which what is stored is at risk.", lambda h: len(h.database.unsafe)),
+    Number("database.unverified", "database_unverified_servers",
+           "Servers that nothing proves to be right.", lambda h: len(h.database.unverified)),
     Number("database.chores_failing", "database_chores_failing",
            "Chores whose last try failed.", lambda h: len(h.database.chores_failing)),
     Number("database.waiting", "writer_waiting", "Journal records gathered, not committed."),

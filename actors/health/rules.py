@@ -12,7 +12,7 @@ import msgspec
 from actors.health.document import ATTENTION, DEGRADED, MUTE, Health, Level, because
 from actors.model.assumptions import Assumption
 from actors.model.conversion import terminal_safe
-from actors.model.storage import unsafe_sentence
+from actors.model.storage import unsafe_sentence, unverified_sentence
 
 DRIFT = (
     Assumption.SPELLING,
@@ -138,6 +138,10 @@ def _writer_late(health: Health, limits: Limits) -> str:
 
 def _unsafe(health: Health, _: Limits) -> str:
     return unsafe_sentence(health.database.unsafe)
+
+
+def _unverified(health: Health, _: Limits) -> str:
+    return unverified_sentence(health.database.unverified)
 
 
 def _housekeeping_failing(health: Health, _: Limits) -> str:
@@ -358,6 +362,7 @@ RULES: tuple[Rule, ...] = (
     Rule("version_outdated", DEGRADED, _outdated),
     Rule("schema_mismatch", DEGRADED, _mismatch),
     Rule("database_unsafe", ATTENTION, _unsafe),
+    Rule("database_unverified", ATTENTION, _unverified),
     Rule("database_behind", ATTENTION, _writer_late),
     Rule("housekeeping_failing", ATTENTION, _housekeeping_failing),
     Rule("nothing_to_watch", DEGRADED, _nothing_to_watch),

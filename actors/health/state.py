@@ -43,6 +43,7 @@ from actors.messages import (
     ConnectionReport,
     Report,
     ResolutionReport,
+    StoreOpened,
     WriterReport,
 )
 from actors.model.assumptions import Assumption
@@ -78,18 +79,15 @@ class DatabaseHealth:
     miscounts: CumulativeCount = field(default_factory=CumulativeCount)
     chores_failed: CumulativeCount = field(default_factory=CumulativeCount)
     chores_failing: tuple[str, ...] = ()
-    _server: str = ""
-    _identity: str = ""
-    _unsafe: tuple[str, ...] = ()
+    _opened: StoreOpened = field(default_factory=lambda: StoreOpened(server=""))
     _reason: str = ""
     _server_end: str = ""
     _lag_s: float = 0.0
     _committed_at_ns: int | None = None
 
-    def opened(self, server: str, identity: str, unsafe: tuple[str, ...]) -> None:
+    def opened(self, opened: StoreOpened) -> None:
         """Record that the database answers."""
-        self._server, self._identity, self._unsafe, self._reason = server, identity, unsafe, ""
-        self._server_end = ""
+        self._opened, self._reason, self._server_end = opened, "", ""
         self.away_since, self.ever_reached = None, True
         # Until the next report of the writer, which says whether it is still catching up.
         if self.state == AWAY:
@@ -116,9 +114,10 @@ class DatabaseHealth:
         committed_at_ns = self._committed_at_ns
         return document.Database(
             state=self.state,
-            server=self._server,
-            identity=self._identity,
-            unsafe=self._unsafe,
+            server=self._opened.server,
+            identity=self._opened.identity,
+            unsafe=self._opened.unsafe,
+            unverified=self._opened.unverified,
             miscounts_total=self.miscounts.total,
             chores_failed_total=self.chores_failed.total,
             chores_failing=self.chores_failing,
@@ -210,11 +209,9 @@ class HealthState:
         self._database.chores_failing = report.chores_failing
         self._violated(report, at)
 
-    def store_opened(
-        self, *, server: str, identity: str = "", unsafe: tuple[str, ...] = ()
-    ) -> None:
-        """Record that the database answers; `unsafe` are its settings that are a risk."""
-        self._database.opened(server, identity, unsafe)
+    def store_opened(self, opened: StoreOpened) -> None:
+        """Record that the database answers, and what is a risk."""
+        self._database.opened(opened)
 
     def store_lost(self, *, reason: str, at: float) -> None:
         """Record that the database is away; whether its last commit succeeded is uncertain."""

@@ -115,6 +115,12 @@ def unsafe_sentence(unsafe: tuple[str, ...]) -> str:
     return "; ".join(said)
 
 
+def unverified_sentence(unverified: tuple[str, ...]) -> str:
+    """Return the sentence about servers that nothing proves to be the right ones."""
+    servers = ", ".join(unverified)
+    return f"nothing proves that the database is the right one: {servers}" if servers else ""
+
+
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
     """An open database.
 
@@ -126,6 +132,7 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
         is_new: The database did not know this journal.
         moved_at_ms: When the watermark was stored, by the clock of the database.
         unsafe: Settings by which what is stored is at risk, `name=value`.
+        unverified: Servers that nothing proves to be the right ones.
     """
 
     server: str
@@ -135,6 +142,7 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     is_new: bool = False
     moved_at_ms: int = 0
     unsafe: tuple[str, ...] = ()
+    unverified: tuple[str, ...] = ()
 
 
 class Committed(msgspec.Struct, frozen=True, kw_only=True):

@@ -177,9 +177,7 @@ class SupervisorActor(BaseActor):
             ResolutionReport: self._resolution_reported,
             BatchWritten: self._batch_written,
             TradesMissed: self._monitor.trades_missed,
-            StoreOpened: lambda opened: self._health.store_opened(
-                server=opened.server, identity=opened.identity, unsafe=opened.unsafe
-            ),
+            StoreOpened: self._health.store_opened,
             DatabaseServerEnded: lambda ended: self._health.database_server_ended(
                 reason=ended.reason, at=self._time.now
             ),

@@ -60,7 +60,12 @@ class WriterNotifier:
 
     def opened(self, opened: Opened, watermark: int) -> None:
         """Report that the database answers; the journal is read from the watermark on."""
-        message = StoreOpened(server=opened.server, identity=opened.identity, unsafe=opened.unsafe)
+        message = StoreOpened(
+            server=opened.server,
+            identity=opened.identity,
+            unsafe=opened.unsafe,
+            unverified=opened.unverified,
+        )
         for address in (self._to.supervisor, self._to.catalog, self._to.resolution):
             address.tell(message)
         self._logged_away = ("", float("-inf"))

@@ -155,6 +155,13 @@ def test_each_session_with_the_database_finds_nothing_that_others_have_planted()
         if re.search(r"\b(psycopg|ReportingConnection)\.connect\(", text := path.read_text())
     }
     assert opening
+    # Nor is one given a password in clear text: the address of the judge comes from the demo.
+    careful = {name for name, text in opening.items() if re.search(r"permitted\(|prepare\(", text)}
+    assert (
+        careful
+        == {"session.py", "embedded.py", "demo.py"}
+        == {*opening} - {"pooling.py", "judge.py"}
+    )
     # It asks one question, in which each name has its schema.
     assert "queries.SELECT_PLACE" in opening.pop("pooling.py")
     assert re.findall(r"(?<!\.)\b\w+\(", queries.SELECT_PLACE.decode()) == []

@@ -20,6 +20,7 @@ from actors.cli import status
 from actors.cli.status_table import render
 from actors.health import rules
 from actors.health.state import HealthState
+from actors.messages import StoreOpened
 from actors.model.assumptions import Assumption
 from actors.model.connection import DescriptorLimit
 from actors.model.market import EndedMarkets, Source
@@ -56,7 +57,7 @@ def busy() -> HealthState:
     health.universe_planned(wanted=2 * TOKENS)
     for number, name in enumerate(CONNECTIONS):
         health.connection_wanted(name, feed=number // 2 if number < 4 else -1, at=START)
-    health.store_opened(server=SERVER)
+    health.store_opened(StoreOpened(server=SERVER))
     for minute in range(61):
         at = START + 60.0 * minute + 30
         _receive(health, at, minute)
@@ -186,7 +187,10 @@ SPOILS: Mapping[str, Spoil] = {
     "poison": _poison,
     "version_outdated": _outdate,
     "schema_mismatch": _mismatch,
-    "database_unsafe": lambda h: h.store_opened(server=SERVER, unsafe=("fsync=off",)),
+    "database_unverified": lambda h: h.store_opened(
+        StoreOpened(server=SERVER, unverified=("db.example.com (sslmode=prefer)",))
+    ),
+    "database_unsafe": lambda h: h.store_opened(StoreOpened(server=SERVER, unsafe=("fsync=off",))),
     "database_behind": lambda h: _journal(h, next_seq=400_000, oldest_s=184.0),
     "housekeeping_failing": lambda h: h.writer_reported(
         writer(chores_failing=("connection_events: permission denied for table",)), at=NOW

@@ -28,7 +28,7 @@ def health(*, live: bool = True, reason: str = "reset") -> Told:
     state = HealthState(version="1.2.3", host="here", pid=7, now=0.0, wall_ns=WALL)
     state.universe_planned(wanted=10)
     opened = StoreOpened(server="PostgreSQL 18.6")
-    state.store_opened(server=opened.server)
+    state.store_opened(StoreOpened(server=opened.server))
     state.writer_reported(writer(), at=0.0)
     for child in ("a-0001", "b-0001"):
         state.connection_wanted(child, feed=int(child[3]), at=0.0)

@@ -8,6 +8,7 @@ from actors.messages import (
     CatalogReport,
     ConnectionReport,
     ResolutionReport,
+    StoreOpened,
     WriterReport,
 )
 from tests.fakes import journal_stats
@@ -105,7 +106,7 @@ def well() -> HealthState:
     for feed, child in enumerate(("a-0001", "b-0001")):
         health.connection_wanted(child, feed=feed, at=START)
         health.connection_reported(connection(child), at=START + 1)
-    health.store_opened(server="PostgreSQL 18")
+    health.store_opened(StoreOpened(server="PostgreSQL 18"))
     health.writer_reported(writer(), at=START)
     sample(health)
     health.catalog_reported(catalog(), at=START + 1)

@@ -1,5 +1,6 @@
 import pytest
 
+from actors.messages import StoreOpened
 from tests.health.health_samples import (
     START,
     codes,
@@ -46,7 +47,7 @@ def test_what_an_earlier_process_left_behind_is_balanced_by_its_own_column() -> 
 def test_a_writer_that_lost_count_is_settled_when_the_journal_is_empty(told: int) -> None:
     health = well()
     health.store_lost(reason="reset during commit", at=START + 1)
-    health.store_opened(server="x")
+    health.store_opened(StoreOpened(server="x"))
     commit(health, at=START + 2, stored=told, watermark=4)
     sample(health, next_seq=8, weight_appended=10)
     assert document(health, START + 3).accounting.balanced

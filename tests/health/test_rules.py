@@ -4,6 +4,7 @@ import pytest
 
 from actors.health import rules
 from actors.health.state import HealthState
+from actors.messages import StoreOpened
 from actors.model.assumptions import Assumption
 from actors.model.connection import DescriptorLimit
 from actors.model.market import EndedMarkets, Source
@@ -104,20 +105,22 @@ def test_batches_that_do_not_add_up_are_counted_over_restarts_of_the_writer() ->
 
 def test_a_database_that_a_loss_of_power_may_damage_needs_attention_with_its_settings() -> None:
     health = well()
-    health.store_opened(server="x", unsafe=("fsync=off", "full_page_writes=off"))
+    health.store_opened(StoreOpened(server="x", unsafe=("fsync=off", "full_page_writes=off")))
     said = document(health, START + 6)
     assert (said.codes, said.levels) == (("database_unsafe",), ("attention",))
     assert said.reasons == (
         "a loss of power may damage the database: fsync=off, full_page_writes=off",
     )
     assert said.database.unsafe == ("fsync=off", "full_page_writes=off")
-    health.store_opened(server="x", unsafe=("fsync=off", "session_replication_role=replica"))
+    health.store_opened(
+        StoreOpened(server="x", unsafe=("fsync=off", "session_replication_role=replica"))
+    )
     (reason,) = document(health, START + 7).reasons
     assert reason == (
         "a loss of power may damage the database: fsync=off; its triggers do not run, so no history"
         " of markets is kept and recorded rows may be changed: session_replication_role=replica"
     )
-    health.store_opened(server="x")  # it was set right
+    health.store_opened(StoreOpened(server="x"))  # it was set right
     assert codes(health, START + 7) == ()
 
 
@@ -192,7 +195,7 @@ def test_three_deaths_of_one_child_within_five_minutes_are_a_loop() -> None:
 def test_silence_of_most_connections_together_is_not_taken_for_lost_connections() -> None:
     health = state()
     health.universe_planned(wanted=10)
-    health.store_opened(server="x")
+    health.store_opened(StoreOpened(server="x"))
     for number in range(4):
         health.connection_wanted(f"c{number}", feed=0, at=START)
         heard = START + 100 if number == 0 else START + 1
@@ -205,7 +208,7 @@ def test_silence_of_most_connections_together_is_not_taken_for_lost_connections(
 def _without_data(health: HealthState, at: float, *, proven_at: float, tokens: int = 10) -> None:
     """Report of four connections that they had their last data in the first second."""
     health.universe_planned(wanted=tokens)
-    health.store_opened(server="x")
+    health.store_opened(StoreOpened(server="x"))
     for number in range(4):
         name = f"c{number}"
         health.connection_wanted(name, feed=0, at=START)

@@ -3,6 +3,7 @@
 import msgspec
 
 from actors.health.state import Health, HealthState, Limits
+from actors.messages import StoreOpened
 from actors.model.connection import DescriptorLimit
 from tests.health.health_samples import (
     START,
@@ -34,7 +35,7 @@ def test_a_young_tracker_is_starting_and_names_what_it_waits_for() -> None:
 
 def test_it_is_starting_until_nearly_all_tokens_were_covered_once() -> None:
     health = state()
-    health.store_opened(server="PostgreSQL 18")
+    health.store_opened(StoreOpened(server="PostgreSQL 18"))
     health.universe_planned(wanted=20)
     health.connection_wanted("a-0000", feed=0, at=START)
     for confirmed, told in ((0, "starting"), (17, "starting"), (18, "healthy"), (5, "healthy")):
@@ -64,7 +65,7 @@ def test_a_started_tracker_that_loses_its_database_is_degraded_at_once_with_the_
     health.store_lost(reason="connection refused", at=START + 10)
     said = document(health, START + 22)
     assert said.reasons == ("database away for 12 s: connection refused",)
-    health.store_opened(server="PostgreSQL 18")
+    health.store_opened(StoreOpened(server="PostgreSQL 18"))
     assert document(health, START + 23).state == "healthy"
 
 

@@ -14,7 +14,7 @@ from actors.cli import status_table
 from actors.health.document import Journal
 from actors.health.metrics import families
 from actors.health.state import Health, HealthState
-from actors.messages import Tick
+from actors.messages import StoreOpened, Tick
 from actors.model.storage import JournalStats
 from actors.supervision.children import Children
 from actors.supervision.monitor import DiskAdmission
@@ -154,7 +154,7 @@ def test_a_clock_that_steps_makes_no_age_negative_and_no_lasting_trouble(step_s:
         health.universe_planned(wanted=10)
         health.connection_wanted("a-0001", feed=0, at=held.now)
         health.connection_reported(connection(last_data_at=held.now), at=held.now)
-        health.store_opened(server="PostgreSQL 18")
+        health.store_opened(StoreOpened(server="PostgreSQL 18"))
         health.writer_reported(writer(), at=0.0)
         health.connection_ended("a-0001", reason="reset", at=held.now)
         held.run(1.0)

@@ -53,11 +53,13 @@ class Checked(NamedTuple):
         pending: Names of the migrations that it lacks, in order.
         unsafe: Settings by which what is stored is at risk, `name=value`.
         missing: What migrations made and is not there, though storing does not need it.
+        unverified: Servers that nothing proves to be the right ones.
     """
 
     pending: tuple[str, ...]
     unsafe: tuple[str, ...]
     missing: tuple[str, ...]
+    unverified: tuple[str, ...]
 
 
 def check(dsn: str, folder: Path = MIGRATIONS, *, may_migrate: bool = True) -> Checked:
@@ -86,7 +88,7 @@ def check(dsn: str, folder: Path = MIGRATIONS, *, may_migrate: bool = True) -> C
     finally:
         session.close()
     pending = tuple(each.name for each in found.missing)
-    return Checked(pending, unsafe=session.unsafe, missing=missing)
+    return Checked(pending, unsafe=session.unsafe, missing=missing, unverified=session.unverified)
 
 
 def _require_applicable(
