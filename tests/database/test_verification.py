@@ -1,7 +1,8 @@
 """The password is given to nobody who has not proven to know it; what proves nothing is told."""
 
+import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 from uuid import UUID
@@ -11,6 +12,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from actors.cli.main import main
+from actors.database import session
 from actors.database.schema import migrate
 from actors.database.server.pooling import client_beside
 from actors.database.server.verification import permitted, unverified
@@ -132,6 +134,23 @@ def test_a_second_session_beside_the_first_gives_nothing_away_either() -> None:
             assert ask() is None
     assert b"ann" in impostor.heard
     assert SECRET.encode() not in impostor.heard
+
+
+@pytest.mark.db
+def test_a_session_looks_for_a_pool_with_the_same_care(database: str, environment: Env) -> None:
+    given: list[dict[str, object]] = []
+
+    @contextlib.contextmanager
+    def beside(_: str, **options: object) -> Iterator[Callable[[], None]]:
+        given.append(options)
+        yield lambda: None
+
+    environment.setattr(session, "client_beside", beside)
+    environment.setattr(session, "keeps_session", lambda *_: True)
+    # What the server says of itself differs behind a pool.
+    environment.setattr(psycopg.ConnectionInfo, "backend_pid", 0)
+    Session(database).close()
+    assert [options["require_auth"] for options in given] == ["scram-sha-256,none"]
 
 
 # ----------------------------------------------------------- what stays permitted

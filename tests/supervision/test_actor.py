@@ -167,7 +167,11 @@ def test_health_says_that_it_stops() -> None:
 
 def test_reports_are_folded_into_health() -> None:
     harness = SupervisorHarness().begin(1)
-    harness.tell(StoreOpened(server="PostgreSQL 18", identity="1d", unsafe=("fsync=off",)))
+    harness.tell(
+        StoreOpened(
+            server="PostgreSQL 18", identity="1d", unsafe=("fsync=off",), unverified=("db (…)",)
+        )
+    )
     said = connection_report(
         SLOT, 1, "listening", harness.epoch(SLOT), tokens=2, confirmed=2, trades_total=5
     )
@@ -176,6 +180,7 @@ def test_reports_are_folded_into_health() -> None:
 
     assert (health.database.server, health.database.identity) == ("PostgreSQL 18", "1d")
     assert health.database.unsafe == ("fsync=off",)
+    assert health.database.unverified == ("db (…)",)
     assert (health.connections.wanted, health.connections.live) == (2, 2)
     assert (health.assets.wanted, health.assets.covered) == (2, 2)
     assert health.trades.received_last_minute == 5

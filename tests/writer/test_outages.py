@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from actors.messages import MarketsSeen, StoreLost, TicketsStored, WriterReport
+from actors.messages import MarketsSeen, StoreLost, StoreOpened, TicketsStored, WriterReport
 from tests.fakes_box import drain
 from tests.writer.test_actor import MARKET, WriterHarness
 
@@ -43,6 +43,14 @@ class Outage:
     @property
     def all_stored(self) -> bool:
         return len(self.harness.stored()) == self.sent
+
+
+def test_what_is_a_risk_of_the_one_that_was_opened_is_reported() -> None:
+    harness = WriterHarness()
+    harness.store.unsafe, harness.store.unverified = ("fsync=off",), ("db (sslmode=prefer)",)
+    harness.open()
+    (opened,) = harness.supervisor.of(StoreOpened)
+    assert (opened.unsafe, opened.unverified) == (harness.store.unsafe, harness.store.unverified)
 
 
 @pytest.mark.parametrize("seconds", [1, 3, 25, 60, 600])
