@@ -1,8 +1,6 @@
 """A run stores as a role that owns nothing, and migrates as the owner."""
 
 import logging
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,7 +17,7 @@ from actors.database.schema.opening import MigrationRule
 from actors.database.server.embedded import Embedded
 from actors.model.storage import Batch
 from tests.database.samples import trade
-from tests.postgres import ask, do
+from tests.postgres import ask, do, open_folder
 
 WHO = "select current_user::text, session_user::text"
 OWNERS = """select distinct c.relowner::regrole::text from pg_class c
@@ -28,11 +26,8 @@ OWNERS = """select distinct c.relowner::regrole::text from pg_class c
 
 @pytest.fixture
 def state_dir() -> Iterator[Path]:
-    """Return a short path that other users may enter."""
-    folder = Path(tempfile.mkdtemp(prefix="tr-"))
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder)
+    with open_folder() as folder:
+        yield folder
 
 
 def config_of(state_dir: Path, url: str = "") -> Config:
