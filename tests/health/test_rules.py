@@ -103,6 +103,18 @@ def test_batches_that_do_not_add_up_are_counted_over_restarts_of_the_writer() ->
     assert document(health, START + 5).database.miscounts_total == 4
 
 
+def test_a_server_that_nothing_proves_needs_attention_and_is_named() -> None:
+    health = well()
+    health.store_opened(StoreOpened(server="x", unverified=("db.example.com (sslmode=prefer)",)))
+    said = document(health, START + 6)
+    assert (said.codes, said.levels) == (("database_unverified",), ("attention",))
+    assert said.reasons == (
+        "nothing proves that the database is the right one: db.example.com (sslmode=prefer)",
+    )
+    health.store_opened(StoreOpened(server="x"))  # it got a certificate
+    assert codes(health, START + 7) == ()
+
+
 def test_a_database_that_a_loss_of_power_may_damage_needs_attention_with_its_settings() -> None:
     health = well()
     health.store_opened(StoreOpened(server="x", unsafe=("fsync=off", "full_page_writes=off")))
