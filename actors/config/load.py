@@ -197,7 +197,7 @@ def _command_line(argv: Sequence[str]) -> tuple[_Layer, Invocation, str | None]:
     if record == "":
         raise ConfigError("--record: must name a directory")
     run = Invocation(
-        config=Config(),
+        config=Config.model_construct(),  # not read: what the defaults are may be in the way
         mode=mode,
         duration_s=_duration(duration, mode),
         broken=broken or "",

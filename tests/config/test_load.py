@@ -132,6 +132,18 @@ def test_a_socket_path_that_no_kernel_takes_is_rejected_with_its_length() -> Non
     assert "TRACKER_STATUS_SOCKET" in message
 
 
+def test_a_home_with_a_long_path_is_in_nobodys_way_but_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("HOME", f"/{'h' * 120}")
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    assert load(["--version"], {}).mode is Mode.VERSION
+    assert load([], {"TRACKER_STATE_DIR": "/short"}).config.state_dir == Path("/short")
+    with pytest.raises(ConfigError, match="status_socket .* limit is 100"):
+        load([], {})
+
+
 def test_the_reader_of_the_socket_looks_where_the_tracker_puts_it() -> None:
     for environ in (
         {"TRACKER_STATUS_SOCKET": "/s.sock"},
