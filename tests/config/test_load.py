@@ -140,7 +140,7 @@ def test_a_home_with_a_long_path_is_in_nobodys_way_but_its_own(
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     assert load(["--version"], {}).mode is Mode.VERSION
     assert load([], {"TRACKER_STATE_DIR": "/short"}).config.state_dir == Path("/short")
-    with pytest.raises(ConfigError, match="status_socket .* limit is 100"):
+    with pytest.raises(ConfigError, match=r"status_socket .* limit is 100"):
         load([], {})
 
 

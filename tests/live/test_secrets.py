@@ -70,7 +70,9 @@ def repeating() -> Iterator[Repeating]:
 
 
 def settings(processes: Processes, repeating: Repeating) -> dict[str, str]:
-    place = f"127.0.0.1:{repeating.port}/db?sslmode=disable&gssencmode=disable"
+    # The URL permits what is asked for, or the server would never be given the password.
+    permitted = "sslmode=disable&gssencmode=disable&require_auth=password"
+    place = f"127.0.0.1:{repeating.port}/db?{permitted}"
     return {
         **processes.settings(),
         "TRACKER_DATABASE_URL": f"postgresql://u:{PASSWORD.replace('+', '%2B')}@{place}",
