@@ -2,6 +2,7 @@
 
 TrackerError
 ├── Retryable            the caller tries again later
+│   ├── ConnectionFailed     a connection could not be made, or its time is over
 │   ├── FeedLost             a WebSocket ended; the supervisor starts a connection again
 │   ├── StoreUnavailable     the database does not answer or rejects us for now
 │   │   └── StoreMiscounts       what it reports does not add up: some rows may be lost
@@ -53,6 +54,20 @@ class TrackerError(Exception):
 
 class Retryable(TrackerError):
     """It failed now and may succeed later."""
+
+
+class ConnectionFailed(Retryable):
+    """A connection could not be made, or its time is over.
+
+    Args:
+        reason: One stable word, such as `dns`, `tls` or `stopping`.
+        detail: What was observed, as text for people.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
 
 
 class FeedLost(Retryable):

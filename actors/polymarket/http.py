@@ -1,23 +1,22 @@
 """HTTP requests with a deadline for the whole call, whatever the server does.
 
-The read timeout of `requests` begins again with every byte, so a thread per call (the
-watch) shuts the socket down when the deadline is over. Bodies are limited after
-decompression. Redirects and proxies of the environment are not followed, and no
-cookie is kept. Any thread may call; each call uses a connection of its own.
-
-The deadline does not cover the resolver: `getaddrinfo` takes no timeout.
+`network` connects, reads and writes: one deadline, one stop, one set of TLS settings for the feed
+and for all sources. requests and urllib3 speak HTTP on such a connection, and connect nothing
+themselves. What is read is limited before and after decompression. Redirects, proxies and
+authorities of the environment are not used, and no cookie is looked at or kept. Any thread may
+call; each call uses a connection of its own.
 """
 
+import http.client
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from http.cookiejar import DefaultCookiePolicy
-from types import TracebackType
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -28,16 +27,25 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from actors.backoff import read_retry_after_s
-from actors.errors import SourceUnavailable
+from actors.errors import ConnectionFailed, SourceUnavailable
+from actors.network.connect import Deadline, connect, verifying_context
+from actors.network.stream import Stream
 from actors.polymarket.date_clock import DateClock
 
 DEADLINE_S = 20.0
-CONNECT_S = 5.0
+CONNECT_S = 10.0
+"""Of a call, for name, TCP and TLS together."""
 MAX_BYTES = 5_000_000
+HEAD_BYTES = 64 << 10
+"""The longest status line and headers, with all interim answers before them."""
+FRAMING_BYTES = 256 << 10
+"""What may be read beside a body: the lengths of its chunks, trailers."""
+MOST_READS, READ_BYTES = 1_000, 256
+"""A body may come in so many pieces, and one more for each of so many bytes: each has its cost."""
 _CHUNK_BYTES = 65_536
-_WATCH_S = 0.2
-"""How often the watch looks whether the process stops."""
 _SHOWN_CHARS = 200
+_ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
+"""Others were not offered; several of them one in another multiply what has to be unpacked."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,6 +75,7 @@ class Call:
 
 
 OnCall = Callable[[Call], None]
+Dial = Callable[..., socket.socket]
 
 
 class Http:
@@ -78,6 +87,7 @@ class Http:
         max_bytes: Of a body, after decompression.
         stop: When set, calls under way are cut.
         on_call: Told of every call when it is over, in the thread of the call.
+        dial: Connects, as `network.connect.connect` does.
 
     Attributes:
         clock: Our clock against the `Date` of the answers.
@@ -91,21 +101,23 @@ class Http:
         max_bytes: int = MAX_BYTES,
         stop: threading.Event | None = None,
         on_call: OnCall | None = None,
+        dial: Dial = connect,
     ) -> None:
+        self._dial = dial
         self._on_call = on_call
         self._deadline_s = deadline_s
         self._max_bytes = max_bytes
-        self._stop = stop or threading.Event()
+        self._stop = stop
         self.clock = DateClock()
         self._session = requests.Session()
-        # Otherwise requests takes proxies and logins (.netrc) from the environment.
+        # Otherwise requests takes proxies, authorities and logins (.netrc) from the environment.
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.headers["User-Agent"] = user_agent
         self._session.headers["Accept"] = "application/json"
         self._session.headers["Accept-Encoding"] = "gzip, deflate"
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _WatchedAdapter())
+            self._session.mount(scheme, _Adapter())
 
     def get(self, url: str, params: Sequence[tuple[str, str]] = ()) -> bytes:
         """Return the body of a 200.
@@ -155,18 +167,19 @@ class Http:
         self, call: Call, url: str, expected: tuple[int, ...], kwargs: dict[str, Any]
     ) -> tuple[int, bytes]:
         where = _shown(url, path=call.method == "GET")
-        watch = _Watch(self._deadline_s, self._stop)
+        deadline = Deadline(self._deadline_s, self._stop)
+        link = _Link(deadline, self._dial)
         try:
-            with watch, self._send(call.method, url, kwargs) as response:
+            with link.entered(), self._send(call.method, url, kwargs) as response:
                 call.status, call.headers = response.status_code, response.headers
                 call.received_s = time.time()
                 self.clock.add(call.headers, sent_s=call.sent_s, received_s=call.received_s)
+                link.allow(self._max_bytes + FRAMING_BYTES)
                 call.answer = self._read(response, where, whole=call.status in expected)
+        except ConnectionFailed as exc:
+            raise SourceUnavailable(f"{where}: {self._why(exc, deadline)}") from exc
         except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as exc:
-            reason = watch.cut_reason or _innermost(exc)
-            raise SourceUnavailable(f"{where}: {reason}") from exc
-        if watch.cut_reason:  # a cut connection looks like the end of a body without length
-            raise SourceUnavailable(f"{where}: {watch.cut_reason}")
+            raise SourceUnavailable(f"{where}: {_innermost(exc)}") from exc
         if call.status not in expected:
             raise SourceUnavailable(
                 f"{where}: HTTP {call.status} {_printable(call.answer)}".rstrip(),
@@ -185,15 +198,31 @@ class Http:
             url,
             allow_redirects=False,
             stream=True,
-            timeout=(min(CONNECT_S, self._deadline_s), self._deadline_s),
             **kwargs,
         )
 
+    def _why(self, exc: ConnectionFailed, deadline: Deadline) -> str:
+        if exc.reason == "stopping":
+            return exc.reason
+        if exc.reason == "too_long":
+            return f"more than {self._max_bytes} bytes, or over {HEAD_BYTES} of headers"
+        if deadline.is_over:
+            return f"no answer within {self._deadline_s:g} s ({exc.reason})"
+        return str(exc)[:_SHOWN_CHARS]
+
     def _read(self, response: requests.Response, where: str, *, whole: bool) -> bytes:
         # Of an error page only the beginning is needed.
-        body = bytearray()
+        body, reads = bytearray(), 0
+        encoding = response.headers.get("Content-Encoding", "").strip().lower()
+        if encoding not in _ENCODINGS:
+            if whole:
+                raise SourceUnavailable(f"{where}: encoded as {_printable(encoding.encode())}")
+            return b""
         while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
             body += chunk
+            reads += 1
+            if reads > MOST_READS + self._max_bytes // READ_BYTES:
+                raise SourceUnavailable(f"{where}: more than {reads - 1} pieces")
             if not whole and len(body) >= _SHOWN_CHARS:
                 break
             if len(body) > self._max_bytes:
@@ -201,95 +230,91 @@ class Http:
         return bytes(body)
 
 
-class _Watch:
-    """Cuts the connection of one call when its time is over or the process stops.
+class _Link:
+    """How the connection of one call is made and what it may take.
 
-    Runs in a thread of its own while it is entered.
-
-    Attributes:
-        cut_reason: Why the connection was cut; empty while it was not.
+    Connections are made deep inside of requests; the context tells them whose call they serve.
     """
 
-    def __init__(self, deadline_s: float, stop: threading.Event) -> None:
-        self.cut_reason = ""
-        self._deadline_s = deadline_s
-        self._stop = stop
-        self._ends_at = time.monotonic() + deadline_s
-        self._done = threading.Event()
-        self._socket: socket.socket | None = None
+    def __init__(self, deadline: Deadline, dial: Dial) -> None:
+        self._deadline = deadline
+        self._dial = dial
+        self._stream: Stream | None = None
 
-    def __enter__(self) -> None:
-        self._token = _watch.set(self)
-        threading.Thread(target=self._run, name="http-watch", daemon=True).start()
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Serve the calls of this thread meanwhile."""
+        token = _link.set(self)
+        try:
+            yield
+        finally:
+            _link.reset(token)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        # Before the thread is stopped: an idle connection of the pool must not be cut any more.
-        self._socket = None
-        self._done.set()
-        _watch.reset(self._token)
+    def open(self, host: str, port: int, *, secure: bool) -> Stream:
+        """Return a new connection."""
+        tls = verifying_context() if secure else None
+        deadline = self._deadline.within(CONNECT_S)
+        stream = Stream(self._dial(host, port, deadline=deadline, tls=tls))
+        self.begin(stream)
+        return stream
 
-    def attach(self, connected: socket.socket | None) -> None:
-        """Set the socket to cut. In the thread of the call.
+    def begin(self, stream: Stream) -> None:
+        """Use this connection, which may have served other calls."""
+        self._stream = stream
+        stream.begin(self._deadline, HEAD_BYTES)
 
-        Raises:
-            TimeoutError: The time is over already.
-        """
-        # The socket is stored before the reason is read, and `_cut` does it the other way round. So
-        # one of the two threads sees what the other did, and no call stays uncut.
-        self._socket = connected
-        if self.cut_reason:  # it was cut before it had a socket
-            raise TimeoutError(self.cut_reason)
-
-    def _run(self) -> None:
-        while not self._done.wait(min(_WATCH_S, max(0.0, self._ends_at - time.monotonic()))):
-            if self._stop.is_set():
-                return self._cut("stopping")
-            if time.monotonic() >= self._ends_at:
-                return self._cut(f"no answer within {self._deadline_s:g} s")
-        return None
-
-    def _cut(self, reason: str) -> None:
-        self.cut_reason = reason
-        if (connected := self._socket) is not None:
-            with suppress(OSError):  # the connection has just ended
-                connected.shutdown(socket.SHUT_RDWR)
+    def allow(self, most: int) -> None:
+        """Let so many bytes be read, now that the headers have arrived."""
+        if self._stream is not None:
+            self._stream.allow(most)
 
 
-# Connections are made deep inside of requests; the context tells them whose call they serve.
-_watch: ContextVar[_Watch | None] = ContextVar("watch", default=None)
+_link: ContextVar[_Link] = ContextVar("link")
 
 
-def _attach(connected: socket.socket | None) -> None:
-    if (watch := _watch.get()) is not None:
-        watch.attach(connected)
+class _Response(http.client.HTTPResponse):
+    def begin(self) -> None:
+        super().begin()
+        if self.msg.defects:  # urllib3 would log it, with the path of the URL, and go on
+            raise HTTPException(f"damaged headers: {type(self.msg.defects[0]).__name__}")
+        # Before requests reads them, which it does whatever it may keep of them.
+        for name in ("Set-Cookie", "Set-Cookie2"):
+            del self.msg[name]
 
 
-class _PlainConnection(HTTPConnection):
+class _Ours(HTTPConnection):
+    response_class = _Response
+    stream: Stream
+
+    def connect(self) -> None:
+        secure = isinstance(self, HTTPSConnection)
+        self.stream = _link.get().open(self.host, self.port or self.default_port, secure=secure)
+        self.sock = self.stream  # not one, but what http.client needs of one
+        self.is_verified = secure
+
     def request(self, *args: Any, **kwargs: Any) -> None:
+        if self.sock is not None:  # it has served another call
+            _link.get().begin(self.stream)
         super().request(*args, **kwargs)
-        _attach(self.sock)
+
+    @property
+    def is_connected(self) -> bool:
+        return super().is_connected and not self.stream.has_more
 
 
-class _TlsConnection(HTTPSConnection):
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        super().request(*args, **kwargs)
-        _attach(self.sock)
+class _TlsConnection(_Ours, HTTPSConnection):
+    pass
 
 
 class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _PlainConnection
+    ConnectionCls = _Ours
 
 
 class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
-class _WatchedAdapter(HTTPAdapter):
+class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import NamedTuple
 
+from actors.network.tls import TlsSocket
 from actors.transport.handshake import OpenWebSocket, close_frame, text_frame
 from actors.transport.skimmer import NOTHING, FrameSkimmer, Skim
-from actors.transport.tls import TlsSocket
 
 UNSENT_BYTES = 1 << 20
 """What may wait to be sent on one connection. More ends the connection with `write_failed`."""

@@ -18,6 +18,7 @@ SORTED_PACKAGES = (
     "health",
     "journal",
     "polymarket",
+    "network",
     "transport",
 )
 """Packages of which each module is in the list of setup.cfg or in the table below."""
@@ -55,13 +56,15 @@ NOT_DECIDING = {
     "journal.reader": "files and a lock",
     "journal.recorder": "writes to the journal",
     "journal.segment": "files",
+    "network.connect": "sockets and threads",
+    "network.stream": "a socket",
+    "network.tls": "a socket",
     "polymarket.client": "HTTP",
     "polymarket.http": "HTTP",
     "polymarket.contract.nodes": "HTTP",
     "transport.feed_socket": "a socket",
     "transport.handshake": "a socket",
     "transport.reactor": "sockets and a thread",
-    "transport.tls": "a socket",
 }
 """The modules that do not decide, and why not."""
 

@@ -9,14 +9,17 @@ import ssl
 import threading
 import time
 from collections.abc import Iterable
-from pathlib import Path
+from functools import partial
+from typing import Any
 
 import pytest
 import trustme
 
 from actors.errors import SourceUnavailable
-from actors.polymarket.http import Call, Http, _Watch
+from actors.network.connect import connect
+from actors.polymarket.http import Call, Http
 from tests.polymarket.http_peer import Peer, answering, dripping
+from tests.transport import loopback
 
 AGENT = "tracker/1 (+https://example.org)"
 
@@ -98,16 +101,16 @@ def tls(authority: trustme.CA, name: str) -> ssl.SSLContext:
     return context
 
 
-def trusting(authority: trustme.CA, directory: Path) -> Http:
-    bundle = directory / "authority.pem"
-    bundle.write_bytes(authority.cert_pem.bytes())
-    client = quick(1)
-    client._session.verify = str(bundle)
-    return client
+def dial(trusted: ssl.SSLContext, host: str, port: int, **how: Any) -> socket.socket:
+    return connect(host, port, **{**how, "tls": trusted})
 
 
-def test_tls_is_verified_and_dripping_over_it_is_cut(authority: trustme.CA, tmp_path: Path) -> None:
-    client = trusting(authority, tmp_path)
+def trusting(authority: trustme.CA) -> Http:
+    return Http(AGENT, deadline_s=1, dial=partial(dial, loopback.trusting(authority)))
+
+
+def test_tls_is_verified_and_dripping_over_it_is_cut(authority: trustme.CA) -> None:
+    client = trusting(authority)
     with Peer(answering(b"[1]"), tls=tls(authority, "127.0.0.1")) as peer:
         assert client.get(peer.url) == b"[1]"
         for start in (b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: "):
@@ -125,10 +128,10 @@ def test_a_certificate_of_an_unknown_authority_is_rejected(authority: trustme.CA
         assert peer.requests == []
 
 
-def test_a_certificate_for_another_name_is_rejected(authority: trustme.CA, tmp_path: Path) -> None:
+def test_a_certificate_for_another_name_is_rejected(authority: trustme.CA) -> None:
     with Peer(answering(b"[1]"), tls=tls(authority, "example.org")) as peer:
         with pytest.raises(SourceUnavailable, match="mismatch"):
-            trusting(authority, tmp_path).get(peer.url)
+            trusting(authority).get(peer.url)
         assert peer.requests == []
 
 
@@ -138,15 +141,6 @@ def test_a_peer_that_never_shakes_hands_is_given_up() -> None:
         with pytest.raises(SourceUnavailable):
             quick().get(f"https://127.0.0.1:{mute.getsockname()[1]}")
         assert time.monotonic() - began < 3
-
-
-def test_a_connection_that_comes_too_late_is_not_used() -> None:
-    watch = _Watch(60, threading.Event())
-    with watch, socket.socket() as connected:
-        watch.attach(connected)
-        watch._cut("too late")
-        with pytest.raises(TimeoutError, match="too late"):
-            watch.attach(connected)
 
 
 def test_a_stop_cuts_a_call_under_way() -> None:

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from actors.network.tls import TlsSocket
 from actors.transport.feed_socket import ReactorSocket
 from actors.transport.handshake import OpenWebSocket
 from actors.transport.reactor import Reactor
 from actors.transport.skimmer import FrameSkimmer
-from actors.transport.tls import TlsSocket
 from tests.transport.loopback import WAIT_S
 
 TRADE = b'{"event_type":"last_trade_price","asset_id":"' + b"7" * 77 + b'","size":"%d"}'

@@ -60,7 +60,7 @@ class TlsSocket(socket.socket):
         """Do the TLS handshake.
 
         Args:
-            left_s: Returns how long the next step may take, or raises.
+            left_s: Returns after how long at most it is asked again, or raises.
 
         Raises:
             OSError: It failed; `ssl.SSLEOFError`: the other side ended it.
@@ -68,18 +68,26 @@ class TlsSocket(socket.socket):
         while True:
             self.settimeout(left_s())
             try:
-                self._tls.do_handshake()
-            except ssl.SSLWantReadError:
-                self._send_ciphertext()
-                self._feed()
-            except ssl.SSLError:
-                self._send_answer()  # the alert with the reason
-                raise
-            else:
-                # The call that succeeds may have written our last message (Finished in TLS 1.3, RFC
-                # 8446 2).
-                self._send_ciphertext()
-                return
+                if self._step():
+                    return
+            except TimeoutError:
+                continue  # what is sent or read by half is kept
+
+    def _step(self) -> bool:
+        # Go on with the handshake; return whether it is done.
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self._send_ciphertext()
+            self._feed()
+            return False
+        except ssl.SSLError:
+            self._send_answer()  # the alert with the reason
+            raise
+        # The call that succeeds may have written our last message (Finished in TLS 1.3, RFC 8446
+        # 2).
+        self._send_ciphertext()
+        return True
 
     def version(self) -> str | None:
         """Return the version of TLS; None before the handshake."""

@@ -11,7 +11,7 @@ import trustme
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.transport.tls import TlsSocket
+from actors.network.tls import TlsSocket
 from tests.transport.loopback import WAIT_S, trusting
 
 pytestmark = pytest.mark.live

@@ -1,0 +1,1 @@
+"""Outgoing connections of all kinds: names, TCP, TLS, all within one deadline."""
