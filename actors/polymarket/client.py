@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
+from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
@@ -35,6 +36,8 @@ LIST_LOOKUPS = 50
 """Look-ups that go by the list form before the keyset is tried again."""
 FAILED_REST, GONE_REST = 5, 50
 """Requests to the Data API that leave out a route after it did not answer, or is not there."""
+# All cursors of a pass are remembered, and each is sent. Those of 2026 have 100 characters at most.
+_Cursor = Annotated[str, msgspec.Meta(max_length=1024)] | None
 _GONE = (404, 405, 410)
 _CONDITION = re.compile(r"0x[0-9a-f]{64}")
 _ANY_CONDITION = re.compile(r"0x[0-9a-f]{62}([0-9a-f]{2})?")
@@ -49,7 +52,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Keyset(msgspec.Struct, frozen=True):
     markets: list[msgspec.Raw]
-    next_cursor: str | None = None
+    next_cursor: _Cursor = None
 
 
 class _Rows(msgspec.Struct, frozen=True):
@@ -59,7 +62,7 @@ class _Rows(msgspec.Struct, frozen=True):
 _keyset = msgspec.json.Decoder(_Keyset)
 _rows = msgspec.json.Decoder(_Rows)
 _list = msgspec.json.Decoder(list[msgspec.Raw])
-_cursor = msgspec.json.Decoder(str | None)
+_cursor = msgspec.json.Decoder(_Cursor)
 
 
 class _LookupRoute:

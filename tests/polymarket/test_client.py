@@ -60,6 +60,15 @@ def test_an_empty_cursor_is_none(cursor: str) -> None:
         assert client(peer).markets_page((), "same").next_cursor is None
 
 
+@pytest.mark.parametrize("route", [Route.KEYSET, Route.EVENTS])
+@pytest.mark.parametrize("damaged", [b"", b'{"a":nul}'])
+def test_a_cursor_that_would_fill_the_memory_is_rejected(route: Route, damaged: bytes) -> None:
+    key = b"markets" if route is Route.KEYSET else b"events"
+    body = b'{"%b":[%b],"next_cursor":"%b"}' % (key, damaged, b"x" * 1025)
+    with Peer(answering(body)) as peer, pytest.raises(PayloadRejected, match="unexpected shape"):
+        client(peer).markets_page((), None, route=route)
+
+
 def test_a_cursor_that_comes_back_is_left_to_the_caller_to_judge() -> None:
     with Peer(answering(b'{"markets":[],"next_cursor":"same"}')) as peer:
         assert client(peer).markets_page((), "same").next_cursor == "same"
