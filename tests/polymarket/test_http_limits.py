@@ -95,6 +95,21 @@ def test_what_has_no_end_is_cut_long_before_the_deadline_and_costs_little(
         assert time.thread_time() - began < 3  # of this thread alone
 
 
+def test_a_body_in_countless_pieces_is_cut() -> None:
+    script = without_end(CHUNKED, b"1\r\n1\r\n" * 1000)
+    with Peer(script) as peer, pytest.raises(SourceUnavailable, match="pieces"):
+        client(deadline_s=100).get(peer.url)
+
+
+def test_on_a_connection_that_is_used_again_headers_are_limited_as_before() -> None:
+    http_client = client(deadline_s=100)
+    with Peer(answering(b"[]")) as peer:
+        assert http_client.get(peer.url) == b"[]"
+        peer.script = without_end(OK, b"X: " + b"y" * 8000 + b"\r\n")
+        with pytest.raises(SourceUnavailable, match=f"over {HEAD_BYTES} of headers"):
+            http_client.get(peer.url)
+
+
 def test_a_large_answer_in_small_chunks_is_read_whole() -> None:
     chunk = b"x" * 2000
     whole = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for _ in range(MOST // len(chunk)))

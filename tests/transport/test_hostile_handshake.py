@@ -214,10 +214,11 @@ def test_what_is_no_status_line_is_no_handshake(first: str) -> None:
     assert lost(answering(first=first)).reason == "handshake"
 
 
-def test_other_characters_than_line_feeds_end_no_header() -> None:
+@pytest.mark.parametrize("character", [b"\x85", b"\x0b", b"\x1c", b"\r"])
+def test_other_characters_than_line_feeds_end_no_header(character: bytes) -> None:
     def behave(conn: socket.socket) -> None:
         read_request(conn)
-        conn.sendall(b"HTTP/1.1 429 No\r\nX: a\x85Retry-After: 7\r\nY: b\x0bRetry-After: 8\r\n\r\n")
+        conn.sendall(b"HTTP/1.1 429 No\r\nX: a" + character + b"Retry-After: 7\r\n\r\n")
 
     error = lost(RawServer(behave))
     assert (error.reason, error.retry_after_s) == ("http_429", None)
