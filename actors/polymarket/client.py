@@ -310,12 +310,12 @@ def keyset_page(raw: bytes) -> Page:
         if str(rejection) != "not JSON":
             raise
     else:
-        return Page(markets=_copies(page.markets), next_cursor=strict_json.cursor(page.next_cursor))
+        return Page(markets=_copies(page.markets), next_cursor=page.next_cursor or None)
     members = dict(strict_json.parts(raw))
     if not members.get(b'"markets"', b"").startswith(b"["):
         raise PayloadRejected("unexpected shape")
     cursor = strict_json.read(members.get(b'"next_cursor"', b"null"), _cursor)
-    return Page(markets=elements(members[b'"markets"']), next_cursor=strict_json.cursor(cursor))
+    return Page(markets=elements(members[b'"markets"']), next_cursor=cursor or None)
 
 
 def events_page(raw: bytes) -> Page:
@@ -334,7 +334,7 @@ def events_page(raw: bytes) -> Page:
             # In front, so that tags of its own come last and count.
             tagged = own.startswith(b"{") and not own[1:].lstrip().startswith(b"}")
             markets.append(b"{" + tags + b"," + own[1:] if tagged else own)
-    return Page(markets=tuple(markets), next_cursor=strict_json.cursor(cursor))
+    return Page(markets=tuple(markets), next_cursor=cursor or None)
 
 
 def _about_events(query: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

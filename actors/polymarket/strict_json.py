@@ -30,8 +30,6 @@ MAX_TEXT_CHARS = 2_000
 MAX_TAGS = 100
 MAX_TAGS_BYTES = 20_000
 """Of an event, of which each of its markets gets a copy. Recorded ones have 3,000."""
-MAX_CURSOR_CHARS = 1_000
-"""Recorded ones have up to 120. All of one pass through a listing are remembered."""
 MAX_ID_CHARS = 200
 """Recorded ids of Gamma have 7. An index of the database holds no text of thousands."""
 _TOKEN = re.compile(r"[0-9]{1,78}")
@@ -126,17 +124,6 @@ def is_id(text: str) -> bool:
 def short(text: str) -> str:
     """Return a text that can be stored, cut where it is longer than any that is kept."""
     return storable_text(text[:MAX_TEXT_CHARS])
-
-
-def cursor(text: str | None) -> str | None:
-    """Return the cursor of the next page, None behind the last one.
-
-    Raises:
-        PayloadRejected: It is too long for one.
-    """
-    if text and len(text) > MAX_CURSOR_CHARS:
-        raise PayloadRejected("unexpected shape")
-    return text or None
 
 
 def tags(texts: Iterable[str]) -> tuple[str, ...]:

@@ -6,13 +6,11 @@ from typing import Any
 
 import pytest
 
-from actors.errors import PayloadRejected
 from actors.model.market import Market
 from actors.polymarket import gamma
 from actors.polymarket.channel import decode
-from actors.polymarket.client import events_page, keyset_page
+from actors.polymarket.client import events_page
 from actors.polymarket.strict_json import (
-    MAX_CURSOR_CHARS,
     MAX_TAGS,
     MAX_TAGS_BYTES,
     MAX_TEXT_CHARS,
@@ -87,15 +85,6 @@ def test_what_the_feed_announces_is_cut_in_the_same_way() -> None:
     (market,) = decode((json.dumps(event).encode(),), 1).announced
     assert max(map(len, (market.question, market.slug, market.assets[0].outcome))) == MAX_TEXT_CHARS
     assert len(market.tags) == MAX_TAGS
-
-
-@pytest.mark.parametrize("page", [keyset_page, events_page])
-def test_a_cursor_without_end_is_no_cursor(page: Any) -> None:
-    key = "markets" if page is keyset_page else "events"
-    fits = json.dumps({key: [], "next_cursor": "c" * MAX_CURSOR_CHARS}).encode()
-    assert page(fits).next_cursor == "c" * MAX_CURSOR_CHARS
-    with pytest.raises(PayloadRejected, match="unexpected shape"):
-        page(json.dumps({key: [], "next_cursor": "c" * (MAX_CURSOR_CHARS + 1)}).encode())
 
 
 def test_tags_of_an_event_are_not_copied_a_thousand_times() -> None:

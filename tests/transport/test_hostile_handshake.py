@@ -18,7 +18,7 @@ from tests.transport.loopback import WAIT_S, RawServer, answer_to, frame, read_r
 
 pytestmark = pytest.mark.live
 
-ROOM = HEAD_BYTES - 1000
+SPACE = HEAD_BYTES - 1000
 
 
 def answering(*headers: str, first: str = "HTTP/1.1 101 Switching Protocols") -> RawServer:
@@ -52,10 +52,10 @@ def lost(server: RawServer) -> FeedLost:
 
 COOKIES = {
     "one": ("a=b; Domain=127.0.0.1",),
-    "escapes": ('a="' + '\\"' * (ROOM // 2 - 10) + '"',),
-    "octal": ('a="' + "\\1" * (ROOM // 2 - 10) + '"',),
-    "spaces": ("a" + " " * ROOM,),
-    "many lines": ("a=b; Domain=127.0.0.1",) * (ROOM // 40),
+    "escapes": ('a="' + '\\"' * (SPACE // 2 - 10) + '"',),
+    "octal": ('a="' + "\\1" * (SPACE // 2 - 10) + '"',),
+    "spaces": ("a" + " " * SPACE,),
+    "many lines": ("a=b; Domain=127.0.0.1",) * (SPACE // 40),
 }
 
 
@@ -86,9 +86,9 @@ def test_nothing_of_an_answer_comes_with_the_next_handshake() -> None:
 
 
 def test_nothing_of_a_rejection_comes_with_the_next_handshake() -> None:
-    refusing = answering("Set-Cookie: a=b; Domain=127.0.0.1", first="HTTP/1.1 429 No")
-    with refusing, pytest.raises(FeedLost):
-        open_to(refusing)
+    rejecting = answering("Set-Cookie: a=b; Domain=127.0.0.1", first="HTTP/1.1 429 No")
+    with rejecting, pytest.raises(FeedLost):
+        open_to(rejecting)
     with answering() as server:
         open_to(server)
         assert "cookie" not in server.requests.get(timeout=WAIT_S).lower()
@@ -98,15 +98,15 @@ def test_nothing_of_a_rejection_comes_with_the_next_handshake() -> None:
 
 
 LONG = {
-    "cookie": ('Set-Cookie: a="' + '\\"' * (ROOM // 2 - 20) + '"',),
-    "one": ("X: " + "y" * ROOM,),
-    "many": ("X: y",) * (ROOM // 6),
-    "many cookies": ("Set-Cookie: a=b",) * (ROOM // 17),
-    "Retry-After": ("Retry-After: " + "1 " * (ROOM // 2 - 10),),
-    "digits": ("Retry-After: " + "9" * ROOM,),
-    "Date": ("Retry-After: soon", "Date: " + "1:" * (ROOM // 2 - 20)),
-    "Content-Length": ("Content-Length: " + "9" * ROOM,),
-    "Connection": ("Connection: " + "a," * (ROOM // 2 - 10) + "Upgrade",),
+    "cookie": ('Set-Cookie: a="' + '\\"' * (SPACE // 2 - 20) + '"',),
+    "one": ("X: " + "y" * SPACE,),
+    "many": ("X: y",) * (SPACE // 6),
+    "many cookies": ("Set-Cookie: a=b",) * (SPACE // 17),
+    "Retry-After": ("Retry-After: " + "1 " * (SPACE // 2 - 10),),
+    "digits": ("Retry-After: " + "9" * SPACE,),
+    "Date": ("Retry-After: soon", "Date: " + "1:" * (SPACE // 2 - 20)),
+    "Content-Length": ("Content-Length: " + "9" * SPACE,),
+    "Connection": ("Connection: " + "a," * (SPACE // 2 - 10) + "Upgrade",),
 }
 
 
