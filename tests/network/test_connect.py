@@ -193,7 +193,7 @@ def test_behind_a_dozen_that_never_answer_the_next_one_is_found(silent_port: int
     with RawServer(stay) as server:
         dead = [("127.0.0.1", silent_port)] * 12
         resolve = addresses(*dead, ("127.0.0.1", server.port))
-        sock = call(443, host="feed.example", timeout_s=2.0, resolve=resolve)
+        sock = call(443, host="feed.example", timeout_s=5.0, resolve=resolve)
         assert sock.getpeername() == ("127.0.0.1", server.port)
         sock.close()
 

@@ -105,14 +105,14 @@ def dial(trusted: ssl.SSLContext, host: str, port: int, **how: Any) -> socket.so
     return connect(host, port, **{**how, "tls": trusted})
 
 
-def trusting(authority: trustme.CA) -> Http:
-    return Http(AGENT, deadline_s=1, dial=partial(dial, loopback.trusting(authority)))
+def trusting(authority: trustme.CA, deadline_s: float = 20) -> Http:
+    return Http(AGENT, deadline_s=deadline_s, dial=partial(dial, loopback.trusting(authority)))
 
 
 def test_tls_is_verified_and_dripping_over_it_is_cut(authority: trustme.CA) -> None:
-    client = trusting(authority)
+    client = trusting(authority, deadline_s=1)
     with Peer(answering(b"[1]"), tls=tls(authority, "127.0.0.1")) as peer:
-        assert client.get(peer.url) == b"[1]"
+        assert trusting(authority).get(peer.url) == b"[1]"
         for start in (b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: "):
             peer.script = dripping(start, b"x", 0.05)
             began = time.monotonic()
