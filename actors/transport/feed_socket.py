@@ -131,6 +131,7 @@ class ReactorSocket:
     __slots__ = (
         "_commands",
         "_data_bytes",
+        "_early",
         "_leaving",
         "_lock",
         "_progress_bytes",
@@ -183,6 +184,7 @@ class ReactorSocket:
         self.handled_bytes = 0
         self.paused = False  # written by the reactor's thread alone
         self.peer = opened.peer
+        self._early = opened.early
         self.skimmer = skimmer
         self.last_byte_at = 0.0
         self.last_data_at = 0.0
@@ -295,7 +297,7 @@ class ReactorSocket:
         # Leaves space in front, to which the skimmer copies the unfinished frame.
         start = self.skimmer.held
         try:
-            size = self.sock.recv_into(view[start:] if start else view)
+            size = self._take_early(view) or self.sock.recv_into(view[start:] if start else view)
         except (BlockingIOError, ssl.SSLWantReadError):
             if self.tls is not None:
                 self._note_record(self.tls.held_bytes, monotonic)
@@ -318,6 +320,12 @@ class ReactorSocket:
             self._sample = at_ns, self.skimmer.sample
             self.skimmer.sample = None
         return size, skim
+
+    def _take_early(self, view: memoryview) -> int:
+        # What the handshake has read of the frames; before the first read, so nothing is held.
+        early, self._early = self._early, b""
+        view[: len(early)] = early
+        return len(early)
 
     def _skim(self, scratch: bytearray, start: int, end: int, now: float) -> Skim:
         # Walk the frames that were read, and keep the times.

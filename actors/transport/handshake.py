@@ -4,11 +4,11 @@
 `WebSocket` does the handshake on that socket, so that its redirects, its proxies and TLS settings
 of the environment have no effect. Its `ABNF` masks the frames that we send. `reactor.py` reads.
 
-The answer is read here, byte by byte, so no frame that follows it is lost in a buffer. Of its
-headers the library gets only those that the handshake needs. It has no limit of time or length,
-parses cookies at a cost that grows with the square of their length, and sends them with each later
-handshake of the process, which would lead both feeds to one server. Every failure is a `FeedLost`
-with a stable reason.
+The answer is read here, in pieces; what follows it in the last one is the beginning of the frames,
+which the reactor takes first. Of its headers the library gets only those that the handshake needs.
+It has no limit of time or length, parses cookies at a cost that grows with the square of their
+length, and sends them with each later handshake of the process, which would lead both feeds to one
+server. Every failure is a `FeedLost` with a stable reason.
 """
 
 import contextlib
@@ -26,12 +26,13 @@ from actors.backoff import read_retry_after_s
 from actors.errors import ConnectionFailed, FeedLost
 from actors.network.connect import Deadline, connect, verifying_context
 
-HEAD_BYTES = 16 << 10
-"""The longest status line and headers of an answer."""
+HEAD_BYTES = 64 << 10
+"""The longest status line and headers of an answer: four times what any server is known to send."""
+_PIECE_BYTES = 4 << 10
 _BODY_BYTES = 4 << 10  # of an error page that are read, to be shown
 _CLOSE_REASON_BYTES = 123  # a control frame carries 125, 2 of them the code
 # A line may end with a bare LF too (RFC 9112 2.2).
-_HEAD_ENDS = (b"\n\r\n", b"\n\n")
+_HEAD_END = re.compile(rb"\n\r?\n")
 _STATUS_LINE = re.compile(r"HTTP/1\.[01] ([1-9][0-9][0-9])( .*)?", re.ASCII)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _NEEDED = ("upgrade", "connection", "sec-websocket-accept")
@@ -49,12 +50,14 @@ class OpenWebSocket:
     Attributes:
         sock: Plain or TLS; used by one thread at a time.
         peer: Address and port of the server, for people.
+        early: The beginning of the frames, which came with the answer to the handshake.
     """
 
-    def __init__(self, sock: socket.socket, peer: str) -> None:
+    def __init__(self, sock: socket.socket, peer: str, early: bytes = b"") -> None:
         sock.setblocking(False)
         self.sock = sock
         self.peer = peer
+        self.early = early
 
     def abort(self) -> None:
         """End the connection now. Not after a reactor adopted it: see `ReactorSocket.abort`."""
@@ -100,8 +103,9 @@ def open_websocket(
     except ConnectionFailed as exc:
         raise FeedLost(exc.reason, exc.detail) from exc
     try:
-        _handshake(url, _HandshakeSocket(sock, deadline), user_agent)
-        return OpenWebSocket(sock, _peer(sock))
+        handshake_socket = _HandshakeSocket(sock, deadline)
+        _handshake(url, handshake_socket, user_agent)
+        return OpenWebSocket(sock, _peer(sock), handshake_socket.early)
     except FeedLost:
         sock.close()
         raise
@@ -149,12 +153,14 @@ def _peer(sock: socket.socket) -> str:
 
 
 class _HandshakeSocket:
-    # The socket as websocket-client sees it during the handshake.
+    # The socket as websocket-client sees it during the handshake. `early` is what came behind the
+    # head: frames, or the beginning of an error page.
 
     def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
         self._sock = sock
         self._deadline = deadline
         self._answer: io.BytesIO | None = None
+        self.early = b""
 
     def recv(self, size: int) -> bytes:
         if self._answer is None:
@@ -208,25 +214,27 @@ class _HandshakeSocket:
 
     def _page(self, length: str) -> str:
         """Return the beginning of an error page of so many bytes."""
-        body = bytearray()
+        body = bytearray(self.early)
         digits = length if length.isascii() and length.isdigit() else "0"
         wanted = min(int(digits[:9]), _BODY_BYTES)
         # The status is known and counts: that the page is cut off or slow is no other failure.
         with contextlib.suppress(OSError, ConnectionFailed):
             while len(body) < wanted and (more := self._recv(wanted - len(body))):
                 body += more
-        return body.decode("utf-8", "replace").strip()
+        return body[:wanted].decode("utf-8", "replace").strip()
 
     def _read_head(self) -> bytes:
+        # In pieces: a byte at a time costs a hostile head 0.15 s, of which 40 a second may come.
         head = bytearray()
-        while not head.endswith(_HEAD_ENDS):
+        while not (end := _HEAD_END.search(head, max(0, len(head) - _PIECE_BYTES - 3))):
             if len(head) >= HEAD_BYTES:
                 raise FeedLost("handshake", f"the answer is too long: over {HEAD_BYTES} bytes")
-            byte = self._recv(1)
-            if not byte:
+            piece = self._recv(min(_PIECE_BYTES, HEAD_BYTES - len(head)))
+            if not piece:
                 raise FeedLost("reset", "the server hung up in the handshake")
-            head += byte
-        return bytes(head)
+            head += piece
+        self.early = bytes(head[end.end() :])
+        return bytes(head[: end.end()])
 
     def _recv(self, size: int) -> bytes:
         while True:

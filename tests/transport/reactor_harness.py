@@ -120,9 +120,9 @@ class ReactorHarness:
         assert self.reactor.stop(WAIT_S)
         assert all(owner.count <= 1 for owner in self._owners)
 
-    def adopt(self, ours: socket.socket, owner: Owner) -> ReactorSocket:
+    def adopt(self, ours: socket.socket | OpenWebSocket, owner: Owner) -> ReactorSocket:
         skimmer = FrameSkimmer(markers=(b'"last_trade_price"',), sample_every=1_000_000)
-        opened = OpenWebSocket(ours, "peer")
+        opened = ours if isinstance(ours, OpenWebSocket) else OpenWebSocket(ours, "peer")
         self._owners.append(owner)
         return self.reactor.adopt(opened, skimmer, on_frames=owner.on_frames, on_end=owner.on_end)
 

@@ -60,7 +60,7 @@ def test_an_open_websocket_is_non_blocking_and_no_byte_after_the_handshake_is_lo
         assert opened.sock.gettimeout() == 0.0
         assert together.wait(WAIT_S)
         opened.sock.settimeout(WAIT_S)
-        assert opened.sock.recv(100) == frame(b"first")
+        assert (opened.early or opened.sock.recv(100)) == frame(b"first")
         opened.abort()
         assert opened.sock.fileno() == -1
 

@@ -171,7 +171,7 @@ def test_the_longest_headers_are_taken_and_no_frame_after_them_is_lost() -> None
             user_agent="t",
         )
         opened.sock.settimeout(WAIT_S)
-        assert one_read(opened.sock) == first
+        assert (opened.early or one_read(opened.sock)) == first
         opened.abort()
 
 

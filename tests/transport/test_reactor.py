@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from actors.transport.handshake import OpenWebSocket
 from tests.transport.loopback import WAIT_S, close_frame, frame, read_frame
 from tests.transport.reactor_harness import NOISE, Owner, ReactorHarness, trade
 
@@ -28,6 +29,17 @@ def test_a_message_cut_into_single_bytes_arrives_whole_with_its_time(
     for byte in frame(trade(1)):
         pair.peer.sendall(bytes([byte]))
     assert pair.owner.received.get(timeout=WAIT_S) == (42, (trade(1),))
+
+
+def test_what_came_with_the_handshake_is_read_before_all_else(running: ReactorHarness) -> None:
+    stream = b"".join(frame(trade(number)) for number in range(3))
+    for cut in (0, len(stream) // 2, len(stream)):
+        ours, theirs = socket.socketpair()
+        owner = Owner()
+        running.adopt(OpenWebSocket(ours, "peer", stream[:cut]), owner)
+        theirs.sendall(stream[cut:] + frame(trade(3)))
+        assert owner.messages(4) == [trade(number) for number in range(4)]
+        theirs.close()
 
 
 def test_noise_calls_no_callback(running: ReactorHarness) -> None:

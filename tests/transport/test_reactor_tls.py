@@ -57,7 +57,7 @@ def test_frames_decrypted_together_with_the_handshake_are_handed_on(
 
     owner = Owner()
     with RawServer(behave, tls[0]) as server:
-        running.adopt(open_secure(server, tls[1]).sock, owner)
+        running.adopt(open_secure(server, tls[1]), owner)
         assert owner.messages(1) == [trade(1)]
 
 
@@ -78,7 +78,7 @@ def test_much_over_tls_arrives_whole_both_ways(
 
     owner = Owner()
     with RawServer(behave, tls[0]) as server:
-        connection = running.adopt(open_secure(server, tls[1]).sock, owner)
+        connection = running.adopt(open_secure(server, tls[1]), owner)
         connection.send_text("y" * 500_000)
         assert sent.get(timeout=WAIT_S) == b"y" * 500_000
         assert owner.end() == ("closed_1000", "bye")
@@ -128,7 +128,7 @@ def test_close_notify_is_an_end_though_the_socket_stays_open(
 
     owner = Owner()
     with RawServer(behave, tls[0]) as server:
-        running.adopt(open_secure(server, tls[1]).sock, owner)
+        running.adopt(open_secure(server, tls[1]), owner)
         assert owner.end() == ("disconnected", "end of file")
     assert owner.remaining() == [trade(1)]
 
@@ -144,6 +144,6 @@ def test_garbage_instead_of_tls_records_is_named(
 
     owner = Owner()
     with RawServer(behave, tls[0]) as server:
-        running.adopt(open_secure(server, tls[1]).sock, owner)
+        running.adopt(open_secure(server, tls[1]), owner)
         assert owner.end()[0] == "tls"
     assert owner.remaining() == [trade(1)]
