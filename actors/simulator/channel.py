@@ -175,6 +175,11 @@ class Connection:
         """Send the header of a frame of `size` bytes and a little of its payload, and stall."""
         self.stall(frame_header(size) + b"".join(filler))
 
+    def unfinished(self, size: int, filler: bytes) -> None:
+        """Send a frame of `size` bytes but for its last one, and stall."""
+        payload = filler * (size // len(filler) + 1)
+        self.stall(frame_header(size) + payload[: size - 1])
+
 
 class Channel:
     """All connections and their subscriptions.
@@ -191,6 +196,7 @@ class Channel:
         no_books: Subscriptions get no books (a fault).
         frozen: Nobody gets data (a fault); PONG continues.
         opened: Connections so far.
+        with_cookies: How many handshakes brought a cookie, which no client of ours should keep.
         on_subscribed: Called for every accepted subscription, after its books.
     """
 
@@ -206,7 +212,7 @@ class Channel:
         self.connections: dict[int, Connection] = {}
         self.no_books = False
         self.frozen = False
-        self.opened = 0
+        self.opened = self.with_cookies = 0
         self.on_subscribed: Callable[[Connection], None] | None = None
         self._markets = markets
         self._ledger = ledger

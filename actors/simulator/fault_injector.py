@@ -27,10 +27,13 @@ FAULTS: dict[str, dict[str, float]] = {
     "drip": {"count": 1},
     "oversize": {"count": 1, "mebibytes": 64},
     "bad_frame": {"count": 1},
+    # on connections of whose tokens each is on an older one as well
+    "unfinished": {"count": 1, "mebibytes": 15},
     # on everything, for some seconds
     "freeze_all": {"seconds": 10},
     "no_books": {"seconds": 10},
     "reject_ws": {"seconds": 10, "status": 429},
+    "cookies": {"seconds": 10, "kilobytes": 62},
     "slow_http": {"seconds": 10, "delay": 5},
     "http_429": {"seconds": 10, "retry_after": 2},
     "http_500": {"seconds": 10},
@@ -40,6 +43,7 @@ FAULTS: dict[str, dict[str, float]] = {
     "http_redirect": {"seconds": 10},
     "http_drip": {"seconds": 10},
     "http_huge": {"seconds": 10, "mebibytes": 100},
+    "endless_listing": {"seconds": 10, "markets": 1000},
     "lie_gamma": {"seconds": 10},
     "lie_clob": {"seconds": 10},
     "lie_data": {"seconds": 10},
@@ -242,6 +246,7 @@ class FaultInjector:
             "drip": self._drip,
             "oversize": self._oversize,
             "bad_frame": lambda one, _: one.stall(BAD_FRAME),
+            "unfinished": self._unfinished,
         }
 
     def turn(self, elapsed: float, now: float, wall: int) -> None:
@@ -294,6 +299,8 @@ class FaultInjector:
         live = [one for one in self._channel.connections.values() if one.tokens and one.live]
         if at is not None:
             return [one for one in live if one.number == at]
+        if fault.kind == "unfinished":
+            live = _newer(live)
         count = int(fault.values["count"])
         return self._rng.sample(live, min(count, len(live)))
 
@@ -331,6 +338,9 @@ class FaultInjector:
     def _oversize(self, one: Connection, injection: _Injection) -> None:
         one.oversize(int(injection.values["mebibytes"] * (1 << 20)), [FILLER] * 16)
 
+    def _unfinished(self, one: Connection, injection: _Injection) -> None:
+        one.unfinished(int(injection.values["mebibytes"] * (1 << 20)), FILLER)
+
     def _book(self, one: Connection, injection: _Injection) -> bytes:
         market, side = self._markets.by_token[self._token(one)]
         return book(market, side, injection.wall, self._pool)
@@ -353,3 +363,17 @@ class FaultInjector:
         for piece in pieces:
             one.send(piece)
         one.flush()
+
+
+def _newer(live: Sequence[Connection]) -> list[Connection]:
+    """Return those of whose tokens each is on an older connection as well.
+
+    The oldest one of a token is never among them, so whatever is done to these, again and again,
+    each token has a connection to which nothing is done.
+    """
+    found, held = [], set[str]()
+    for one in sorted(live, key=lambda each: each.number):
+        if held.issuperset(one.tokens):
+            found.append(one)
+        held |= one.tokens
+    return found

@@ -22,6 +22,7 @@ from actors.simulator.simulation import Simulation
 from actors.simulator.sources.chain import chain_answer
 from actors.simulator.sources.clob import books_answer, clob_answer, compact_answer
 from actors.simulator.sources.data_api import data_answer, tokens_answer
+from actors.simulator.sources.endless import EndlessListing, asks_for_names
 from actors.simulator.sources.listing import Listing, Query
 from actors.simulator.sources.recorded_calls import RecordedCalls
 
@@ -114,6 +115,18 @@ async def _damaged(
     return stream
 
 
+def hostile_cookies(host: str, size: int) -> tuple[str, str]:
+    """Return a cookie of so many characters, and one by which a balancer keeps its clients.
+
+    A library that keeps those that name a domain sends both with each later handshake.
+    """
+    where = f"; Domain={host}; Path=/; Max-Age=86400"
+    # Escapes in quotes: reading them has cost some libraries the square of the length.
+    value = '\\"' * ((size - len(where)) // 2)
+    long = f'__cf_bm="{value}"'[: size - len(where) - 1] + '"' + where
+    return long, f"sticky=server-a{where}"
+
+
 class _Cache:
     """Keeps each answer for 300 s, by the address that was asked for, as long as there is space."""
 
@@ -161,6 +174,7 @@ class Server:
         self._listing = Listing(simulation.markets, simulation.options.broken)
         # Breaks of the routes of markets are not those of events.
         self._events = Listing(simulation.markets, simulation.options.broken - OF_MARKETS)
+        self._endless = EndlessListing(simulation.options.seed, simulation.options.pace)
         self._gamma_cache = _Cache()
         look = simulation.look
         self._recorded_calls = RecordedCalls(look.calls) if look is not None else None
@@ -235,6 +249,9 @@ class Server:
 
     def _listed(self, request: web.Request, listing: Callable[..., Any]) -> web.Response:
         now = self._wall()
+        endless = self._simulation.fault_value("endless_listing")
+        if endless is not None and not asks_for_names(request.query):
+            return self._endless_page(request.path, now, int(endless))
 
         def make() -> Kept:
             status, body = listing(_query(request), now, lie=self._lies("gamma"))
@@ -250,6 +267,15 @@ class Server:
             answer.headers["Age"] = str(age_ms // 1000)
             answer.headers["Date"] = formatdate((now - age_ms) / 1000, usegmt=True)
         return answer
+
+    def _endless_page(self, path: str, now: int, size: int) -> web.Response:
+        rows, cursor = self._endless.page(now, size)
+        if path.endswith("/markets"):
+            return _json(200, rows)
+        if path.endswith("/events/keyset"):
+            events = [{"tags": row["tags"], "closed": False, "markets": [row]} for row in rows]
+            return _json(200, {"events": events, "next_cursor": cursor})
+        return _json(200, {"markets": rows, "next_cursor": cursor})
 
     async def _gamma_by_id(self, request: web.Request) -> web.Response:
         name = request.match_info["id"]
@@ -306,11 +332,16 @@ class Server:
         ws = web.WebSocketResponse(
             timeout=0.1, autoping=False, autoclose=False, compress=False, max_msg_size=CLIENT_BYTES
         )
+        simulation = self._simulation
+        simulation.channel.with_cookies += "Cookie" in request.headers
+        size = simulation.fault_value("cookies")
+        if size is not None:
+            for cookie in hostile_cookies(request.url.host or "", int(size * 1000)):
+                ws.headers.add("Set-Cookie", cookie)
         await ws.prepare(request)
         transport = request.transport
         if transport is None:
             return ws
-        simulation = self._simulation
         connection = Connection(
             next(self._numbers),
             transport,

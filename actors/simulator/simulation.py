@@ -163,7 +163,11 @@ class Simulation:
             "markets": len(self.markets),
             "trading": len(self.exchange.calendar.trading),
             "resolved": self.exchange.calendar.resolved,
-            "connections": {"open": len(self.channel.connections), "total": self.channel.opened},
+            "connections": {
+                "open": len(self.channel.connections),
+                "total": self.channel.opened,
+                "with_cookies": self.channel.with_cookies,
+            },
             "faults": dict(self.injector.counts),
             "requests": self.traffic.summary(),
             "elapsed_s": round(self.elapsed, 3),
