@@ -78,6 +78,7 @@ class Connection:
         self._bytes = buffer_bytes
         self._queue: list[bytes] = []
         self._drip: Iterator[int] = iter(())
+        self._unsent = 0
 
     @property
     def waiting(self) -> int:
@@ -175,10 +176,23 @@ class Connection:
         """Send the header of a frame of `size` bytes and a little of its payload, and stall."""
         self.stall(frame_header(size) + b"".join(filler))
 
-    def unfinished(self, size: int, filler: bytes) -> None:
-        """Send a frame of `size` bytes but for its last one, and stall."""
-        payload = filler * (size // len(filler) + 1)
-        self.stall(frame_header(size) + payload[: size - 1])
+    def unfinished(self, size: int) -> None:
+        """Stall; each `go_on` then writes some of a frame of `size` bytes, but not its last one."""
+        self.stall(frame_header(size))
+        self._unsent = size - 1
+
+    def go_on(self, filler: bytes) -> bool:
+        """Write more of what is unfinished once the reader has what was written; return whether.
+
+        All at once, it would be moved in memory with each little that the reader takes.
+        """
+        if self.ended or self._transport.is_closing() or not self._unsent:
+            return False
+        if self.waiting < len(filler):
+            piece = filler[: self._unsent]
+            self._unsent -= len(piece)
+            self._transport.write(piece)
+        return True
 
 
 class Channel:

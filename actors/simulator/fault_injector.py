@@ -119,6 +119,7 @@ class ActiveFaults:
 
 
 FILLER = b" " * 65_536
+PIECE = b" " * 262_144
 DRIP_S = 1.0
 BUSIEST = 10
 """A missed token is one of so many of the busiest."""
@@ -234,6 +235,7 @@ class FaultInjector:
         self._rng = rng
         self._frozen: dict[Connection, float] = {}
         self._dripping: list[Connection] = []
+        self._going_on: list[Connection] = []
         self._next_drip = 0.0
         self._actions: dict[str, Callable[[Connection, _Injection], None]] = {
             "drop": lambda one, _: one.cut("fault: drop", by="fault"),
@@ -265,6 +267,7 @@ class FaultInjector:
             if until <= now:
                 del self._frozen[one]
                 one.freeze(frozen=False)
+        self._going_on = [one for one in self._going_on if one.go_on(PIECE)]
         if now >= self._next_drip:
             self._next_drip = now + DRIP_S
             self._dripping = [one for one in self._dripping if not one.ended]
@@ -339,7 +342,8 @@ class FaultInjector:
         one.oversize(int(injection.values["mebibytes"] * (1 << 20)), [FILLER] * 16)
 
     def _unfinished(self, one: Connection, injection: _Injection) -> None:
-        one.unfinished(int(injection.values["mebibytes"] * (1 << 20)), FILLER)
+        one.unfinished(int(injection.values["mebibytes"] * (1 << 20)))
+        self._going_on.append(one)
 
     def _book(self, one: Connection, injection: _Injection) -> bytes:
         market, side = self._markets.by_token[self._token(one)]
