@@ -1,11 +1,14 @@
 """An HTTP server on loopback that no local user can make costly.
 
-Every user of the host can reach the port. So it serves few connections at a time, each for a few
-seconds in all, however slowly its bytes come, and takes a new one ten times a second at most: more
-wait in the kernel, where they cost the tracker neither threads nor descriptors nor time.
+Every user of the host can reach the port. So a connection costs a descriptor until its request is
+here as a whole; few of those wait, and the oldest has to go for a new one. Who asks at once is
+therefore served at once, however many others hold connections and say nothing. Answers are made
+for few clients at a time, each for a few seconds however slowly it reads, ten a second at most:
+more wait in the kernel, where they cost the tracker neither threads nor time.
 """
 
 import contextlib
+import selectors
 import socket
 import socketserver
 import threading
@@ -17,10 +20,15 @@ from wsgiref.simple_server import WSGIRequestHandler
 from prometheus_client.exposition import ThreadingWSGIServer
 
 MOST_CLIENTS: Final = 4
+"""Answers that are made at a time."""
+MOST_WAITING: Final = 32
+"""Connections whose request is not here, or waits for its turn."""
 CLIENT_S: Final = 3.0
-"""From the first byte of a request to the last of its answer."""
+"""For a request to arrive, and for its answer to be read."""
 BETWEEN_CLIENTS_S: Final = 0.1
-_TURN_S: Final = 0.1
+LONGEST_REQUEST: Final = 8192
+_TURN_S: Final = 0.05
+_ENDS = (b"\r\n\r\n", b"\n\n")
 _Address = tuple[str, int]
 
 
@@ -34,7 +42,7 @@ class _Handler(WSGIRequestHandler):
 class BoundedServer(ThreadingWSGIServer):
     """Serves an application to `MOST_CLIENTS` at a time, in a thread of its own for each.
 
-    The thread of `start` accepts, and cuts off the clients whose time is over.
+    The thread of `start` accepts, looks for requests, and cuts off the clients whose time is over.
 
     Args:
         address: Host and port; port 0 takes any.
@@ -45,7 +53,7 @@ class BoundedServer(ThreadingWSGIServer):
         OSError: The address cannot be bound.
     """
 
-    request_queue_size = 64
+    request_queue_size = 512
 
     def __init__(
         self,
@@ -54,19 +62,23 @@ class BoundedServer(ThreadingWSGIServer):
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._monotonic = monotonic
-        self._free = threading.Semaphore(MOST_CLIENTS)
+        self._waiting: dict[socket.socket, float] = {}  # the oldest comes first
+        self._next_at = 0.0
         self._lock = threading.Lock()
         self._deadlines: dict[socket.socket, float] = {}
         self._stopping = threading.Event()
         super().__init__(address, _Handler)
         self.set_app(app)
-        self._thread = threading.Thread(
-            target=self.serve_forever, args=(_TURN_S,), name="metrics", daemon=True
-        )
+        self._thread = threading.Thread(target=self._serve, name="metrics", daemon=True)
 
     def start(self) -> None:
         """Begin to serve."""
         self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Return how many connections wait for their request to arrive, or for their turn."""
+        return len(self._waiting)
 
     @property
     def is_alive(self) -> bool:
@@ -76,7 +88,6 @@ class BoundedServer(ThreadingWSGIServer):
     def stop(self, timeout_s: float = 2.0) -> None:
         """Stop serving; cut off whoever is served."""
         self._stopping.set()
-        self.shutdown()
         self._thread.join(timeout_s)
         self.cut_off(float("inf"))
         self.server_close()
@@ -89,42 +100,71 @@ class BoundedServer(ThreadingWSGIServer):
         self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
         self.setup_environ()
 
-    def get_request(self) -> tuple[socket.socket, Any]:
-        """Return the next connection when another one may be served.
-
-        Raises:
-            OSError: It is gone, or the server stops.
-        """
-        while not self._free.acquire(timeout=_TURN_S):
-            self.cut_off(self._monotonic())
-            if self._stopping.is_set():
-                raise OSError("stopping")
-        try:
-            self._stopping.wait(BETWEEN_CLIENTS_S)
-            request, address = super().get_request()
-        except BaseException:
-            self._free.release()
-            raise
-        with self._lock:
-            self._deadlines[request] = self._monotonic() + CLIENT_S
-        return request, address
-
-    def service_actions(self) -> None:
-        """Cut off the clients whose time is over; the library calls it at each turn."""
-        self.cut_off(self._monotonic())
-
     def shutdown_request(self, request: Any) -> None:
-        """Close a connection, so that another one may be served."""
+        """Close a connection, so that another one may be served. In the thread that serves it."""
         with self._lock:
-            known = self._deadlines.pop(request, None) is not None
+            self._deadlines.pop(request, None)
         super().shutdown_request(request)
-        if known:
-            self._free.release()
 
     def handle_error(self, *_args: Any) -> None:
         """Do nothing: the client has left, or was cut off."""
 
-    # -------------------------------------------------------------------------
+    # --------------------------------------------------------------- the thread
+
+    def _serve(self) -> None:
+        self.socket.setblocking(False)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.socket, selectors.EVENT_READ)
+            while not self._stopping.is_set():
+                selector.select(_TURN_S)
+                self._accept()
+                self._look(self._monotonic())
+                self.cut_off(self._monotonic())
+                # Not more turns than that, however many connect: a connection takes a descriptor
+                # and no time.
+                self._stopping.wait(_TURN_S)
+        for each in tuple(self._waiting):
+            self._forget(each)
+
+    def _accept(self) -> None:
+        """Take what has connected; the oldest of those that have asked nothing go for it."""
+        asked = sum(bool(_asked(each)) for each in self._waiting)
+        for _ in range(MOST_WAITING - asked):
+            try:
+                peer, _ = self.socket.accept()
+            except OSError:
+                break  # nobody else is there, or no descriptor is left
+            peer.setblocking(False)
+            self._waiting[peer] = self._monotonic() + CLIENT_S
+        surplus = len(self._waiting) - MOST_WAITING
+        if surplus > 0:
+            for each in [each for each in self._waiting if not _asked(each)][:surplus]:
+                self._forget(each)
+
+    def _look(self, now: float) -> None:
+        """Serve the oldest whole request if its turn has come; drop whoever does not ask."""
+        for each, deadline in tuple(self._waiting.items()):
+            state = _asked(each)
+            if state is None or deadline <= now:
+                self._forget(each)
+            elif state and now >= self._next_at and len(self._deadlines) < MOST_CLIENTS:
+                self._next_at = now + BETWEEN_CLIENTS_S
+                self._answer(each, now)
+
+    def _answer(self, peer: socket.socket, now: float) -> None:
+        """Let a thread answer the request that is here."""
+        del self._waiting[peer]
+        peer.setblocking(True)
+        with self._lock:
+            self._deadlines[peer] = now + CLIENT_S
+        try:
+            self.process_request(peer, peer.getpeername())
+        except (OSError, RuntimeError):  # it has left; or no thread can be started
+            self.shutdown_request(peer)
+
+    def _forget(self, peer: socket.socket) -> None:
+        del self._waiting[peer]
+        peer.close()
 
     def cut_off(self, now: float) -> None:
         """End the connections whose deadline is before this time: their threads fail and end."""
@@ -134,3 +174,16 @@ class BoundedServer(ThreadingWSGIServer):
                 # Its own thread closes it.
                 with contextlib.suppress(OSError):
                     each.shutdown(socket.SHUT_RDWR)
+
+
+def _asked(peer: socket.socket) -> bool | None:
+    """Return whether a whole request is here; None: there will be none, or it is too long."""
+    try:
+        found = peer.recv(LONGEST_REQUEST, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    if any(end in found for end in _ENDS):
+        return True
+    return None if not found or len(found) == LONGEST_REQUEST else False

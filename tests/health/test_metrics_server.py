@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from actors.health import metrics_server
-from actors.health.metrics_server import CLIENT_S, MOST_CLIENTS, BoundedServer
+from actors.health.metrics_server import CLIENT_S, MOST_CLIENTS, MOST_WAITING, BoundedServer
+from tests.chaos.hostile import SilentClients
 
 pytestmark = pytest.mark.live
 GET = b"GET /metrics HTTP/1.0\r\n\r\n"
@@ -40,14 +41,6 @@ def connected(server: BoundedServer, stack: ExitStack) -> socket.socket:
     return stack.enter_context(socket.create_connection(("127.0.0.1", server.server_port), 30))
 
 
-def connecting(server: BoundedServer, stack: ExitStack) -> socket.socket:
-    """Return a socket that does not wait until the kernel takes it: only so many may wait there."""
-    made = stack.enter_context(socket.socket())
-    made.setblocking(False)
-    made.connect_ex(("127.0.0.1", server.server_port))
-    return made
-
-
 def until(found: Callable[[], bool], timeout_s: float = 20.0) -> bool:
     end = time.monotonic() + timeout_s
     while not found() and time.monotonic() < end:
@@ -55,26 +48,41 @@ def until(found: Callable[[], bool], timeout_s: float = 20.0) -> bool:
     return found()
 
 
-def test_two_hundred_silent_clients_hold_a_handful_of_threads_and_metrics_are_served_after_them(
-    server: BoundedServer, monkeypatch: pytest.MonkeyPatch
+def test_two_hundred_silent_clients_hold_no_thread_and_metrics_are_served_beside_them(
+    server: BoundedServer,
 ) -> None:
-    monkeypatch.setattr(metrics_server, "CLIENT_S", CLIENT_S / 3)
-    with ExitStack() as stack:
-        silent = [connecting(server, stack) for _ in range(200)]
-        assert until(lambda: serving() == MOST_CLIENTS)
-        peak, began = 0, time.monotonic()
-        while time.monotonic() - began < 2 * metrics_server.CLIENT_S:
-            peak = max(peak, serving())
-            time.sleep(0.02)
-        assert peak == MOST_CLIENTS
-        # The first ones were cut off, and those behind them have their turn.
-        silent[0].settimeout(1)
-        assert silent[0].recv(1) == b""
-        for each in silent:
-            each.close()
     url = f"http://127.0.0.1:{server.server_port}/metrics"
-    with urllib.request.urlopen(url, timeout=30) as reply:
-        assert reply.read() == b"tracker_up 1\n"
+    with SilentClients(("127.0.0.1", server.server_port), 200) as silent:
+        assert until(lambda: silent.held == 200)
+        for _ in range(3):
+            began = time.monotonic()
+            with urllib.request.urlopen(url, timeout=30) as reply:
+                assert reply.read() == b"tracker_up 1\n"
+            assert time.monotonic() - began < 5.0
+            assert until(lambda: serving() == 0)
+        assert until(lambda: silent.cut_off > 0)
+    assert server.waiting <= MOST_WAITING
+
+
+def test_clients_that_begin_and_do_not_go_on_are_like_silent_ones(server: BoundedServer) -> None:
+    with ExitStack() as stack:
+        for _ in range(2 * MOST_CLIENTS):
+            connected(server, stack).sendall(b"GET /metrics HTTP/1.0\r\nHost: here\r\n")
+        began = time.monotonic()
+        asker = connected(server, stack)
+        asker.sendall(GET)
+        assert b"".join(iter(lambda: asker.recv(4096), b"")).endswith(b"tracker_up 1\n")
+        assert time.monotonic() - began < CLIENT_S
+
+
+def test_a_request_without_end_is_cut_off_before_it_takes_memory(server: BoundedServer) -> None:
+    with ExitStack() as stack:
+        peer = connected(server, stack)
+        began = time.monotonic()
+        with pytest.raises(OSError, match=r"reset|Broken|closed|Connection"):  # noqa: PT012
+            while time.monotonic() - began < CLIENT_S:
+                peer.sendall(b"x: y\r\n" * 1000)
+        assert time.monotonic() - began < CLIENT_S
 
 
 def test_who_sends_byte_by_byte_has_no_more_time_than_others(server: BoundedServer) -> None:
@@ -144,7 +152,7 @@ def test_it_stops_while_clients_are_silent() -> None:
     with ExitStack() as stack:
         for _ in range(2 * MOST_CLIENTS):
             connected(server, stack)
-        assert until(lambda: serving() == MOST_CLIENTS)
+        assert until(lambda: server.waiting == 2 * MOST_CLIENTS)
         began = time.monotonic()
         server.stop()
         assert time.monotonic() - began < CLIENT_S
