@@ -1,10 +1,11 @@
 """The status socket: one JSON request line in, one JSON document out, over a Unix socket.
 
 Nothing can be changed through it. A request is at most 1 KiB and must arrive within one
-second, a reply must be read within two; eight clients at most are served at a time, the next
-ones wait. One thread of its own serves them all, so that one slow client never blocks the
-others. Where the file system has no space for the socket, the tracker records without one, and the
-thread tries again until it has.
+second, a reply must be read within two; sixteen clients at most are served at a time, the next
+ones wait. While all places are taken, those who are slow have a tenth or half of a second, so that
+no number of silent clients keeps the next one waiting for long. One thread of its own serves them
+all, so that one slow client never blocks the others. Where the file system has no space for the
+socket, the tracker records without one, and the thread tries again until it has.
 
 Protocol: the client sends `{"get": "health"}` and a newline (or closes its side
 after it) and reads one JSON object until the end: the health document, or
@@ -36,8 +37,12 @@ from actors.errors import (
 
 LONGEST_REQUEST = 1024
 REQUEST_S, REPLY_S = 1.0, 2.0
-MOST_CLIENTS = 8
+MOST_CLIENTS = 16
+HURRIED_REQUEST_S, HURRIED_REPLY_S = 0.1, 0.5
+"""While all places are taken. Whoever means to ask does so at once, and reads at once."""
+_QUEUE = 128
 _TURN_S = 0.5
+_HURRIED_TURN_S = 0.05
 _HOLD_S = 0.1
 REQUEST = b'{"get": "health"}\n'
 COVERAGE_REQUEST = b'{"get": "coverage"}\n'
@@ -51,11 +56,17 @@ _MODE = 0o660
 class _Client:
     """One connection: first its request arrives, then the reply is sent."""
 
-    def __init__(self, peer: socket.socket, deadline: float) -> None:
+    def __init__(self, peer: socket.socket, now: float) -> None:
         self.peer = peer
-        self.deadline = deadline
+        self.since = now
         self.request = b""
         self.reply: memoryview | None = None
+
+    def is_late(self, now: float, *, hurried: bool) -> bool:
+        """Return whether its request, or the reading of its reply, has taken too long."""
+        if self.reply is None:
+            return now > self.since + (HURRIED_REQUEST_S if hurried else REQUEST_S)
+        return now > self.since + (HURRIED_REPLY_S if hurried else REPLY_S)
 
 
 class _Loop:
@@ -72,6 +83,11 @@ class _Loop:
         self.selector = selectors.DefaultSelector()
         self.selector.register(stop, selectors.EVENT_READ)
         self.clients: dict[int, _Client] = {}
+
+    @property
+    def full(self) -> bool:
+        """Return whether all places are taken, so that others may wait."""
+        return len(self.clients) == MOST_CLIENTS
 
     def listen(self, listener: socket.socket) -> None:
         """Serve what connects there."""
@@ -176,7 +192,7 @@ class StatusSocket:
     def _serve(self, loop: _Loop) -> None:
         while True:
             self.alive_at = self._monotonic()
-            for key, _ in loop.selector.select(_TURN_S):
+            for key, _ in loop.selector.select(_HURRIED_TURN_S if loop.full else _TURN_S):
                 if key.fileobj is loop.stop:
                     _close(loop)
                     return
@@ -186,7 +202,8 @@ class StatusSocket:
                     self._serve_client(loop, loop.clients[key.fd])
             if loop.listener is None and self._monotonic() >= self._bind_at:
                 self._bind_again(loop)
-            for late in [c for c in loop.clients.values() if c.deadline < self._monotonic()]:
+            now, hurried = self._monotonic(), loop.full
+            for late in [c for c in loop.clients.values() if c.is_late(now, hurried=hurried)]:
                 _drop(loop, late)
 
     def _bind_again(self, loop: _Loop) -> None:
@@ -205,9 +222,9 @@ class StatusSocket:
             time.sleep(_HOLD_S)
             return
         peer.setblocking(False)
-        loop.clients[peer.fileno()] = _Client(peer, self._monotonic() + REQUEST_S)
+        loop.clients[peer.fileno()] = _Client(peer, self._monotonic())
         loop.selector.register(peer, selectors.EVENT_READ)
-        if len(loop.clients) == MOST_CLIENTS:
+        if loop.full:
             # The next ones wait in the queue of the kernel until a client leaves.
             loop.selector.unregister(listener)
 
@@ -229,7 +246,7 @@ class StatusSocket:
         if some and b"\n" not in client.request and len(client.request) <= LONGEST_REQUEST:
             return False
         client.reply = memoryview(self._reply(client.request))
-        client.deadline = self._monotonic() + REPLY_S
+        client.since = self._monotonic()
         loop.selector.modify(client.peer, selectors.EVENT_WRITE)
         return False
 
@@ -265,7 +282,7 @@ def _error(text: str) -> bytes:
 
 
 def _drop(loop: _Loop, client: _Client) -> None:
-    if len(loop.clients) == MOST_CLIENTS and loop.listener is not None:
+    if loop.full and loop.listener is not None:
         loop.selector.register(loop.listener, selectors.EVENT_READ)
     del loop.clients[client.peer.fileno()]
     loop.selector.unregister(client.peer)
@@ -311,7 +328,7 @@ def _bound(path: Path) -> socket.socket:
         listener.bind(str(path))
         # Nobody can connect before `listen`, so nobody finds it with another mode.
         path.chmod(_MODE)
-        listener.listen(MOST_CLIENTS)
+        listener.listen(_QUEUE)
     except OSError as exc:
         listener.close()
         place = f"status socket {path}"

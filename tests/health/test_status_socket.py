@@ -14,6 +14,7 @@ import pytest
 from actors.errors import AddressTaken, ConfigError, SourceUnavailable
 from actors.health import status_socket
 from actors.health.status_socket import COVERAGE_REQUEST, REQUEST, StatusSocket, ask
+from tests.chaos.hostile import SilentClients
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(30)]
 
@@ -189,17 +190,37 @@ def test_a_client_that_never_asks_is_cut_off_after_a_second(serve: Serve) -> Non
         assert 0.5 < time.monotonic() - began < 5
 
 
-def test_a_ninth_client_waits_until_one_of_the_eight_has_gone(serve: Serve) -> None:
+def test_fifty_silent_clients_that_come_again_keep_nobody_from_an_answer(serve: Serve) -> None:
     made = serve()
+    with SilentClients(made.path, 50) as silent:
+        wait_until(lambda: silent.cut_off > 0)
+        for _ in range(3):
+            # As long as `tracker-status` waits.
+            assert ask(made.path, 1.5).strip() == DOCUMENT
+    assert ask(made.path).strip() == DOCUMENT
+
+
+def test_clients_that_do_not_read_their_answers_keep_nobody_from_one(serve: Serve) -> None:
+    large = b"x" * 5_000_000
+    made = serve(others={"coverage": lambda: large})
     with ExitStack() as stack:
         for _ in range(status_socket.MOST_CLIENTS):
             peer = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
             peer.connect(str(made.path))
-        # The eight say nothing, so they are cut off after a second and this one is served.
+            peer.sendall(COVERAGE_REQUEST)
+        assert ask(made.path, 1.5).strip() == DOCUMENT
+
+
+def test_a_place_that_nobody_else_needs_is_kept_for_a_second(serve: Serve) -> None:
+    made = serve()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+        peer.settimeout(10)
+        peer.connect(str(made.path))
         began = time.monotonic()
-        assert ask(made.path, 10.0).strip() == DOCUMENT
-        assert time.monotonic() - began > 0.3
-    assert ask(made.path).strip() == DOCUMENT
+        while time.monotonic() - began < 0.5:
+            assert ask(made.path).strip() == DOCUMENT
+        peer.sendall(REQUEST)
+        assert peer.recv(100).strip() == DOCUMENT
 
 
 def test_a_client_that_hangs_up_early_harms_nobody(serve: Serve) -> None:
