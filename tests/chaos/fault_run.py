@@ -208,6 +208,13 @@ class FaultRun(ProxiedProcesses):
             rows = json.load(answer)["connections"]
         return [row for row in rows if row["tokens"]]
 
+    def summary(self) -> dict[str, Any]:
+        """Return the simulator's counts of this run."""
+        place = f"{self.urls['admin_url']}/summary"
+        with urllib.request.urlopen(place, timeout=5) as answer:  # noqa: S310 - loopback, ours
+            found: dict[str, Any] = json.load(answer)
+        return found
+
     # -------------------------------------------------------------------- end
 
     def died(self) -> None:
@@ -241,7 +248,9 @@ class FaultRun(ProxiedProcesses):
         if self.simulated is not None and self.simulated.process.poll() is None:
             self.quiet()
         if self.tracked is not None and self.tracked.process.poll() is None:
+            began = time.monotonic()
             code = self.tracked.stop(within_s=STOPPED_S)
+            self.outcome.figures["stop_s"] = round(time.monotonic() - began, 2)
             self.expect(code == 0, f"exit code {code} at the stop")
         if self.simulated is not None and self.simulated.process.poll() is None:
             self.simulated.stop()

@@ -49,6 +49,16 @@ def mounted(image: Path, folder: Path) -> Iterator[Path]:
         _run("umount", "-l", str(folder))
 
 
+@contextlib.contextmanager
+def in_place_of(file: Path, over: Path) -> Iterator[None]:
+    """Let a file be seen in the place of another one, by this process and its children."""
+    _run("mount", "--bind", str(file), str(over))
+    try:
+        yield
+    finally:
+        _run("umount", "-l", str(over))
+
+
 def fill(folder: Path) -> Path:
     """Take all the space that is left on a disk; give the file that has it."""
     filler = folder / "filler"
