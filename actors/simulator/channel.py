@@ -182,16 +182,12 @@ class Connection:
         self._unsent = size - 1
 
     def go_on(self, filler: bytes) -> bool:
-        """Write more of what is unfinished once the reader has what was written; return whether.
-
-        All at once, it would be moved in memory with each little that the reader takes.
-        """
-        if self.ended or self._transport.is_closing() or not self._unsent:
+        """Write more of what is unfinished, if little waits; return whether there is more."""
+        if not self._unsent or self.ended or self._transport.is_closing():
             return False
         if self.waiting < len(filler):
-            piece = filler[: self._unsent]
-            self._unsent -= len(piece)
-            self._transport.write(piece)
+            self._transport.write(filler[: self._unsent])
+            self._unsent = max(0, self._unsent - len(filler))
         return True
 
 

@@ -267,6 +267,7 @@ class FaultInjector:
             if until <= now:
                 del self._frozen[one]
                 one.freeze(frozen=False)
+        # All at once, it would be moved in memory with each little that the reader takes.
         self._going_on = [one for one in self._going_on if one.go_on(PIECE)]
         if now >= self._next_drip:
             self._next_drip = now + DRIP_S

@@ -5,6 +5,7 @@
     make torture HOURS=2            long outages, many rounds, again and again for two hours
     make torture JOBS=1             one at a time (default: one for each processor, 4 at most)
     make torture ONLY=years SCALE=0.05    on a store of the size of years; only when it is named
+    make torture ONLY=hostile       strangers who mean harm, all at once; only when it is named
 
 Each fault runs in a process of its own (`--one`), so that one that hangs is ended
 at its deadline and does not disturb the others. The report is `torture.json`.
@@ -58,13 +59,16 @@ FAULTS: tuple[Fault, ...] = (
     *database_faults.FAULTS,
     *network_faults.FAULTS,
     *feed_faults.FAULTS,
-    *hostile_faults.FAULTS,
     *time_faults.FAULTS,
     *outcome_faults.FAULTS,
     *kills.FAULTS,
     *alert_faults.FAULTS,
 )
-GROUPS = {"alerts": alert_faults.FAULTS, "years": scenarios.FAULTS}
+GROUPS = {
+    "alerts": alert_faults.FAULTS,
+    "hostile": hostile_faults.FAULTS,
+    "years": scenarios.FAULTS,
+}
 EXIT_OK, EXIT_FAILED, EXIT_CONFIG = 0, 1, 78
 PREFIX = "tracker-torture-"
 GRACE_S = 60.0
