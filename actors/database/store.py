@@ -52,7 +52,7 @@ log = logging.getLogger(__name__)
 
 REPORT_EVERY_S = 5.0
 """How often a long call says that it goes on."""
-_PAGE_ROWS = 500
+_PAGE_ROWS = 250
 _REVIEW_TOKENS = 1_000
 _UNRESOLVED_MARKETS = 500
 _OPEN_CONFLICTS = 1_000

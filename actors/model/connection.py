@@ -11,8 +11,13 @@ from actors.model.trade import TokenId
 # Messages of 200 KB (2,600 ids) made the server drop the connection (reported 2026-04).
 TOKENS_AT_ONCE: Final = 100
 """The most tokens of one subscription message, as long as their books arrive."""
-RESERVED: Final = 64
-"""Descriptors for all that is no connection; about 20 of them are used."""
+RESERVED: Final = 160
+"""Descriptors for all that is no connection.
+
+In ordinary life about 20 are used. Strangers can take those of 16 clients of the status socket, of
+32 of the metrics, of 16 sockets that are closing, of 32 addresses that are tried beside others, and
+of 16 lookups of each host that is asked.
+"""
 HANDOVERS: Final = 8
 """Connections beyond the plan at a time: successors of others."""
 

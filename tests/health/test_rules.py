@@ -39,7 +39,7 @@ def _drop(health: HealthState, *children: str) -> None:
     [
         ("database_behind", lambda h: commit(h, oldest_received_ns=WALL - 61_000_000_000)),
         ("no_connection_live", lambda h: _drop(h, "a-0001", "b-0001")),
-        ("descriptors_short", lambda h: h.descriptors_limited(DescriptorLimit(64 + 8 + 1))),
+        ("descriptors_short", lambda h: h.descriptors_limited(DescriptorLimit(160 + 8 + 1))),
         ("nothing_to_watch", lambda h: h.universe_planned(wanted=0)),
         ("journal_filling", lambda h: sample(h, bytes=801)),
         ("journal_full", lambda h: sample(h, bytes=999, full=True)),
@@ -471,15 +471,15 @@ def test_every_rule_has_a_code_of_its_own() -> None:
 def test_too_few_descriptors_are_named_with_the_number_that_is_needed() -> None:
     health = well()
     health.connection_wanted("a-0001.1", feed=0, at=START)  # a successor needs no more of them
-    health.descriptors_limited(DescriptorLimit(64 + 8 + 2))
-    assert document(health, START + 6).descriptors.needed == 64 + 8 + 2
+    health.descriptors_limited(DescriptorLimit(160 + 8 + 2))
+    assert document(health, START + 6).descriptors.needed == 160 + 8 + 2
     health.connection_reported(connection("a-0001.1"), at=START + 5)
     assert codes(health, START + 6) == ()
     for number in range(2, 10):
         health.connection_wanted(f"a-{number:04}", feed=0, at=START)
     said = document(health, START + 6)
     assert said.codes == ("descriptors_short",)
-    assert "may open 74 files and needs 82 for 11 connections" in said.reasons[0]
+    assert "may open 170 files and needs 178 for 11 connections" in said.reasons[0]
 
 
 @pytest.mark.parametrize(

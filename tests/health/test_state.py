@@ -192,7 +192,7 @@ def test_a_start_that_reaches_nothing_says_why() -> None:
         "waiting for the database",
         f"waiting for the first connection: {DNS}",
         "waiting for the first tokens: gamma.example: Name or service not known",
-        "the process may open 64 files and needs 73 for 1 connections: it opens 32 at most",
+        "the process may open 64 files and needs 169 for 1 connections: it opens 32 at most",
     )
 
 

@@ -56,7 +56,7 @@ def test_too_few_descriptors_cost_connections_and_nothing_else(
 
     assert found["connections"]["wanted"] == 81
     assert found["connections"]["live"] == LIMIT // 2
-    assert found["descriptors"] == {"limit": LIMIT, "connections": 32, "needed": 81 + 8 + 64}
+    assert found["descriptors"] == {"limit": LIMIT, "connections": 32, "needed": 81 + 8 + 160}
     assert open_files <= LIMIT
     assert found["catalog"]["last_error"] == ""
     assert wrong == set()

@@ -4,13 +4,13 @@ from actors.model.connection import DescriptorLimit
 
 
 @pytest.mark.parametrize(
-    ("limit", "connections"), [(64, 32), (100, 50), (128, 64), (1024, 960), (16_384, 16_320)]
+    ("limit", "connections"), [(64, 32), (256, 128), (320, 160), (1024, 864), (16_384, 16_224)]
 )
-def test_of_the_descriptors_64_are_kept_of_very_few_half(limit: int, connections: int) -> None:
+def test_of_the_descriptors_160_are_kept_of_very_few_half(limit: int, connections: int) -> None:
     assert DescriptorLimit(limit).connections == connections
 
 
 def test_what_is_needed_leaves_the_reserve_and_space_for_successors() -> None:
     needed = DescriptorLimit(1024).needed(4_400)
-    assert needed == 4_472
+    assert needed == 4_568
     assert DescriptorLimit(needed).connections == 4_408
