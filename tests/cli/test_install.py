@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tests.postgres import open_folder
 
 ROOT = Path(__file__).parents[2]
 SYSTEMD = ROOT / "systemd"
+SECURITY = ROOT / "docs" / "explanation" / "security.md"
 UNIT = (SYSTEMD / "tracker.service").read_text()
 EXAMPLE = (SYSTEMD / "tracker.conf.example").read_text()
 ANALYZE = shutil.which("systemd-analyze")
@@ -91,6 +93,15 @@ def test_both_locks_name_the_same_versions_with_hashes() -> None:
     assert all("--hash=sha256:" in said for said in tools.values())
 
 
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+def test_a_lock_holds_nothing_but_one_version_of_each_package_and_its_hashes(name: str) -> None:
+    digest = r" {4}--hash=sha256:[0-9a-f]{64}"
+    whole = rf"(\S+==\S+( ; [^\\\n]+)? \\\n({digest} \\\n)*{digest}\n)+"
+    lines = (ROOT / name).read_text().splitlines(keepends=True)
+    said = "".join(line for line in lines if not line.lstrip().startswith("#"))
+    assert re.fullmatch(whole, said)
+
+
 @pytest.fixture
 def laid_out(tmp_path: Path) -> Path:
     done = install(f"DESTDIR={tmp_path}")
@@ -135,23 +146,37 @@ def test_every_link_of_the_installed_pages_leads_somewhere(laid_out: Path) -> No
     assert gone == []
 
 
-def test_the_installed_program_runs_as_the_unit_runs_it(laid_out: Path) -> None:
+def test_the_installed_program_runs_as_the_unit_runs_it(laid_out: Path, tmp_path: Path) -> None:
+    """Attack: modules of others in the working directory, in a variable, of the user."""
     _, *flags, program, config, file = words("ExecStart")
     command = [str(laid_out / word.removeprefix("/")) for word in (program, file)]
-    with open_folder() as place:
-        done = subprocess.run(
-            [sys.executable, *flags, command[0], config, command[1], "--check"],
-            cwd="/",
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            env={"STATE_DIRECTORY": f"{place}/state", "PYTHONPATH": "/nowhere"},
-        )
+    planted = tmp_path / "planted"
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    for place in (planted, planted / "lib" / version / "site-packages"):
+        place.mkdir(parents=True, exist_ok=True)
+        for name in ("sitecustomize", "usercustomize", "json", "msgspec", "actors"):
+            (place / f"{name}.py").write_text("raise SystemExit(99)\n")
 
-    assert done.returncode == 0, done.stderr
-    assert "all is well" in done.stdout
-    assert "STATE_DIRECTORY" in done.stdout
+    def run(given: list[str], **variables: str) -> "subprocess.CompletedProcess[str]":
+        with open_folder() as home:
+            return subprocess.run(
+                [sys.executable, *given, command[0], config, command[1], "--check"],
+                cwd=planted,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+                env={"STATE_DIRECTORY": f"{home}/state", **variables},
+            )
+
+    for attack in ({"PYTHONPATH": str(planted)}, {"PYTHONUSERBASE": str(planted)}):
+        done = run(flags, **attack)
+        assert done.returncode == 0, done.stderr
+        assert "all is well" in done.stdout
+        assert "STATE_DIRECTORY" in done.stdout
+    caught = run([], PYTHONPATH=str(planted))
+    assert caught.returncode != 0, "the attack works where nothing stops it"
+    assert "SystemExit: 99" in caught.stderr
 
 
 def test_programs_are_for_everyone_and_the_rest_is_not_executable(laid_out: Path) -> None:
@@ -245,7 +270,9 @@ def test_the_two_that_take_turns_differ_in_their_places_alone(color: str, other:
     counterpart = (SYSTEMD / f"tracker-{other}.service").read_text()
     assert text.replace(color, "*").replace(other, color).replace("*", other) == counterpart
     own = [line for line in text.splitlines() if line not in UNIT.splitlines()]
+    lacking = [line for line in UNIT.splitlines() if line not in text.splitlines()]
 
+    assert len([line for line in lacking if line[0] != "#"]) == 7
     assert [line for line in own if line[0] != "#"] == [
         f"Description=Polymarket trade tracker, {color}",
         "Documentation=file:/opt/tracker/docs/how-to/upgrade.md",
@@ -292,11 +319,49 @@ def test_systemd_accepts_the_unit_wherever_it_is_installed(tmp_path: Path) -> No
         assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
 
 
+def hardening(unit: str) -> list[str]:
+    """Return the lines of a unit that lock it down."""
+    return unit.partition("# Hardening\n")[2].partition("\n\n")[0].splitlines()
+
+
+def explained() -> Iterator[str]:
+    """Yield each line that the page beside the units explains: one without a value is on."""
+    table = (SYSTEMD / "README.md").read_text().partition("### Hardening\n")[2].partition("###")[0]
+    for row in re.findall(r"^\| (`.*?) \| ", table, re.MULTILINE):
+        calls = re.match(r"`(SystemCallFilter=)([^`]+)` minus `([^`]+)`, plus `([^`]+)`", row)
+        for name, value in re.findall(r"`([A-Z]\w+)(=[^`]*)?`", row):
+            if calls and name == "SystemCallFilter":
+                yield from (f"{calls[1]}{what}" for what in (calls[2], f"~{calls[3]}", calls[4]))
+            elif name == "ExecPaths":  # where the program lies
+                (paths,) = (line for line in hardening(UNIT) if line.startswith("ExecPaths="))
+                yield paths
+            else:
+                yield f"{name}{value or '=yes'}"
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_each_unit_has_each_line_that_the_page_explains_and_no_weaker_one(name: str) -> None:
+    wanted = list(explained())
+    assert len(wanted) > 30
+    assert sorted(hardening((SYSTEMD / name).read_text())) == sorted(wanted)
+    assert "/tmp" not in words("ExecPaths")
+    assert not {"/", "/var", "/home"} & set(words("ExecPaths"))
+
+
 @needs_systemd
 @pytest.mark.parametrize("name", UNITS)
 def test_the_units_are_locked_down(tmp_path: Path, name: str) -> None:
     unit = tmp_path / name.replace("@", "@1-2")
     shutil.copy(SYSTEMD / name, unit)
-    said = analyze("security", "--offline=yes", "--threshold=15", str(unit))
-
+    said = analyze("security", "--offline=yes", "--no-pager", str(unit))
     assert said.returncode == 0, said.stdout[-400:] + said.stderr
+    (figure,) = re.findall(r"Overall exposure level for \S+: ([\d.]+)", said.stdout)
+    measured = analyze("--version").stdout.split()[1]
+    told = {page: page.read_text() for page in (SYSTEMD / "README.md", SECURITY)}
+    for page, text in told.items():
+        ((version, level),) = re.findall(
+            r"`systemd-analyze security --offline=yes` of systemd (\d+)[^|\n]*? ([\d.]+) \(OK\)",
+            text,
+        )
+        # Each version counts other things.
+        assert figure == level if version == measured else float(figure) < 2, page
