@@ -1,12 +1,10 @@
-"""The methods that torture breaks and the code that mutations remove still exist."""
+"""The methods that torture breaks still exist."""
 
 import importlib
 import re
 from pathlib import Path
 
 import pytest
-
-from tests.chaos.mutate import MUTATIONS, ROOT, Mutation
 
 TARGET = re.compile(r'"(actors\.[a-z_.]+):([A-Za-z]+)\.([a-z_]+)"')
 TARGETS = sorted(
@@ -25,8 +23,3 @@ def test_a_method_that_torture_breaks_exists(module: str, kind: str, method: str
 
 def test_torture_breaks_something() -> None:
     assert len(TARGETS) > 10
-
-
-@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda each: each.name)
-def test_a_mechanism_that_is_removed_stands_in_the_source_once(mutation: Mutation) -> None:
-    assert (ROOT / mutation.file).read_text().count(mutation.old) == 1
