@@ -84,9 +84,16 @@ def _dies(tree: Path, mutation: Mutation) -> bool:
         place.write_text(whole)
     # Not an error before the test began: then the mutation is no program any more.
     red = [f"{test}: {said}" for test, code, said in results if re.search(r"\b\d+ failed", said)]
-    survived = f"SURVIVED: {'; '.join(said for _, _, said in results)}"
-    _say(f"{mutation.name:<40} {'red, as it must be: ' + '; '.join(red) if red else survived}")
+    left = "; ".join(said for _, _, said in results)
+    ran = re.search(r"passed|failed|error", left)
+    _say(f"{mutation.name:<40} {_verdict(red, left if ran else '')}")
     return bool(red)
+
+
+def _verdict(red: Sequence[str], left: str) -> str:
+    if red:
+        return f"red, as it must be: {'; '.join(red)}"
+    return f"SURVIVED: {left}" if left else "NOT TRIED: its tests are skipped on this machine"
 
 
 def _tested(tree: Path, tests: Sequence[str]) -> tuple[int, str]:

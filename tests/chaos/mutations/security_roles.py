@@ -174,9 +174,9 @@ OF_READERS = (
     ),
     Mutation(
         "no lock that a reader holds is waited for",
-        "sql/queries/lock_migrations.sql",
-        "lock table tracker.schema_migrations in share update exclusive mode",
-        "lock table tracker.schema_migrations, public.markets in access exclusive mode",
+        "sql/queries/lock_sequences.sql",
+        "lock table tracker.journal_progress in share update exclusive mode",
+        "lock table tracker.epochs in access exclusive mode",
         (LOCKS + "test_a_reader_who_holds_all_that_he_can_keeps_nobody_waiting",),
         NO_LOCK,
     ),
