@@ -79,11 +79,11 @@ def _dies(tree: Path, mutation: Mutation) -> bool:
         return False
     place.write_text(whole.replace(mutation.old, mutation.new))
     try:
-        results = [(test, *_tested(tree, [test])) for test in mutation.tests]
+        results = [(test, *_tested(tree, [test], "-x")) for test in mutation.tests]
     finally:
         place.write_text(whole)
     # Not an error before the test began: then the mutation is no program any more.
-    red = [f"{test}: {said}" for test, code, said in results if re.search(r"\b\d+ failed", said)]
+    red = [test for test, _, said in results if re.search(r"\b\d+ failed", said)]
     left = "; ".join(said for _, _, said in results)
     ran = re.search(r"passed|failed|error", left)
     _say(f"{mutation.name:<40} {_verdict(red, left if ran else '')}")
@@ -96,14 +96,15 @@ def _verdict(red: Sequence[str], left: str) -> str:
     return f"SURVIVED: {left}" if left else "NOT TRIED: its tests are skipped on this machine"
 
 
-def _tested(tree: Path, tests: Sequence[str]) -> tuple[int, str]:
-    """Return the exit code of the tests and their last line."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "--tb=no"]
+def _tested(tree: Path, tests: Sequence[str], *options: str) -> tuple[int, str]:
+    """Return the exit code of the tests, and in words which of them failed and how many ran."""
+    command = [sys.executable, "-m", "pytest", "-q", "--no-header", "--tb=no", *options]
     # Whatever its marks are: nothing is deselected.
     command += ["-p", "no:cacheprovider", "-m", "", *tests]
     done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
     lines = [line for line in done.stdout.splitlines() if line.strip()]
-    return done.returncode, lines[-1] if lines else done.stderr[-200:]
+    failed = [line.split(" - ")[0] for line in lines if line.startswith(("FAILED ", "ERROR "))]
+    return done.returncode, "; ".join((*failed, *lines[-1:])) or done.stderr[-200:]
 
 
 def _say(line: str) -> None:
