@@ -3,6 +3,7 @@
 import inspect
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -11,8 +12,10 @@ from actors.config.settings import Config
 from actors.feed.samples import Samples
 from actors.health import metrics_server, status_socket
 from actors.journal.segment import MAX_BODY_BYTES
-from actors.polymarket import gamma_details, pagination, strict_json
+from actors.network import connect
+from actors.polymarket import client, gamma_details, http, pagination, strict_json
 from actors.process import logs
+from actors.transport import handshake
 from actors.transport.reactor import Reactor
 
 PAGE = (Path(__file__).parents[2] / "docs" / "explanation" / "security.md").read_text()
@@ -23,6 +26,14 @@ WORDS = {1: "one", 3: "three", 4: "four", 8: "eight", 10: "ten"}
 def default(of: type, name: str) -> int:
     """Return what a parameter is where nobody gives it."""
     return int(inspect.signature(of).parameters[name].default)
+
+
+def longest(of: object) -> int:
+    """Return how long a text of an annotated type may be."""
+    (bound,) = (
+        each.max_length for each in get_args(get_args(of)[0]) if hasattr(each, "max_length")
+    )
+    return int(bound)
 
 
 def mib(size: int) -> str:
@@ -44,8 +55,21 @@ FIGURES = {
     ),
     "A listing without end": (
         f"{pagination.MAX_PAGES:,} pages",
-        f"cursors of {strict_json.MAX_CURSOR_CHARS:,} characters",
+        f"cursors of {longest(client._Cursor):,} characters",
         f"{universe.MOST_MARKETS:,} markets",
+    ),
+    "Addresses that never answer hide": (
+        f"up to {connect.MOST_ADDRESSES} are tried, {WORDS.get(connect.AT_ONCE)} at a time",
+    ),
+    "Hanging lookups": (
+        f"{connect.LOOKUPS_OF_A_NAME} lookups of a name",
+        f"{vars(connect._MORE)['_initial_value']} sockets beside",
+    ),
+    "The answer to the handshake": (f"at most {handshake.HEAD_BYTES >> 10} KiB",),
+    "All that is read of an HTTP answer": (
+        f"{http.HEAD_BYTES >> 10} KiB of headers",
+        f"{http.FRAMING_BYTES >> 10} KiB of what is beside a body",
+        f"a body of {http.MAX_BYTES:,} bytes",
     ),
     "A flood of unknown events": (
         f"{default(Samples, 'of_each'):,} of a kind",

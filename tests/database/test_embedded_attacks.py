@@ -217,11 +217,22 @@ def test_the_programs_are_run_as_the_databases_user_alone(
     seen = folder / "seen"
     seen.mkdir()
     give(user, seen)
-    programs = wheel(folder, f"echo $(basename $0) $(id -u) $(id -G) >> {seen}/who\n")
+    # Its users, its groups, whether its session is its own, and its standard input.
+    said = (
+        "$(basename $0) $(id -u) $(id -G) $(test $6 = $$ && echo alone) $(readlink /proc/$$/fd/0)"
+    )
+    programs = wheel(folder, f"set -- $(cat /proc/$$/stat)\necho {said} >> {seen}/who\n")
     monkeypatch.setenv("TRACKER_POSTGRES_BIN", str(programs))
-    started_in_vain(make())
+    groups = os.getgroups()
+    os.setgroups([0, 4242])
+    try:
+        started_in_vain(make())
+    finally:
+        os.setgroups(groups)
     ran = sorted(set((seen / "who").read_text().splitlines()))
-    assert ran == [f"{name} {user.uid} {user.gid}" for name in ("initdb", "postgres")]
+    assert ran == [
+        f"{name} {user.uid} {user.gid} alone /dev/null" for name in ("initdb", "postgres")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -302,16 +313,18 @@ def test_real_programs_in_a_closed_folder_run_a_server(
 # ------------------------------------------------------- what it writes in its data
 
 
+@pytest.mark.parametrize("secret", [SECRET, "424242"], ids=["words", "like a version"])
 def test_the_version_of_the_cluster_is_not_read_through_a_link(
-    make: Callable[[], Embedded], root: Path, user: ServerUser, victim: Path
+    make: Callable[[], Embedded], root: Path, user: ServerUser, victim: Path, secret: str
 ) -> None:
     older(user, root)
+    (victim / "file").write_text(secret)
     (root / "data").mkdir(mode=0o700)
     (root / "data" / "PG_VERSION").symlink_to(victim / "file")
     give(user, root / "data", root / "data" / "PG_VERSION")
     with pytest.raises(ConfigError) as failed:
         make().start()
-    assert SECRET not in str(failed.value)
+    assert secret not in str(failed.value)
     assert str(root / "data" / "PG_VERSION") in str(failed.value)
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors.model.market import Observation, Source
@@ -79,12 +79,25 @@ def test_the_order_of_arrival_changes_no_outcome_and_makes_no_run_longer(
         assert one.since_ms <= other.since_ms
 
 
+LIES = st.lists(st.tuples(TIMES, st.sampled_from([N, HALVES, None])), max_size=6)
+STEADY_LIES = st.builds(
+    lambda payouts, times: [(at, payouts) for at in times],
+    st.sampled_from([N, HALVES]),
+    st.lists(TIMES, min_size=2, max_size=6),
+)
+
+
 @given(
     honest=st.lists(st.tuples(SOURCES, TIMES, st.booleans()), max_size=12),
     liar=SOURCES,
-    lies=st.lists(st.tuples(TIMES, st.sampled_from([N, HALVES, None])), max_size=6),
+    lies=LIES | STEADY_LIES,
     now_ms=st.integers(0, 600),
 )
+@example(honest=[], liar=Source.GAMMA, lies=[(0, N), (HOLD, N), (2 * HOLD, N)], now_ms=3 * HOLD)
+@example(
+    honest=[(Source.CLOB, 0, False)], liar=Source.DATA, lies=[(0, N), (HOLD, N)], now_ms=2 * HOLD
+)
+@example(honest=[], liar=Source.CHAIN, lies=[(0, HALVES), (HOLD, HALVES)], now_ms=2 * HOLD)
 def test_one_source_that_lies_or_lags_never_causes_a_wrong_outcome(
     honest: list[tuple[Source, int, bool]],
     liar: Source,

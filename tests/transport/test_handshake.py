@@ -149,15 +149,18 @@ def test_a_redirect_is_not_followed() -> None:
 def test_a_huge_error_page_is_cut_and_still_says_what_it_was() -> None:
     head = b"HTTP/1.1 429 Too Many\r\nRetry-After: 2\r\nContent-Length: 100000000\r\n\r\n"
 
+    taken: list[int] = []
+
     def behave(conn: socket.socket) -> None:
         read_request(conn)
         conn.sendall(head)
         while True:
-            conn.sendall(b"x" * 65536)
+            taken.append(conn.send(b"x" * 65536))
 
     error = lost(behave)
     assert (error.reason, error.retry_after_s) == ("http_429", 2.0)
     assert len(error.detail) <= 500
+    assert sum(taken) < 50_000_000, "what the kernel holds, and no more"
 
 
 def test_an_endless_header_is_cut() -> None:

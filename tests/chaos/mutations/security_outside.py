@@ -258,10 +258,13 @@ OF_SOURCES = (
     ),
     Mutation(
         "the length of a cursor",
-        "actors/polymarket/strict_json.py",
-        "MAX_CURSOR_CHARS = 1_000\n",
-        "MAX_CURSOR_CHARS = 99_000\n",
-        (FIGURES,),
+        "actors/polymarket/client.py",
+        "_Cursor = Annotated[str, msgspec.Meta(max_length=1024)] | None",
+        "_Cursor = Annotated[str, msgspec.Meta(max_length=101_376)] | None",
+        (
+            FIGURES,
+            "tests/polymarket/test_client.py::test_a_cursor_that_would_fill_the_memory_is_rejected",
+        ),
         LISTING,
     ),
     Mutation(
