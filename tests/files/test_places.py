@@ -262,6 +262,19 @@ def test_the_journal_says_which_file_is_not_its_own(state: Path, victim: Path) -
     assert victim.read_bytes() == SECRET
 
 
+@pytest.mark.parametrize("what", ["link", "writable"])
+def test_the_journal_itself_looks_at_what_is_in_it(state: Path, victim: Path, what: str) -> None:
+    """Attack: after the start of the program has looked at all, before the journal is opened."""
+    place = state / "journal" / "other"
+    if what == "link":
+        place.symlink_to(victim)
+    else:
+        place.write_bytes(SECRET)
+        place.chmod(0o622)
+    with pytest.raises(JournalUnreadable, match=r"other (is a symbolic link|may be written to)"):
+        opened(state / "journal")
+
+
 # ------------------------------------------------------------ the embedded database
 
 

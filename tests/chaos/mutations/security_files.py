@@ -54,10 +54,7 @@ MUTATIONS = (
         "actors/journal/directory.py",
         "        self.disk.check(self.fd)\n",
         "",
-        (
-            PLACES + "test_a_file_of_the_journal_that_others_may_write_to_is_rejected",
-            PLACES + "test_a_segment_of_somebody_else_is_rejected",
-        ),
+        (PLACES + "test_the_journal_itself_looks_at_what_is_in_it",),
         STATE,
     ),
     Mutation(
@@ -120,9 +117,12 @@ MUTATIONS = (
     Mutation(
         "the probe is no link",
         "actors/files.py",
+        "        with contextlib.suppress(FileNotFoundError):\n"
+        "            os.unlink(_PROBE, dir_fd=directory)\n"
         "        try:\n            os.close(create(directory, _PROBE))\n",
-        "        try:\n            os.close(os.open(_PROBE, os.O_RDWR | os.O_CREAT | os.O_TRUNC,"
-        " dir_fd=directory))\n",
+        "        try:\n"
+        "            flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC\n"
+        "            os.close(os.open(_PROBE, flags, dir_fd=directory))\n",
         (PLACES + "test_the_file_by_which_it_sees_whether_it_may_write_is_not_a_link",),
         LINKS,
     ),
