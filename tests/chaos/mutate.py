@@ -86,11 +86,11 @@ def _dies(tree: Path, mutation: Mutation) -> bool:
     red = [test for test, _, said in results if re.search(r"\b\d+ failed", said)]
     left = "; ".join(said for _, _, said in results)
     ran = re.search(r"passed|failed|error", left)
-    _say(f"{mutation.name:<40} {_verdict(red, left if ran else '')}")
+    _say(f"{mutation.name:<40} {_outcome(red, left if ran else '')}")
     return bool(red)
 
 
-def _verdict(red: Sequence[str], left: str) -> str:
+def _outcome(red: Sequence[str], left: str) -> str:
     if red:
         return f"red, as it must be: {'; '.join(red)}"
     return f"SURVIVED: {left}" if left else "NOT TRIED: its tests are skipped on this machine"

@@ -21,7 +21,7 @@ BEHIND = "Which pins are behind"
 ISOLATED = "Python runs isolated"
 
 TWO_HUNDRED = METRICS + (
-    "test_two_hundred_silent_clients_hold_a_handful_of_threads_and_metrics_are_served_after_them"
+    "test_two_hundred_silent_clients_hold_no_thread_and_metrics_are_served_beside_them"
 )
 
 OF_SOCKETS = (
@@ -66,12 +66,15 @@ OF_SOCKETS = (
         NOTHING_CHANGES,
     ),
     Mutation(
-        "eight clients",
+        "haste while others wait",
         "actors/health/status_socket.py",
-        "        if len(loop.clients) == MOST_CLIENTS:\n            # The next ones",
-        "        if len(loop.clients) == 99 * MOST_CLIENTS:\n            # The next ones",
-        (SOCKET + "test_a_ninth_client_waits_until_one_of_the_eight_has_gone",),
-        NOTHING_CHANGES,
+        "now, hurried = self._monotonic(), loop.full\n",
+        "now, hurried = self._monotonic(), False\n",
+        (
+            SOCKET + "test_fifty_silent_clients_that_come_again_keep_nobody_from_an_answer",
+            SOCKET + "test_clients_that_do_not_read_their_answers_keep_nobody_from_one",
+        ),
+        "Members of the group who say nothing",
     ),
     Mutation(
         "the socket of a running tracker",
@@ -99,10 +102,10 @@ OF_SOCKETS = (
         LOOPBACK,
     ),
     Mutation(
-        "four clients",
+        "the oldest silent client goes",
         "actors/health/metrics_server.py",
-        "self._free = threading.Semaphore(MOST_CLIENTS)",
-        "self._free = threading.Semaphore(99 * MOST_CLIENTS)",
+        "if not _asked(each)][:surplus]:",
+        "if not _asked(each)][:0]:",
         (TWO_HUNDRED,),
         COSTLY,
     ),
@@ -120,8 +123,8 @@ OF_SOCKETS = (
     Mutation(
         "ten answers a second",
         "actors/health/metrics_server.py",
-        "            self._stopping.wait(BETWEEN_CLIENTS_S)\n",
-        "",
+        "                self._next_at = now + BETWEEN_CLIENTS_S\n",
+        "                self._next_at = now\n",
         (METRICS + "test_scrapes_without_end_take_a_bounded_number_of_turns",),
         COSTLY,
     ),
