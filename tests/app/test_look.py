@@ -379,9 +379,9 @@ def test_only_what_a_filter_admits_is_counted() -> None:
 def test_what_is_needed_for_the_filters_is_told() -> None:
     config = load(["--assets-per-connection", "100"], {}).config
     exact = needs(config, Choice(150, Decimal(2_000), exact=True), 1.5)
-    assert exact == "150 markets, 300 tokens, 7 connections, 79 descriptors, about 6 kB/s"
+    assert exact == "150 markets, 300 tokens, 7 connections, 175 descriptors, about 6 kB/s"
     least = needs(config, Choice(1_000, Decimal(0), exact=False), 0.0)
-    assert least == "at least 1000 markets, 2000 tokens, 41 connections, 113 descriptors"
+    assert least == "at least 1000 markets, 2000 tokens, 41 connections, 209 descriptors"
     assert needs(config, "HTTP 404", 0.0) == "not seen: HTTP 404"
     much = needs(config, Choice(10**8, Decimal(0), exact=True), 0.0)
     assert much.startswith("differs: 100000000 markets")

@@ -20,7 +20,7 @@ from actors.transport.reactor import Reactor
 
 PAGE = (Path(__file__).parents[2] / "docs" / "explanation" / "security.md").read_text()
 TEST = "test_the_figures_of_the_page_are_those_in_force"
-WORDS = {1: "one", 3: "three", 4: "four", 8: "eight", 10: "ten"}
+WORDS = {1: "one", 3: "three", 4: "four", 8: "eight", 10: "ten", 16: "sixteen"}
 
 
 def default(of: type, name: str) -> int:
@@ -83,9 +83,10 @@ FIGURES = {
         f"{WORDS.get(status_socket.MOST_CLIENTS)} clients",
     ),
     "Whoever is on the host": (
-        f"{WORDS.get(metrics_server.MOST_CLIENTS)} clients at a time",
+        f"{metrics_server.MOST_WAITING} wait",
+        f"{WORDS.get(metrics_server.MOST_CLIENTS)} answers at a time",
         f"{WORDS.get(int(metrics_server.CLIENT_S))} seconds each",
-        f"{WORDS.get(round(1 / metrics_server.BETWEEN_CLIENTS_S))} answers a second",
+        f"{WORDS.get(round(1 / metrics_server.BETWEEN_CLIENTS_S))} a second",
     ),
 }
 """How a line of the page begins → what it must say with what is in force."""

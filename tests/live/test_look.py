@@ -56,7 +56,7 @@ def test_a_look_tells_what_differs_and_what_does_not(processes: Processes) -> No
     ]  # fmt: skip
     assert found.pop("keyset") == "differs: the cursor brings the first page again"
     assert "HTTP 404" in found.pop("gamma_list")
-    filters = "at least 100 markets, 200 tokens, 3 connections, 75 descriptors, about "
+    filters = "at least 100 markets, 200 tokens, 3 connections, 171 descriptors, about "
     assert found.pop("filters").startswith(filters)
     # What the simulator breaks by default may differ; on a busy machine trades are late.
     holds = set(found) - {"clob", "fresh_answers", "dump_by_default", "repeated_book", "on_time"}
