@@ -47,6 +47,16 @@ HOSTILE = (
 )
 
 
+FOREIGN = (
+    ("connections", "last_failure"),
+    ("database", "server"),
+    ("database", "reason"),
+    ("catalog", "last_error"),
+    ("catalog", "keyset_error"),
+)
+"""Texts of the status that others may have chosen, beside the reasons of connections."""
+
+
 @pytest.fixture(autouse=True)
 def _restored_logging() -> Iterator[None]:
     root = logging.getLogger()
@@ -202,9 +212,10 @@ def test_a_market_of_hostile_texts_is_only_text(store: Store, database: str, tex
     assert line.isprintable()
 
     shown = io.StringIO()
-    Console(file=shown, width=80, force_terminal=True).print(
-        status_table.render(health(live=False, reason=text))
-    )
+    status = health(live=False, reason=text)
+    for section, field in FOREIGN:
+        status[section][field] = text
+    Console(file=shown, width=80, force_terminal=True).print(status_table.render(status))
     assert not re.search(
         "[\x07\x9b\u202e\u2066\u061c\u3164\ud800]|\x1b\\[2J|\x1b\\]", shown.getvalue()
     )

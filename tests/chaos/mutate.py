@@ -84,16 +84,19 @@ def _dies(tree: Path, mutation: Mutation) -> bool:
         place.write_text(whole)
     # Not an error before the test began: then the mutation is no program any more.
     red = [test for test, _, said in results if re.search(r"\b\d+ failed", said)]
-    left = "; ".join(said for _, _, said in results)
-    ran = re.search(r"passed|failed|error", left)
-    _say(f"{mutation.name:<40} {_outcome(red, left if ran else '')}")
-    return bool(red)
+    left = [f"{test}: {said}" for test, _, said in results if test not in red]
+    _say(f"{mutation.name:<40} {_outcome(red, left)}")
+    # A line of the page of security names each of its tests for what it proves.
+    return bool(red) and not (mutation.promise and left)
 
 
-def _outcome(red: Sequence[str], left: str) -> str:
+def _outcome(red: Sequence[str], left: Sequence[str]) -> str:
     if red:
-        return f"red, as it must be: {'; '.join(red)}"
-    return f"SURVIVED: {left}" if left else "NOT TRIED: its tests are skipped on this machine"
+        return "; ".join(
+            (f"red, as it must be: {', '.join(red)}", *(f"but {each}" for each in left))
+        )
+    ran = any(re.search(r"\b\d+ (passed|error)", each) for each in left)
+    return f"{'SURVIVED' if ran else 'NOT TRIED, skipped here'}: {'; '.join(left)}"
 
 
 def _tested(tree: Path, tests: Sequence[str], *options: str) -> tuple[int, str]:

@@ -159,6 +159,17 @@ def test_a_busy_one_is_asked_again_until_the_timeout(
     assert capsys.readouterr().err.endswith(f"{script.old}: supervisor busy\n")
 
 
+def test_what_another_tracker_says_cannot_drive_the_terminal(
+    script: Script, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script.say[script.old] = lambda _: {"error": "\x1b[2J\u202e busy\nhealthy"}
+    assert script.run("--timeout", "30") == 1
+    said = capsys.readouterr()
+    assert "busy" in said.err
+    assert not {"\x1b", "\u202e"} & set(said.out + said.err)
+    assert "healthy" not in said.err.splitlines()
+
+
 @pytest.mark.parametrize("which", ["old", "new"])
 def test_an_older_version_is_named_and_not_waited_for(
     script: Script, which: str, capsys: pytest.CaptureFixture[str]

@@ -108,10 +108,7 @@ MUTATIONS = (
         "actors/files.py",
         "                _require_file(directory, name, state)\n",
         "                pass\n",
-        (
-            PLACES + "test_a_link_in_place_of_a_file_of_the_journal_is_rejected",
-            PLACES + "test_a_link_that_was_added_to_the_journal_is_rejected",
-        ),
+        (PLACES + "test_a_link_that_was_added_to_the_journal_is_rejected",),
         LINKS,
     ),
     Mutation(

@@ -129,10 +129,7 @@ OF_FEED = (
         "actors/feed/samples.py",
         "if count >= self._of_each or held + size > self._most_bytes:",
         "if count >= self._of_each:",
-        (
-            SAMPLES + "test_samples_are_bounded_in_bytes_and_a_long_one_is_kept_once_in_an_hour",
-            SAMPLES + "test_who_invents_a_kind_for_each_message_is_sampled_too",
-        ),
+        (SAMPLES + "test_samples_are_bounded_in_bytes_and_a_long_one_is_kept_once_in_an_hour",),
         FLOOD,
     ),
     Mutation(

@@ -188,10 +188,10 @@ OF_PROCESS = (
         LOCKED_DOWN,
     ),
     Mutation(
-        "the mode of the state directory",
+        "the mode of the runtime directory",
         "systemd/tracker.service",
-        "StateDirectoryMode=0700\n",
-        "StateDirectoryMode=0777\n",
+        "RuntimeDirectoryMode=0750\n",
+        "RuntimeDirectoryMode=0755\n",
         ("tests/live/test_systemd_live.py::test_strangers_read_neither_journal_nor_credentials",),
         LOCKED_DOWN,
     ),

@@ -137,14 +137,6 @@ OF_SECRETS = (
         NO_SECRET,
     ),
     Mutation(
-        "the settings in force",
-        "actors/config/settings.py",
-        '            return "(set, not shown)"\n',
-        "            return value.get_secret_value()\n",
-        ("tests/live/test_bad_input.py::test_check_prints_the_settings_in_force_without_secrets",),
-        NO_SECRET,
-    ),
-    Mutation(
         "what an error of a connection says",
         "actors/database/session.py",
         "        raise StoreUnavailable(one_line(exc), sqlstate=exc.sqlstate) from "
@@ -296,19 +288,11 @@ OF_TEXTS = (
         COST,
     ),
     Mutation(
-        "how much of a text is looked at",
-        "actors/process/logs.py",
-        "LONGEST_SCRUBBED = 16_384",
-        "LONGEST_SCRUBBED = 1_622_016",
-        (LOGS + "test_a_hostile_text_costs_no_quadratic_time",),
-        COST,
-    ),
-    Mutation(
         "lines of tracker-status",
         "actors/cli/status.py",
         '    stream.write(f"{terminal_safe(text)}\\n")\n',
         '    stream.write(f"{text}\\n")\n',
-        ("tests/cli/test_status.py::test_text_from_outside_cannot_drive_the_terminal",),
+        ("tests/cli/test_wait.py::test_what_another_tracker_says_cannot_drive_the_terminal",),
         STATUS,
     ),
     Mutation(
