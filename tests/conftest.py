@@ -31,8 +31,8 @@ DECIDING = {name.split(".")[1] for name in deciding.modules()}
 # What a test makes is for the tracker to write to, which rejects what a group may write to as well.
 os.umask(0o022)
 
-hypothesis.settings.register_profile("repeatable", derandomize=True)
-hypothesis.settings.register_profile("explore", derandomize=False, print_blob=True)
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("explore", derandomize=False, print_blob=True, deadline=None)
 hypothesis.settings.load_profile("repeatable")
 
 

@@ -163,7 +163,7 @@ class Config(BaseSettings):
     )
     max_assets: int = _setting(
         0,
-        "Maximum number of tokens to record, busiest markets first. 0: no limit.",
+        "Maximum number of tokens to record, busiest markets first. 0: all, up to 1,200,000.",
         group="Universe",
         ge=0,
     )

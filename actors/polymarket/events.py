@@ -328,8 +328,8 @@ def announced_market(event: MarketEvent) -> Market:
     gamma_id = strict_json.text(event.id)
     return Market(
         condition_id=condition_id,
-        question=strict_json.short(strict_json.text(event.question)),
-        slug=strict_json.short(strict_json.text(event.slug)),
+        question=strict_json.text(event.question)[: strict_json.MAX_TEXT_CHARS],
+        slug=strict_json.text(event.slug)[: strict_json.MAX_TEXT_CHARS],
         assets=() if bytes(event.active) == b"false" else _announced_assets(event),
         gamma_id=gamma_id if strict_json.is_id(gamma_id) else None,
         active=False,

@@ -297,7 +297,10 @@ class ReactorSocket:
         # Leaves space in front, to which the skimmer copies the unfinished frame.
         start = self.skimmer.held
         try:
-            size = self._take_early(view) or self.sock.recv_into(view[start:] if start else view)
+            if self._early:
+                size = self._take_early(view)
+            else:
+                size = self.sock.recv_into(view[start:] if start else view)
         except (BlockingIOError, ssl.SSLWantReadError):
             if self.tls is not None:
                 self._note_record(self.tls.held_bytes, monotonic)

@@ -12,21 +12,39 @@ import selectors
 import socket
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from tests.live.processes import until
+from tests.network.unanswering import full_queue
 
 Address = tuple[str, int] | Path
 AGAIN_S = 0.05
 """How soon a client that was cut off is there again."""
-_LEFT_OVER = 8
-"""Connections that are made to fill a queue of one; Linux takes one more than it is told."""
 _FULL_S = 0.2
 
 
-class SilentClients:
+class _InThread:
+    """What goes on in a thread of its own until it is left; a context manager."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        raise NotImplementedError
+
+
+class SilentClients(_InThread):
     """Holds so many connections, and makes another one for each that is cut off; a context manager.
 
     Args:
@@ -38,31 +56,17 @@ class SilentClients:
     """
 
     def __init__(self, to: Address, count: int) -> None:
+        super().__init__()
         self._to = to
         self._count = count
         self._selector = selectors.DefaultSelector()
         self._held: set[socket.socket] = set()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="silent", daemon=True)
         self.cut_off = 0
 
     @property
     def held(self) -> int:
         """Return how many connections are open or wait to be accepted."""
         return len(self._held)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        self._thread.join(10)
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -106,8 +110,6 @@ class SilentClients:
 class BlackHoles:
     """Addresses of loopback that answer nothing, all with one port; a context manager.
 
-    The queue of each socket is full, so the kernel drops what else wants to connect.
-
     Attributes:
         addresses: Of them, as text.
         port: Of all of them.
@@ -116,31 +118,16 @@ class BlackHoles:
     def __init__(self, count: int, network: str = "127.9.0.") -> None:
         self.addresses = [f"{network}{number}" for number in range(1, count + 1)]
         self.port = 0
-        self._sockets: list[socket.socket] = []
+        self._held = ExitStack()
 
     def __enter__(self) -> Self:
         for address in self.addresses:
-            listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            self._sockets.append(listening)
-            listening.bind((address, self.port))
-            listening.listen(0)
-            self.port = listening.getsockname()[1]
-            for _ in range(_LEFT_OVER):
-                filler = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-                self._sockets.append(filler)
-                filler.setblocking(False)
-                filler.connect_ex((address, self.port))
+            self.port = self._held.enter_context(full_queue(address, self.port))
         until("the holes answer nobody", lambda: not any(map(self._answers, self.addresses)))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        for each in self._sockets:
-            each.close()
+    def __exit__(self, *_: object) -> None:
+        self._held.close()
 
     def _answers(self, address: str) -> bool:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
@@ -161,7 +148,7 @@ def hosts_file(folder: Path, name: str, addresses: Sequence[str]) -> Path:
     return made
 
 
-class Watch:
+class Watch(_InThread):
     """Looks at a process again and again, until it is left; a context manager.
 
     Attributes:
@@ -169,24 +156,10 @@ class Watch:
     """
 
     def __init__(self, pid: int, every_s: float = 0.2) -> None:
+        super().__init__()
         self._pid = pid
         self._every_s = every_s
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self.most_descriptors = 0
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        self._thread.join(10)
 
     def peak_mib(self) -> float:
         """Return the largest resident memory that it ever had."""

@@ -325,4 +325,4 @@ class RecoveryMachine(RuleBasedStateMachine):
 
 
 TestRecovery = pytest.mark.timeout(300)(RecoveryMachine.TestCase)
-TestRecovery.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
+TestRecovery.settings = settings(max_examples=50, stateful_step_count=30)

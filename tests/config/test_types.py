@@ -82,7 +82,7 @@ def test_a_file_that_is_not_toml_is_not_quoted(tmp_path: Path) -> None:
     assert PASSWORD not in rejected("--config", str(file))
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 @given(st.text(max_size=60))
 def test_any_url_is_accepted_or_rejected_without_being_repeated(text: str) -> None:
     marked = f"postgresql://u:{PASSWORD}{text}"

@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 from actors.database.server.embedded import Embedded
 from actors.database.session import Session
 from actors.errors import StoreUnavailable
-from tests.postgres import do
+from tests.postgres import do, open_folder
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
@@ -42,10 +41,8 @@ def made_as_the_page_says(folder: Path) -> None:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="tr-"))
-    made.chmod(0o755)
-    yield made
-    shutil.rmtree(made)
+    with open_folder() as made:
+        yield made
 
 
 @pytest.fixture

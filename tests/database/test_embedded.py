@@ -3,11 +3,9 @@
 import errno
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,7 +25,7 @@ from actors.database.store import Store
 from actors.errors import SHORTAGES, ConfigError, Shortage, StateDirBusy
 from tests.database.everything import everything
 from tests.database.planted import STRANGER, plant
-from tests.postgres import ask, do
+from tests.postgres import ask, do, open_folder
 
 pytestmark = pytest.mark.live
 
@@ -38,10 +36,8 @@ REPOSITORY = Path(__file__).parents[2]
 @pytest.fixture
 def root() -> Iterator[Path]:
     """Return a short path that other users may enter."""
-    folder = Path(tempfile.mkdtemp(prefix="tr-"))
-    folder.chmod(0o755)
-    yield folder / "pg"
-    shutil.rmtree(folder)
+    with open_folder() as folder:
+        yield folder / "pg"
 
 
 @pytest.fixture
@@ -386,14 +382,20 @@ def test_the_embedded_database_has_two_roles_and_an_older_one_gets_them(
             do(writer, forbidden)
 
 
-def test_a_new_embedded_database_is_migrated_as_its_owner(make: Callable[[], Embedded]) -> None:
-    server = make()
-    server.start()
+def stored_by(server: Embedded) -> int:
+    """Migrate the database as its owner, store as the tracker; return how many trades came in."""
     writer, owner = server.prepare()
     store = MigratingStore(writer, owner=owner, rule=MigrationRule(allowed=True))
     store.open(UUID(int=1))
-    assert store.commit(everything()).stored == 2
+    stored = store.commit(everything()).stored
     store.close()
+    return stored
+
+
+def test_a_new_embedded_database_is_migrated_as_its_owner(make: Callable[[], Embedded]) -> None:
+    server = make()
+    server.start()
+    assert stored_by(server) == 2
 
 
 def test_the_embedded_servers_administrator_executes_nothing_planted(
@@ -409,8 +411,4 @@ def test_the_embedded_servers_administrator_executes_nothing_planted(
     server.stop()
     again = make()
     again.start()
-    writer, owner = again.prepare()
-    store = MigratingStore(writer, owner=owner, rule=MigrationRule(allowed=True))
-    store.open(UUID(int=1))
-    assert store.commit(everything()).stored == 2
-    store.close()
+    assert stored_by(again) == 2

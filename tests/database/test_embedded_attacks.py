@@ -11,7 +11,6 @@ import signal
 import socket
 import struct
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,7 +19,7 @@ import pytest
 from actors.database.server.embedded import Embedded
 from actors.database.server.postgres_binaries import ServerUser, find_binaries, server_user
 from actors.errors import EXIT_CONFIG, ConfigError, TrackerError
-from tests.postgres import ask, do
+from tests.postgres import ask, do, open_folder
 
 pytestmark = [
     pytest.mark.live,
@@ -42,10 +41,8 @@ def user() -> ServerUser:
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """Return a short path of root's that others may enter."""
-    made = Path(tempfile.mkdtemp(prefix="tr-"))
-    made.chmod(0o755)
-    yield made
-    shutil.rmtree(made)
+    with open_folder() as made:
+        yield made
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.feed.coverage import CoverageBook
@@ -138,7 +138,6 @@ def test_a_proof_is_returned_once() -> None:
     assert coverage.take_proof() is None
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(

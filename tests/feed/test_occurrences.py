@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.feed.ingest import OccurrenceCounter
@@ -112,7 +112,6 @@ def test_memory_is_bounded_when_all_trades_carry_one_time() -> None:
     assert occurrences(counter, trades[-1:]) == [2]
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.builds(
@@ -149,7 +148,6 @@ def test_a_trade_that_was_numbered_was_seen_and_another_was_not() -> None:
     assert len(counter) == 1
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.sampled_from((0, 1, 9_999, 10_000, 599_000, 620_000)), min_size=1, max_size=12),
     st.data(),

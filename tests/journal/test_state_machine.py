@@ -244,4 +244,4 @@ class JournalMachine(RuleBasedStateMachine):
 
 
 TestJournal = pytest.mark.timeout(300)(JournalMachine.TestCase)
-TestJournal.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestJournal.settings = settings(max_examples=100, stateful_step_count=30)

@@ -1,6 +1,6 @@
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.model import facts
@@ -95,7 +95,6 @@ def test_a_damaged_record_is_rejected_by_its_one_error(body: bytes) -> None:
         facts.decode(body)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(RECORDS), st.data())
 def test_no_damage_raises_anything_else(record: facts.Record, data: st.DataObject) -> None:
     body = bytearray(facts.encode(record))

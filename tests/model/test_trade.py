@@ -1,7 +1,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.model.trade import canonical_decimal
@@ -27,7 +27,6 @@ def test_a_decimal_has_one_spelling(value: str, text: str) -> None:
     assert canonical_decimal(Decimal(value)) == text
 
 
-@settings(deadline=None)
 @given(AMOUNTS, AMOUNTS)
 def test_two_decimals_are_spelt_alike_only_when_they_are_equal(one: Decimal, two: Decimal) -> None:
     assert (canonical_decimal(one) == canonical_decimal(two)) == (one == two)

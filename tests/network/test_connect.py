@@ -27,6 +27,7 @@ from actors.network.connect import (
 )
 from actors.network.tls import TlsSocket
 from actors.transport.handshake import open_websocket
+from tests.network.unanswering import addresses, by_name, full_queue
 from tests.transport import loopback
 from tests.transport.loopback import WAIT_S, RawServer
 
@@ -44,17 +45,6 @@ def call(
     return connect(host, port, deadline=Deadline(timeout_s), tls=tls, resolve=resolve)
 
 
-def addresses(*pairs: tuple[str, int]) -> Resolve:
-    """Return a resolver that answers any name with these, and knows no numeric addresses."""
-
-    def resolve(*arguments: Any) -> list[Any]:
-        if arguments[5:] == (socket.AI_NUMERICHOST,):
-            raise socket.gaierror
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", pair) for pair in pairs]
-
-    return resolve
-
-
 def stay(_: socket.socket) -> None:
     """Accept, and send nothing."""
 
@@ -62,15 +52,8 @@ def stay(_: socket.socket) -> None:
 @pytest.fixture
 def silent_port() -> Iterator[int]:
     """Return a port that never answers a new connection: its queue is full."""
-    with ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(4):
-            client = stack.enter_context(socket.socket())
-            client.setblocking(False)
-            client.connect_ex(listener.getsockname())
-        yield listener.getsockname()[1]
+    with full_queue() as port:
+        yield port
 
 
 # ------------------------------------------------------------ names
@@ -92,9 +75,8 @@ def test_a_name_that_is_none_is_lost_to_dns() -> None:
 def test_a_lookup_that_hangs_is_left_at_the_deadline() -> None:
     over = threading.Event()
 
-    def resolve(*arguments: Any) -> list[Any]:
-        if arguments[5:] == (socket.AI_NUMERICHOST,):
-            raise socket.gaierror
+    @by_name
+    def resolve(_host: str) -> list[Any]:
         over.wait(WAIT_S)
         return []
 
@@ -111,9 +93,8 @@ def test_lookups_that_hang_are_bounded_in_number() -> None:
     over = threading.Event()
     running = threading.Semaphore(0)
 
-    def resolve(*arguments: Any) -> list[Any]:
-        if arguments[5:] == (socket.AI_NUMERICHOST,):
-            raise socket.gaierror
+    @by_name
+    def resolve(_host: str) -> list[Any]:
         running.release()
         over.wait(WAIT_S)
         return []
@@ -139,9 +120,8 @@ def test_the_lookups_of_one_name_leave_threads_for_those_of_another() -> None:
     over = threading.Event()
     hanging = threading.Semaphore(0)
 
-    def resolve(host: str, *arguments: Any) -> list[Any]:
-        if arguments[4:] == (socket.AI_NUMERICHOST,):
-            raise socket.gaierror
+    @by_name
+    def resolve(host: str) -> list[Any]:
         if host == "hangs.example":
             hanging.release()
             over.wait(WAIT_S)
@@ -407,9 +387,8 @@ def assert_stopped(stopped_at: list[float], began: Callable[[], object]) -> None
 def test_a_stop_ends_a_lookup() -> None:
     stop, over, at = threading.Event(), threading.Event(), list[float]()
 
-    def resolve(*arguments: Any) -> list[Any]:
-        if arguments[5:] == (socket.AI_NUMERICHOST,):
-            raise socket.gaierror
+    @by_name
+    def resolve(_host: str) -> list[Any]:
         at.append(time.monotonic())
         stop.set()
         over.wait(WAIT_S)

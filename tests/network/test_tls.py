@@ -137,7 +137,7 @@ def lasting(
 # ------------------------------------------------------------ reading
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.sampled_from([1, 2, 100, 5000, RECORD - 1, RECORD, RECORD + 1, 40_000]), max_size=5

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors.model.connection import TOKENS_AT_ONCE
@@ -365,7 +365,6 @@ BAD = [
 ]
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=400) | st.text(max_size=100).map(str.encode))
 @example(b"[" * 100_000)
 @example(b'{"a":' * 100_000)
@@ -374,7 +373,6 @@ def test_no_bytes_raise_and_none_are_read_two_ways(raw: bytes) -> None:
     assert decode(raw, RECEIVED_NS) == decode(raw, RECEIVED_NS)
 
 
-@settings(deadline=None)
 @given(st.sampled_from([framed(), encoded([TRADE]), encoded([TRADE, TRADE])]), st.data())
 def test_a_damaged_trade_is_read_or_kept_but_never_lost(raw: bytes, data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(raw) - 1))
@@ -386,7 +384,6 @@ def test_a_damaged_trade_is_read_or_kept_but_never_lost(raw: bytes, data: st.Dat
         assert rejection.payload in damaged
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(GOOD + BAD), max_size=8))
 def test_an_array_gives_what_its_events_give_one_by_one(events: list[bytes]) -> None:
     whole = decode(b"[" + b" ,\n".join(events) + b"]", RECEIVED_NS)
@@ -438,7 +435,6 @@ FRAMES = (
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(FRAMES), max_size=12))
 def test_the_result_does_not_depend_on_which_frames_are_read_together(frames: list[bytes]) -> None:
     together = channel.decode(frames, RECEIVED_NS)
@@ -457,7 +453,6 @@ def test_frames_with_a_trade_or_a_rejection_are_kept_and_no_others() -> None:
 DAY_MS = 86_400_000
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.integers(-3, 20).map(lambda days: days * DAY_MS), min_size=1, max_size=6),
     st.integers(1, 20),

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.polymarket.events import depth, elements
@@ -21,7 +21,6 @@ def nesting(value: object) -> int:
     return 0
 
 
-@settings(deadline=None)
 @given(st.lists(VALUES, max_size=5), st.sampled_from([None, 1]), st.booleans())
 def test_an_array_is_cut_into_its_elements(
     values: list[object], indent: int | None, ascii_only: bool
@@ -30,7 +29,6 @@ def test_an_array_is_cut_into_its_elements(
     assert [json.loads(element) for element in elements(raw)] == values
 
 
-@settings(deadline=None)
 @given(VALUES)
 def test_depth_is_how_deeply_brackets_nest(value: object) -> None:
     assert depth(json.dumps(value).encode()) == nesting(value)

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.errors import PayloadRejected
@@ -11,14 +11,12 @@ from actors.polymarket.strict_json import parts
 from tests.polymarket.test_damaged_arrays import VALUES
 
 
-@settings(deadline=None)
 @given(st.lists(VALUES, max_size=5), st.sampled_from([None, 1]))
 def test_an_array_is_cut_into_its_elements(values: list[object], indent: int | None) -> None:
     raw = json.dumps(values, indent=indent).encode()
     assert [json.loads(value) for _, value in parts(raw)] == values
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(), VALUES, max_size=5), st.sampled_from([None, 1]))
 def test_an_object_is_cut_into_its_members(values: dict[str, object], indent: int | None) -> None:
     raw = json.dumps(values, indent=indent).encode()

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.errors import PayloadRejected
@@ -13,13 +13,11 @@ from actors.polymarket import fields
 NOW_NS = 1_790_000_000_000_000_000
 
 
-@settings(deadline=None)
 @given(st.decimals(min_value="0.000000000001", max_value=10**19, places=12))
 def test_an_amount_is_never_rounded(value: Decimal) -> None:
     assert fields.amount(format(value, "f"), "size") == value
 
 
-@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_what_is_taken_as_an_amount_is_plain_and_above_zero(text: str) -> None:
     try:
@@ -30,7 +28,6 @@ def test_what_is_taken_as_an_amount_is_plain_and_above_zero(text: str) -> None:
     assert value == Decimal(text) > 0
 
 
-@settings(deadline=None)
 @given(st.text(max_size=80) | st.from_regex(r"\d{1,80}", fullmatch=True))
 def test_a_token_is_ascii_digits(text: str) -> None:
     good = text.isascii() and text.isdigit() and len(text) <= 78
@@ -70,7 +67,6 @@ HASHES = st.from_regex(r"0x[0-9a-fA-F]{0,132}", fullmatch=True) | st.text(
 )
 
 
-@settings(deadline=None)
 @given(HASHES.filter(bool))
 def test_a_hash_is_whole_bytes_in_hexadecimal(text: str) -> None:
     good = re.fullmatch("0x([0-9a-fA-F]{2}){1,64}", text)
@@ -81,7 +77,6 @@ def test_a_hash_is_whole_bytes_in_hexadecimal(text: str) -> None:
         assert not good
 
 
-@settings(deadline=None)
 @given(
     st.text("0159_ +-\u0661\u00b2\n", max_size=20) | st.from_regex(r"[0-9]{0,20}", fullmatch=True)
 )
@@ -117,21 +112,18 @@ def at_once(check: Callable[[Any], Any], values: Sequence[object]) -> object:
         return str(rejected)
 
 
-@settings(deadline=None)
 @given(st.lists(SIZES, max_size=5))
 def test_a_column_of_sizes_is_what_each_is(texts: list[str]) -> None:
     each = one_by_one(lambda text: fields.amount(text, "size"), texts)
     assert at_once(fields.sizes, texts) == each
 
 
-@settings(deadline=None)
 @given(st.lists(MOMENTS, max_size=5))
 def test_a_column_of_moments_is_what_each_is(values: list[object]) -> None:
     each = one_by_one(lambda value: fields.moment(value, LATEST_MS), values)
     assert at_once(lambda column: fields.moments(column, LATEST_MS), values) == each
 
 
-@settings(deadline=None)
 @given(st.lists(SPOKEN_HASHES, max_size=5))
 def test_a_column_of_hashes_is_what_each_is(texts: list[str | None]) -> None:
     each = one_by_one(fields.transaction_hash, texts)

@@ -12,7 +12,7 @@ import time
 import tracemalloc
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ import trustme
 from actors.errors import SourceUnavailable
 from actors.network.connect import Resolve, connect
 from actors.polymarket.http import FRAMING_BYTES, HEAD_BYTES, Http
+from tests.network.unanswering import addresses, by_name, full_queue
 from tests.polymarket.http_peer import Peer, Script, answering, dripping
 from tests.transport import loopback
 
@@ -274,26 +275,8 @@ def test_what_follows_an_answer_is_not_taken_for_the_next_one(fills: int) -> Non
 @pytest.fixture
 def silent_port() -> Iterator[int]:
     """Return a port that never answers a new connection: its queue is full."""
-    with ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(4):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(listener.getsockname())
-        yield listener.getsockname()[1]
-
-
-def knowing(*pairs: tuple[str, int]) -> Resolve:
-    """Return a resolver that answers any name with these, and knows no numeric addresses."""
-
-    def resolve(*arguments: Any) -> list[Any]:
-        if arguments[5:] == (socket.AI_NUMERICHOST,):
-            raise socket.gaierror
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", pair) for pair in pairs]
-
-    return resolve
+    with full_queue() as port:
+        yield port
 
 
 def asking(resolve: Resolve, **how: Any) -> Http:
@@ -301,7 +284,7 @@ def asking(resolve: Resolve, **how: Any) -> Http:
 
 
 def test_addresses_that_never_answer_have_the_deadline_of_the_call(silent_port: int) -> None:
-    http_client = asking(knowing(*[("127.0.0.1", silent_port)] * 12), deadline_s=0.5)
+    http_client = asking(addresses(*[("127.0.0.1", silent_port)] * 12), deadline_s=0.5)
     began = time.monotonic()
     with pytest.raises(SourceUnavailable, match=r"no answer within 0\.5 s \(connect_timeout\)"):
         http_client.get("http://source.example/")
@@ -311,16 +294,15 @@ def test_addresses_that_never_answer_have_the_deadline_of_the_call(silent_port: 
 def test_behind_addresses_that_never_answer_a_source_is_found(silent_port: int) -> None:
     with Peer(answering(b"[1]")) as peer:
         port = int(peer.url.rpartition(":")[2])
-        resolve = knowing(*[("127.0.0.1", silent_port)] * 6, ("127.0.0.1", port))
+        resolve = addresses(*[("127.0.0.1", silent_port)] * 6, ("127.0.0.1", port))
         assert asking(resolve, deadline_s=4).get("http://source.example/") == b"[1]"
 
 
 def test_a_lookup_that_hangs_is_left_at_the_deadline_of_the_call() -> None:
     over = threading.Event()
 
-    def resolve(*arguments: Any) -> list[Any]:
-        if arguments[5:] == (socket.AI_NUMERICHOST,):
-            raise socket.gaierror
+    @by_name
+    def resolve(_host: str) -> list[Any]:
         over.wait(20)
         return []
 
@@ -335,7 +317,7 @@ def test_a_lookup_that_hangs_is_left_at_the_deadline_of_the_call() -> None:
 
 def test_a_stop_cuts_a_call_that_still_connects(silent_port: int) -> None:
     stop = threading.Event()
-    http_client = asking(knowing(*[("127.0.0.1", silent_port)] * 12), deadline_s=60, stop=stop)
+    http_client = asking(addresses(*[("127.0.0.1", silent_port)] * 12), deadline_s=60, stop=stop)
     later = threading.Timer(0.3, stop.set)
     later.start()
     began = time.monotonic()

@@ -118,7 +118,7 @@ STAYS = st.tuples(st.integers(0, 60), st.integers(1, 60), st.floats(0, 1.25))
 
 
 @pytest.mark.no_cover  # see CONTRIBUTING.md
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(STAYS, min_size=1, max_size=3),
     st.integers(4, 24),

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.polymarket import channel
@@ -53,7 +53,6 @@ def test_an_amount_is_taken_from_its_own_text(size: str, value: str) -> None:
     assert not decoded.rejections
 
 
-@settings(deadline=None)
 @given(st.decimals(min_value="0.000000000001", max_value=10**12, places=12), st.integers(-9, 9))
 def test_no_digit_of_a_number_passes_through_a_float(value: Decimal, shift: int) -> None:
     text = f"{format(value.scaleb(-shift), 'f')}e{shift}"

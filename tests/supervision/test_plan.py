@@ -121,7 +121,7 @@ class Planning(RuleBasedStateMachine):
 
 
 TestPlanning = Planning.TestCase
-TestPlanning.settings = settings(deadline=None, max_examples=60, stateful_step_count=25)
+TestPlanning.settings = settings(max_examples=60, stateful_step_count=25)
 
 
 # ------------------------------------------------------------------- adding

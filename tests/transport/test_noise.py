@@ -313,7 +313,7 @@ frames = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.tuples(frames, st.integers(1, 30)), max_size=8),
     st.sampled_from([1, 2, 7, 40, 1000]),

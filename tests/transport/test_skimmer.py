@@ -151,7 +151,7 @@ def skim_all(walker: FrameSkimmer, chunks: list[bytes], gap: int) -> Iterator[Sk
         assert walker.held <= TAIL_BYTES
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     chunkings(),
     st.sampled_from([300, 65535, 65536, 66_000, 16 << 20]),

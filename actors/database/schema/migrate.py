@@ -131,7 +131,7 @@ def _try_out(connection: Connection, folder: Path) -> None:
 
 @contextmanager
 def _fitting(connection: Connection, what: str) -> Iterator[None]:
-    """Say of an error of the database what does not fit, or what the role may not do.
+    """Raise an error of the database as one that says what does not fit, or who may do it.
 
     Raises:
         SchemaMismatch: What is there stands in the way, or the role lacks a right.
@@ -147,7 +147,11 @@ def _fitting(connection: Connection, what: str) -> Iterator[None]:
 
 @contextmanager
 def _permitted(connection: Connection, what: str) -> Iterator[None]:
-    """Say what the role may not do, and who may."""
+    """Raise the error that the role lacks a right as one that says who has it.
+
+    Raises:
+        SchemaMismatch: The role may not do it.
+    """
     try:
         yield
     except psycopg.errors.InsufficientPrivilege as exc:
@@ -234,7 +238,7 @@ class Telling:
             self.log(now - self._since)
 
     def log(self, seconds: float = 0.0) -> None:
-        """Say in the log what goes on, and for how long."""
+        """Write into the log what goes on, and for how long (s)."""
         log.info(
             "schema_migrating",
             extra={
@@ -364,7 +368,7 @@ class _Migrating:
         return migration in usable(session.connection, self.folder).missing
 
     def _retried(self, name: str, work: Callable[[], T]) -> T:
-        """Do the work; begin anew where a lock is not free: nobody waits behind us for long.
+        """Do the work, again from its start when a lock is not free: nobody waits for us for long.
 
         Raises:
             StoreUnavailable: Others hold it all the time.

@@ -1,7 +1,7 @@
 """A copy of the server programs for a user who may not enter the folder of the installed ones.
 
 It is used as long as every file of it is that of the installed package, by its hash, belongs to us,
-and cannot be written to by others. Otherwise, and when there is none, it is made anew.
+and cannot be written to by others. Otherwise, and when there is none, a new one is made.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ _FOREIGN = "foreign"
 
 
 def renewed(package: Path, copy: Path) -> Path:
-    """Return the copy of the package, made anew unless it is what is installed.
+    """Return the copy of the package; a new one is made unless it is what is installed.
 
     Args:
         package: The folder of the package; its libraries are beside it.
