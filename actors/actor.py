@@ -240,15 +240,24 @@ class BatchingMailbox:
 
     Args:
         deferrable: Types of messages for which the owner is not woken.
+        latest: A type of which only the last message that waits is taken: those before it ask for
+            what it asks for as well, and an owner that is behind would do it again and again.
     """
 
-    def __init__(self, deferrable: AbstractSet[type[Message]]) -> None:
+    def __init__(
+        self, deferrable: AbstractSet[type[Message]], *, latest: type[Message] | None = None
+    ) -> None:
         self._deferrable = deferrable
+        self._latest = latest
+        self._latest_waiting: deque[None] = deque()  # as long as there are such messages
         self._waiting: deque[Any] = deque()
         self._wakeups: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def put(self, envelope: Any) -> None:
         """Append a message, and wake the owner if it is urgent."""
+        if type(envelope.message) is self._latest:
+            # Before the append: who takes it finds it counted.
+            self._latest_waiting.append(None)
         self._waiting.append(envelope)
         urgent = type(envelope.message) not in self._deferrable
         # Signal after the append: an owner that wakes too early looks again, none sleeps on.
@@ -260,7 +269,7 @@ class BatchingMailbox:
         """Return the oldest message; wait for one that wakes when there is none."""
         while True:
             try:
-                return self._waiting.popleft()
+                return self._take()
             except IndexError:
                 self._wakeups.get()
 
@@ -271,9 +280,19 @@ class BatchingMailbox:
             queue.Empty: There is none.
         """
         try:
-            return self._waiting.popleft()
+            return self._take()
         except IndexError:
             raise queue.Empty from None
+
+    def _take(self) -> Any:
+        """Return the oldest message that no later one makes needless; raises `IndexError`."""
+        envelope = self._waiting.popleft()
+        while type(envelope.message) is self._latest:
+            self._latest_waiting.popleft()
+            if not self._latest_waiting:
+                break
+            envelope = self._waiting.popleft()
+        return envelope
 
     def empty(self) -> bool:
         """Return whether no message waits."""

@@ -16,7 +16,7 @@ import pykka
 from actors import files
 from actors.actor import Address, Addresses, Incarnation
 from actors.catalog.actor import CatalogActor, CatalogSettings
-from actors.catalog.universe import Filters
+from actors.catalog.universe import ASSETS_PER_MARKET, MOST_MARKETS, Filters
 from actors.config.load import Config
 from actors.database.schema.opening import MigratingStore, MigrationRule
 from actors.database.server.embedded import Embedded
@@ -335,8 +335,15 @@ class ActorFactory:
                 filters=filters_of(self._config),
                 discovery_s=self._config.discovery_seconds,
                 closed_s=self._config.closed_seconds,
+                most=self._most_markets(),
             ),
         )
+
+    def _most_markets(self) -> int:
+        """Return how many markets may be watched: no more than one feed alone can have."""
+        # Beyond that not even one connection would listen to them, whatever the plan does.
+        on_one = self._config.assets_per_connection // ASSETS_PER_MARKET
+        return min(MOST_MARKETS, self._descriptors.slots * on_one)
 
     def _start_resolution(self, incarnation: Incarnation) -> Ref:
         return ResolutionActor.start(

@@ -26,7 +26,8 @@ from actors.actor import Addresses, BaseActor, Incarnation
 from actors.catalog.discovery import Discovery, Kind, ListFormTry, Lookup, NextPage, Request
 from actors.catalog.lookups import Review
 from actors.catalog.outbox import MarketOutbox
-from actors.catalog.universe import Filters, Universe, UniverseDiff
+from actors.catalog.rest import Rest
+from actors.catalog.universe import MOST_MARKETS, Filters, Universe, UniverseDiff
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.messages import (
     CatalogReport,
@@ -65,11 +66,13 @@ class CatalogSettings(msgspec.Struct, frozen=True, kw_only=True):
         filters: Which markets are watched.
         discovery_s: Seconds between two polls for new markets.
         closed_s: Seconds for which a closed market is still watched.
+        most: So many markets are watched at most without a limit of the operator.
     """
 
     filters: Filters
     discovery_s: float
     closed_s: float
+    most: int = MOST_MARKETS
 
 
 class CatalogActor(BaseActor):
@@ -80,6 +83,7 @@ class CatalogActor(BaseActor):
         to: The other actors; it sends to the supervisor, the writer and resolution.
         gamma: The listings of Gamma; closed when the actor stops.
         settings: What is watched, and how often Gamma is asked.
+        rest: What it leaves to the other threads.
     """
 
     def __init__(
@@ -89,15 +93,17 @@ class CatalogActor(BaseActor):
         to: Addresses,
         gamma: Gamma,
         settings: CatalogSettings,
+        rest: Rest | None = None,
     ) -> None:
         super().__init__(incarnation, to.supervisor)
         self._writer = to.writer
         self._resolution = to.resolution
         self._gamma = gamma
-        self._universe = Universe(settings.filters, closed_s=settings.closed_s)
+        self._universe = Universe(settings.filters, closed_s=settings.closed_s, most=settings.most)
         self._outbox = MarketOutbox(to.writer, self._universe, incarnation=incarnation.number)
         self._backoffs = {kind: SourceBackoff() for kind in Kind}
         self._pause_until = 0.0
+        self._rest = rest or Rest()
         self._violations = ViolationCounter()
         self._told: dict[tuple[Trouble, Route, str], float] = {}
         self._rate_limit = RateLimit(GAMMA_LISTINGS)
@@ -195,6 +201,7 @@ class CatalogActor(BaseActor):
         if isinstance(request, NextPage):
             self._report_findings(request)
             self._end_page(request)
+        self._rest.end()
         self._go_on()
 
     def _failed(self, request: Request, failure: SourceUnavailable | PayloadRejected) -> None:
@@ -245,7 +252,8 @@ class CatalogActor(BaseActor):
         return self._discovery.next(lambda kind: self._backoffs[kind].ready(self._now))
 
     def _may_ask(self) -> bool:
-        return self._now >= self._pause_until and self._rate_limit.ready(self._now)
+        ready = self._now >= self._pause_until and self._rest.is_over(self._now)
+        return ready and self._rate_limit.ready(self._now)
 
     def _request(self, request: Request) -> None:
         if isinstance(request, Lookup):
@@ -313,6 +321,7 @@ class CatalogActor(BaseActor):
         cursor, route, params = listing.cursor, listing.route, listing.params
         order = "" if listing.proving else dict(params).get("order", "")
         page = self._gamma.markets_page(params, cursor, route=route)
+        self._rest.begin()
         read = self._parse(page.markets)
         self._discovery.answered(offset_s=self._gamma.clock_offset_s, age_s=self._gamma.age_s)
         self._discovery.placeholders.note(read.placeholders)

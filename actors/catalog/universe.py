@@ -130,7 +130,8 @@ class Universe:
         count = self._left_out or self._left_out_before
         if not count:
             return ""
-        return f"more than {self._most:,} markets are listed: {count:,} have no place"
+        files = "" if self._most >= MOST_MARKETS else ", since the process may open too few files"
+        return f"more than {self._most:,} markets are listed: {count:,} have no place{files}"
 
     # -------------------------------------------------------------- listings
 

@@ -30,6 +30,7 @@ covered.
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from itertools import takewhile
 from typing import Final, NamedTuple
 
 from actors.messages import Covered
@@ -272,13 +273,12 @@ class CoverageBook:
     def add_requested(self, tokens: Iterable[TokenId], now: float) -> None:
         """Wait for the first `book` of each; a new request restarts the wait.
 
-        Args:
-            tokens: Those that are confirmed stay so.
-            now: Monotonic seconds.
+        Those that are confirmed stay so. `now` is in monotonic seconds.
         """
         for token in tokens:
             self._announced.pop(token, None)
             if token not in self._confirmed and token not in self.doubted:
+                self._waiting.pop(token, None)  # so that it moves to the end
                 self._waiting[token] = (token, now)
 
     def begins_ns(self, received_at_ns: int) -> int:
@@ -445,5 +445,5 @@ class CoverageBook:
 
     def unconfirmed(self, now: float, older_than_s: float) -> tuple[TokenId, ...]:
         """Return the tokens that have waited longer than this for their `book`, oldest first."""
-        late = [(since, token) for token, since in self._waiting.values()]
-        return tuple(token for since, token in sorted(late) if now - since > older_than_s)
+        late = takewhile(lambda each: now - each[1] > older_than_s, self._waiting.values())
+        return tuple(token for token, _ in late)

@@ -6,7 +6,7 @@ bounded whatever the database does.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from threading import Lock
 from typing import Protocol
 from uuid import UUID
@@ -228,16 +228,26 @@ class FactQueue:
         for some in chunks(tokens, FACT_TOKENS):
             self.add(kind(at_ns=at_ns, tokens=some))
 
-    def add_overlooked(self, since_ns: int, tokens: tuple[TokenId, ...]) -> None:
-        """Add that these were wanted since then, and not discovered.
+    def add_overlooked(self, overlooked: Iterable[tuple[int, tuple[TokenId, ...]]]) -> None:
+        """Add that tokens were wanted since a time, and not discovered.
+
+        Those with one time together, since each page of a listing may bring thousands.
+
+        Args:
+            overlooked: Since when, in nanoseconds since 1970, and which.
 
         Raises:
             JournalFailed: See `add`.
         """
-        cause = GapCause.NOT_DISCOVERED.value
-        self.add(facts.TokensWanted(at_ns=since_ns, tokens=tokens))
-        self.add(facts.TokensConfirmed(facts.NO_EPOCH, since_ns, tokens))
-        self.add(facts.TokensReleased(facts.NO_EPOCH, since_ns, tokens, cause))
+        found: dict[int, list[TokenId]] = {}
+        for since_ns, tokens in overlooked:
+            found.setdefault(since_ns, []).extend(tokens)
+        for since_ns, theirs in found.items():
+            for some in chunks(tuple(theirs), FACT_TOKENS):
+                self.add(facts.TokensWanted(at_ns=since_ns, tokens=some))
+                self.add(facts.TokensConfirmed(facts.NO_EPOCH, since_ns, some))
+                cause = GapCause.NOT_DISCOVERED.value
+                self.add(facts.TokensReleased(facts.NO_EPOCH, since_ns, some, cause))
 
     def alive(self, at_ns: int) -> None:
         """Write down that the process is alive; do nothing while other facts wait.

@@ -133,6 +133,12 @@ class DescriptorLimit(msgspec.Struct, frozen=True):
         # Of a very small limit half is kept, so that there are connections at all.
         return max(self.limit - RESERVED, self.limit // 2)
 
+    @property
+    def slots(self) -> int:
+        """Return how many connections the plan may have at most."""
+        # One is for announcements, some are for handovers.
+        return max(self.connections - HANDOVERS - 1, 1)
+
     def needed(self, slots: int) -> int:
         """Return the limit that is needed for so many connections of the plan."""
         return slots + HANDOVERS + RESERVED

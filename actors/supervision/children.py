@@ -124,6 +124,12 @@ class Child:
             self.next_start_at = min(self.next_start_at, now)
 
 
+def _urgency(child: Child) -> tuple[bool, int, bool, int, float]:
+    """Return what `Children.start_due` sorts by."""
+    new = child.listened == 0
+    return (not child.spec.vital, child.failures, new, child.spec.feed, child.next_start_at)
+
+
 @dataclass(frozen=True)
 class Death:
     """The end of one incarnation, expected or not."""
@@ -214,20 +220,26 @@ class Children:
     def start_due(self, tick: Tick) -> Iterator[Child]:
         """Start the children that are due and yield those that run.
 
-        Vital children start at once, connections a few at a time: those that failed least, and of
-        these those of feed A first, since it covers every token. Without regard to failures a
-        feed that cannot be reached would keep the other one waiting.
+        Vital children start at once, connections a few at a time: those that failed least, of
+        these those that were served before, since their tokens are traded, and then those of feed
+        A, since it covers every token. Without regard to failures a feed that cannot be reached
+        would keep the other one waiting.
         """
-        due = [c for c in self.by_id.values() if c.ref is None and c.next_start_at <= tick.now]
-        due.sort(key=lambda c: (not c.spec.vital, c.failures, c.spec.feed, c.next_start_at))
-        left = 0
+        away = [c for c in self.by_id.values() if c.ref is None]
+        due = sorted((c for c in away if c.next_start_at <= tick.now), key=_urgency)
+        left = places = 0
         if due and not self.vital_only:
-            left = min(self.connect_rate.allowed(tick.now), self.space())
+            left, places = self.connect_rate.allowed(tick.now), self.space()
+        # One that waits to be tried again finds its place free, however many new ones there are.
+        kept = sum(c.listened > 0 for c in away)
         for child in due:
             if not child.spec.vital:
-                if left <= 0:
+                served = child.listened > 0
+                kept -= served
+                if left <= 0 or places - kept <= 0:
                     return
                 left -= 1
+                places -= 1
                 self.connect_rate.started(tick.now)
             if self._start(child, tick):
                 yield child

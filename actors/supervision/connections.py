@@ -310,8 +310,7 @@ class PlanExecutor:
             JournalFailed: The change could not be journalled.
         """
         self._unwant(message.unwanted, time)
-        # First, so that the new markets find the space.
-        if message.removed:
+        if message.removed:  # first, so that the new markets find the space
             self._carry_out(self._plan.remove(message.removed), time)
             for condition_id in message.removed:
                 self._announced.remove(condition_id)
@@ -328,10 +327,11 @@ class PlanExecutor:
     def _note_overlooked(self, message: UniverseChanged) -> None:
         """Journal since when tokens could have been watched: that time is a gap."""
         since_ns = dict(message.overlooked)
-        new = (each for each in message.added if not self._plan.slots_of(each.condition_id))
-        for market in new:
-            if market.condition_id in since_ns:
-                self._fact_queue.add_overlooked(since_ns[market.condition_id], market.token_ids)
+        self._fact_queue.add_overlooked(
+            (since_ns[market.condition_id], market.token_ids)
+            for market in message.added
+            if market.condition_id in since_ns and not self._plan.slots_of(market.condition_id)
+        )
 
     def confirmed(self, message: AnnouncedConfirmed, time: Tick) -> None:
         """Want the markets of announced tokens, since the exchange knows them.

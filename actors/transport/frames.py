@@ -82,6 +82,11 @@ class FrameParser:
         """Return how many bytes of an unfinished long frame or message in fragments are here."""
         return len(self._long or b"") + len(self._fragments or b"")
 
+    def discard(self) -> None:
+        """Free what has arrived of an unfinished message; nothing is taken any more."""
+        self._long = self._fragments = None
+        self.missing_bytes = 0
+
     def continue_long_frame(self, buffer: bytearray, start: int, end: int) -> int:
         """Take the bytes that a long frame misses; return where the bytes after it begin."""
         long = self._long

@@ -398,6 +398,8 @@ class Reactor:
             connections.pop(connection.fd, None)
         self._unfinished -= connection.counted_bytes
         connection.counted_bytes = 0
+        # Now: connection and owner refer to each other, so both stay until a full collection.
+        connection.skimmer.discard()
         with contextlib.suppress(OSError, ValueError):
             self._epoll.unregister(connection.fd)
         with contextlib.suppress(OSError):

@@ -251,6 +251,12 @@ class FrameSkimmer:
         """Return whether a message in fragments has begun and not ended."""
         return self._parser.in_fragments
 
+    def discard(self) -> None:
+        """Free what has arrived of an unfinished message; nothing is skimmed any more."""
+        self._parser.discard()
+        self._tail.clear()
+        self.held = 0
+
     def feed(self, data: bytes) -> Skim:
         """Take the next bytes of the stream."""
         buffer = bytearray(self.held) + data

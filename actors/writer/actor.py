@@ -118,7 +118,7 @@ class WriterActor(BaseActor):
 
     @staticmethod
     def _create_actor_inbox() -> BatchingMailbox:
-        return BatchingMailbox(GATHERED)
+        return BatchingMailbox(GATHERED, latest=Flush)
 
     def __init__(
         self,

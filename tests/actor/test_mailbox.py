@@ -36,6 +36,17 @@ def test_messages_come_out_in_the_order_in_which_they_were_put() -> None:
         told.get_nowait()
 
 
+def test_of_one_type_only_the_last_that_waits_is_taken() -> None:
+    told = BatchingMailbox({CatchUp}, latest=Flush)
+    put(told, Flush(), CatchUp(), Flush(), Flush(), CatchUp(), CatchUp())
+    assert [type(told.get().message) for _ in range(4)] == [CatchUp, Flush, CatchUp, CatchUp]
+    assert told.empty()
+    put(told, Flush())  # nothing is left of those before
+    assert type(told.get_nowait().message) is Flush
+    put(told, Flush(), CatchUp())
+    assert type(told.get().message) is Flush
+
+
 def test_what_can_wait_wakes_nobody_and_what_cannot_does() -> None:
     told = inbox()
     put(told, CatchUp(), CatchUp())

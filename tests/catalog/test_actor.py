@@ -10,6 +10,7 @@ import pytest
 from actors.actor import Addresses, Incarnation
 from actors.catalog.actor import CatalogActor, CatalogSettings
 from actors.catalog.outbox import DETAILED_MAX, OUTBOX_MAX
+from actors.catalog.rest import Rest
 from actors.catalog.universe import Filters
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.messages import (
@@ -45,6 +46,7 @@ class Harness:
         self.web = web
         self.supervisor, self.writer, self.resolution = Box(), Box(), Box()
         self.now = 1000.0
+        self.page_s = self._worked_s = 0.0
         self.actor = CatalogActor(
             Incarnation("catalog", incarnation, Tick(now=self.now, wall_ns=WALL_MS * 1_000_000)),
             to=Addresses(
@@ -52,7 +54,13 @@ class Harness:
             ),
             gamma=web,
             settings=CatalogSettings(filters=filters, discovery_s=DISCOVERY_S, closed_s=CLOSED_S),
+            rest=Rest(self._measured),
         )
+
+    def _measured(self) -> float:
+        """Return the time; from call to call the work on a page takes `page_s`."""
+        self._worked_s += self.page_s
+        return self.now + self._worked_s
 
     def tick(self, after_s: float = 1.0, *, drained: bool = True) -> None:
         self.now += after_s
@@ -134,6 +142,17 @@ def test_ticks_during_a_sweep_do_not_multiply_the_polls() -> None:
     for _ in range(5):
         harness.tick(0.1, drained=False)
     assert waiting(harness.actor) == 1
+
+
+def test_after_a_page_that_took_long_others_work_first() -> None:
+    harness = watching(web_of(250))
+    harness.page_s = 1.0
+    harness.tick()
+    assert harness.web.times("page") == 1
+    harness.tick(2.9 + 1.0)  # the clock of the work is two seconds ahead by then
+    assert harness.web.times("page") == 1
+    harness.tick(1.2)
+    assert harness.web.times("page") == 2
 
 
 def test_a_second_sweep_sends_nothing_about_what_is_known() -> None:

@@ -285,7 +285,8 @@ def test_a_listing_without_end_fills_a_bounded_number_of_places() -> None:
     first = universe.sweep(market(number) for number in (1, 2))
     second = universe.sweep(market(number) for number in (3, 4, 5))
     assert [len(first.added), len(second.added), len(universe)] == [2, 1, 3]
-    assert universe.overflow == "more than 3 markets are listed: 2 have no place"
+    said = "more than 3 markets are listed: 2 have no place, since the process may open too few"
+    assert universe.overflow == f"{said} files"
     assert universe.announce(market(6, active=False)).added == ()
     assert universe.update([market(7)]).added == ()
 

@@ -51,7 +51,9 @@ class FaultRun(ProxiedProcesses):
         acknowledged: What journals of killed trackers held: it must be stored as well.
         sabotaged: Whether the test itself causes tracebacks.
         set_aside: Trades that the database was made to reject: kept, but not in `trades`.
+        quiet_at: When the last trades were sent, if the fault itself ends them; else 0.
         costs_nothing: Whether there must be no gap at all from the first to the last trade.
+        costs_no_trade: Whether no trade may fall into a gap, and no gap may be false.
     """
 
     def __init__(
@@ -62,13 +64,13 @@ class FaultRun(ProxiedProcesses):
         self.scale = scale
         self.at = 0.0
         self.began = 0.0
-        self.flowing_at = 0.0
+        self.flowing_at = self.quiet_at = 0.0
         self.ended_at: float | None = None
         self.received: list[Span] = []
         self.acknowledged: set[Key] = set()
         self._read_to = 1
         self.set_aside = 0
-        self.costs_nothing = False
+        self.costs_nothing = self.costs_no_trade = False
         self.sabotaged = False
         self.simulated: Process | None = None
         self.tracked: Process | None = None
@@ -244,7 +246,7 @@ class FaultRun(ProxiedProcesses):
 
     def conclude(self) -> None:
         """Stop everything cleanly, and compare ledger and database."""
-        quiet = time.time()
+        quiet = self.quiet_at or time.time()
         if self.simulated is not None and self.simulated.process.poll() is None:
             self.quiet()
         if self.tracked is not None and self.tracked.process.poll() is None:
@@ -289,9 +291,12 @@ class FaultRun(ProxiedProcesses):
         self.expect(not lost, f"{len(lost)} trades in journals of killed trackers are not stored")
         if self.acknowledged:
             out.figures["acknowledged"] = len(self.acknowledged)
-        if self.costs_nothing:
+        if self.costs_nothing or self.costs_no_trade:
             self.expect(found.in_gaps + found.unwatched == 0, "trades fell into gaps")
+        if self.costs_nothing:
             self.expect(out.gap_s == 0, f"a gap was recorded: {checked.causes}")
+        elif self.costs_no_trade:
+            self.expect(out.false_gap_s == 0, f"a gap was recorded: {checked.causes}")
 
 
 def receives_all(found: dict[str, Any]) -> bool:

@@ -13,8 +13,10 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from actors.cli import status
+from actors.feed.coverage import BOUNDS_MS
 from tests.chaos.fault import Fault
 from tests.chaos.fault_run import PROOF_S, STEADY, FaultRun
 from tests.chaos.hostile import BlackHoles, SilentClients, Watch, hosts_file
@@ -25,13 +27,17 @@ from tests.live.processes import ROOT
 SECONDS = 90.0
 TRADES_PER_S = 2000.0
 MARKETS = 100
+PER_CONNECTION = "200"
+"""As installed."""
 COOKIE_KB = 62
 LASTING_S = 3600
-FILES = 1024
+FILES = 512
 """The limit of open files, far below that of the unit, so that reaching it takes seconds."""
 FILES_LEFT = 16
 """So many are never used: for a journal segment, a session, a look-up that comes on top."""
 PEAK_MIB = 700.0
+STILL = 10
+"""So many answers of the status show the same count once nothing more is read."""
 SILENT_AT_METRICS, SILENT_AT_STATUS = 200, 50
 METRICS_S = 10.0
 STATUS_EVERY_S, METRICS_EVERY_S = 0.25, 3.0
@@ -69,6 +75,7 @@ def surrounded(run: FaultRun) -> None:
     port = free_port()
     _lead_into_black_holes(run)
     run.overrides["TRACKER_METRICS_PORT"] = str(port)
+    run.overrides["TRACKER_ASSETS_PER_CONNECTION"] = PER_CONNECTION
     command = ["prlimit", f"--nofile={FILES}:{FILES}", sys.executable]
     run.launch([*command, str(ROOT / "bin" / "tracker")])
     run.trade(TRADES_PER_S)
@@ -83,6 +90,7 @@ def surrounded(run: FaultRun) -> None:
     with _asking_status(run) as answers, _asking_metrics(port) as scrapes:
         hit = _leave_messages_unfinished(run, SECONDS * min(run.scale, 4))
         found = run.status()
+    _let_it_catch_up(run)
     run.outcome.figures["status"] = found
     run.expect(not answers.failures, f"tracker-status: {answers.failures[:3]}")
     run.expect(answers.longest_s < 2.0, f"tracker-status took {answers.longest_s:.1f} s")
@@ -92,7 +100,24 @@ def surrounded(run: FaultRun) -> None:
     run.expect(hit >= SECONDS / UNFINISHED_EVERY_S, f"only {hit} messages were left unfinished")
     run.expect(not _returned_cookies(run), "cookies came back with later handshakes")
     run.note(f"status: {answers}; metrics: {scrapes}; {hit} messages unfinished")
-    run.costs_nothing = True
+    run.costs_no_trade = True
+
+
+def _let_it_catch_up(run: FaultRun) -> None:
+    """End the trades, and wait until what was sent is read: what a stop leaves is a true gap.
+
+    Simulator, database and tracker share the processors of this machine.
+    """
+    run.quiet_at = time.time()
+    run.quiet()
+    counts: list[int] = []
+
+    def is_still(found: dict[str, Any]) -> bool:
+        counts.append(found["trades"]["received_total"])
+        return len(counts) > STILL and counts[-1] == counts[-STILL]
+
+    run.until_status("it has read what was sent", is_still, within_s=60)
+    time.sleep(BOUNDS_MS[-1] / 1000)  # as far as the proof may stay behind
 
 
 def _pid(run: FaultRun) -> int:
@@ -185,11 +210,11 @@ FAULTS = (
         how=(
             "2,000 trades/s; 200 silent clients at the metrics and 50 at the status, a source and a"
             " node behind twelve black holes, cookies of 62 kB, an endless listing, messages of"
-            " 15 MiB without an end on feed B, 1,024 files"
+            " 15 MiB without an end on feed B, 512 files"
         ),
         expected=(
-            "no trade missing, no gap; memory and files bounded; status within 2 s, metrics within"
-            " 10 s, a stop within TimeoutStopSec"
+            "no trade missing or in a gap, no false gap; memory and files bounded; status within"
+            " 2 s, metrics within 10 s, a stop within TimeoutStopSec"
         ),
         run=surrounded,
         needs=("root", "prlimit"),

@@ -83,6 +83,15 @@ def test_tokens_without_a_book_are_returned_oldest_first() -> None:
     assert coverage.unconfirmed(61.0, 30.0) == (C,)
 
 
+def test_a_token_that_is_requested_again_waits_behind_those_requested_before() -> None:
+    coverage = CoverageBook(7)
+    for number, token in enumerate((A, B, C)):
+        coverage.add_requested([token], float(number))
+    coverage.add_requested([A], 50.0)
+    assert coverage.unconfirmed(60.0, 30.0) == (B, C)
+    assert coverage.unconfirmed(90.0, 30.0) == (B, C, A)
+
+
 def test_nothing_is_proven_before_a_frame_carries_a_time() -> None:
     coverage = confirmed(A)
     coverage.advance(NOW_NS, None)

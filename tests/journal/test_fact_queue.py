@@ -1,9 +1,10 @@
 import pytest
 
 from actors.errors import JournalFailed
-from actors.journal.recorder import MOST_FACTS, FactQueue, Recorder
+from actors.journal.recorder import FACT_TOKENS, MOST_FACTS, FactQueue, Recorder
 from actors.messages import FactSeen
 from actors.model import facts
+from actors.model.trade import TokenId
 from tests.fakes import FakeJournal
 from tests.fakes_box import Box
 
@@ -64,3 +65,21 @@ def test_a_disk_that_stays_full_ends_the_process_before_memory_does() -> None:
 
     with pytest.raises(JournalFailed, match="no space"):
         setup.queue.add(closed(0))
+
+
+def test_tokens_that_were_overlooked_since_one_time_share_their_facts() -> None:
+    setup = Setup()
+    tokens = [TokenId(str(number)) for number in range(FACT_TOKENS + 2)]
+    pairs = [(5, (first, second)) for first, second in zip(tokens[::2], tokens[1::2], strict=True)]
+    setup.queue.add_overlooked([*pairs, (6, (TokenId("x"),))])
+    setup.queue.write()
+
+    wanted = [fact for fact in setup.written() if isinstance(fact, facts.TokensWanted)]
+    assert [(fact.at_ns, len(fact.tokens)) for fact in wanted] == [(5, FACT_TOKENS), (5, 2), (6, 1)]
+    assert [token for fact in wanted[:2] for token in fact.tokens] == tokens
+    parts = [wanted[0].tokens, wanted[1].tokens, wanted[2].tokens]
+    found = setup.written()
+    confirmed = [fact for fact in found if isinstance(fact, facts.TokensConfirmed)]
+    released = [fact for fact in found if isinstance(fact, facts.TokensReleased)]
+    assert [fact.tokens for fact in confirmed] == [fact.tokens for fact in released] == parts
+    assert {fact.cause for fact in released} == {"not_discovered"}

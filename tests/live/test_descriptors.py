@@ -14,6 +14,8 @@ from tests.live.processes import ROOT, processes_in
 pytestmark = pytest.mark.live
 
 LIMIT = 64
+MARKETS = 32 - 8 - 1
+"""So many have a place on feed A: one each, beside handovers and announcements."""
 
 
 def test_too_few_descriptors_cost_connections_and_nothing_else(
@@ -54,9 +56,13 @@ def test_too_few_descriptors_cost_connections_and_nothing_else(
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     wrong = {line["event"] for line in lines if line["level"] in ("WARNING", "ERROR", "CRITICAL")}
 
-    assert found["connections"]["wanted"] == 81
+    assert found["connections"]["wanted"] == 1 + 2 * MARKETS
     assert found["connections"]["live"] == LIMIT // 2
-    assert found["descriptors"] == {"limit": LIMIT, "connections": 32, "needed": 81 + 8 + 160}
+    assert found["descriptors"] == {
+        "limit": LIMIT,
+        "connections": 32,
+        "needed": 1 + 2 * MARKETS + 8 + 160,
+    }
     assert open_files <= LIMIT
     assert found["catalog"]["last_error"] == ""
     assert wrong == set()

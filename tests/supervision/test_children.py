@@ -462,3 +462,38 @@ def test_no_more_connections_run_than_may_be_open() -> None:
     family.children.by_id["a"].end_reason, family.refs[1].alive = "reset", False
     family.reap(1.0)
     assert family.start_due(1.0) == ["c"]
+
+
+def end(family: Family, name: str, now: float) -> None:
+    child = family.children.by_id[name]
+    child.end_reason = "reset"
+    assert child.ref is not None
+    family.refs[family.started.index((name, child.incarnation))].alive = False
+    family.reap(now)
+
+
+def test_one_that_was_served_starts_again_before_those_that_never_were() -> None:
+    family = Family(starts_per_tick=1)
+    family.add("b", feed=1)
+    assert family.start_due() == ["b"]
+    family.children.served(family.children.by_id["b"])
+    family.add("a")
+    end(family, "b", 1.0)
+    assert family.start_due(9.0) == ["b"]
+    assert family.start_due(9.0) == ["a"]
+
+
+def test_new_connections_leave_the_places_of_those_that_wait_to_be_tried_again() -> None:
+    family = Family(starts_per_tick=9)
+    family.children.most_connections = 2
+    family.add("real")
+    assert family.start_due() == ["real"]
+    family.children.served(family.children.by_id["real"])
+    for name in ("new-1", "new-2", "new-3"):
+        family.add(name)
+    assert family.start_due() == ["new-1"]
+    end(family, "real", 1.0)
+    family.children.by_id["real"].next_start_at = 5.0
+
+    assert family.start_due(2.0) == []
+    assert family.start_due(5.0) == ["real"]

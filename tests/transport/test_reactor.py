@@ -155,6 +155,8 @@ def test_what_is_not_whole_has_one_bound_for_all_connections() -> None:
         reason, detail = large.owner.end()
         assert reason == "unfinished"
         assert "of a message had come" in detail
+        # At once, and not with the next full collection of what refers to each other.
+        assert large.connection.skimmer.unfinished_bytes == 0
         # The others go on, and what has ended counts no more.
         small.peer.sendall(b" " * 1_200_000 + frame(trade(1)))
         assert small.owner.messages(2)[1] == trade(1)

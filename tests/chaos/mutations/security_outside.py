@@ -15,11 +15,16 @@ SAMPLES = "tests/feed/test_samples.py::"
 SKIMMER = "tests/transport/test_skimmer.py::"
 FIELDS = "tests/polymarket/test_fields.py::"
 UNIVERSE = "tests/catalog/test_universe.py::"
+CHILDREN = "tests/supervision/test_children.py::"
+MODEL = "tests/model/test_descriptors.py::"
+PAGES = "tests/catalog/test_rest.py::"
+REACTOR = "tests/transport/test_reactor.py::"
 
 MESSAGES = "Messages are at most"
 UNFINISHED = "Unfinished messages"
 KEPT = "What is kept of a market"
 LISTING = "A listing without end"
+INVENTED = "Invented markets take neither"
 PARSER = "Whatever the bytes, a parser"
 BAD_EVENTS = "A frame of countless bad events"
 FLOOD = "A flood of unknown events"
@@ -279,6 +284,49 @@ OF_SOURCES = (
         "MOST_MARKETS = 59_400_000",
         (FIGURES,),
         LISTING,
+    ),
+    Mutation(
+        "no more connections in the plan than can be open",
+        "actors/model/connection.py",
+        "return max(self.connections - HANDOVERS - 1, 1)",
+        "return 99 * self.connections",
+        (MODEL + "test_the_plan_has_no_more_connections_than_can_be_open_beside_the_others",),
+        INVENTED,
+    ),
+    Mutation(
+        "who was served before starts first",
+        "actors/supervision/children.py",
+        "    new = child.listened == 0\n",
+        "    new = False\n",
+        (CHILDREN + "test_one_that_was_served_starts_again_before_those_that_never_were",),
+        INVENTED,
+    ),
+    Mutation(
+        "the places of those that wait",
+        "actors/supervision/children.py",
+        "if left <= 0 or places - kept <= 0:",
+        "if left <= 0 or places <= 0:",
+        (CHILDREN + "test_new_connections_leave_the_places_of_those_that_wait_to_be_tried_again",),
+        INVENTED,
+    ),
+    Mutation(
+        "the rest after a page that took long",
+        "actors/catalog/rest.py",
+        "self._until = now + REST * worked_s",
+        "self._until = now",
+        (
+            PAGES + "test_after_a_page_that_took_long_three_times_as_long_is_left_to_others",
+            "tests/catalog/test_actor.py::test_after_a_page_that_took_long_others_work_first",
+        ),
+        INVENTED,
+    ),
+    Mutation(
+        "an unfinished message is freed at once",
+        "actors/transport/reactor.py",
+        "        connection.skimmer.discard()\n",
+        "",
+        (REACTOR + "test_what_is_not_whole_has_one_bound_for_all_connections",),
+        UNFINISHED,
     ),
     Mutation(
         "what is not chosen is forgotten",
