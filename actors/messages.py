@@ -547,8 +547,7 @@ class ConnectionReport(Report, frozen=True, kw_only=True):
         proven_until_ns: Until then everything was received; 0 while nothing is proven.
         unknown_total: Events of unknown kinds.
         doubtful_total: Rejected events that may be trades.
-        left_out_total: Rejected events that cannot be trades and were not kept, as enough of their
-            kind were.
+        left_out_total: Rejected events that were not kept, as enough of their kind were.
         busy: Its busiest tokens, a few.
         traded: Its tokens of which trades came in the last minute or two.
         unanswered: Tokens that were subscribed several times, and no `book` came.

@@ -33,6 +33,7 @@ from actors.errors import (
 )
 from actors.feed.actor import ConnectionActor
 from actors.feed.ports import ConnectionSettings, FeedSocket
+from actors.feed.samples import DOUBTFUL_SHARE, Samples
 from actors.health import status_socket
 from actors.journal.inspection import inspect
 from actors.journal.journal import Journal
@@ -386,7 +387,10 @@ class ActorFactory:
             self._config.clob_url, user_agent=self._config.user_agent, stop=self._stop_http
         )
         dialler = FeedDialler(self._config, self._reactor, most_sockets, books)
-        settings = ConnectionSettings(silence_s=self._config.silence_seconds)
+        most = self._config.journal_cap(1 << 60) // DOUBTFUL_SHARE
+        settings = ConnectionSettings(
+            silence_s=self._config.silence_seconds, samples=Samples(doubtful_bytes=most)
+        )
 
         def start(spec: ConnectionSpec, number: int, at: Tick) -> Ref:
             return ConnectionActor.start(

@@ -4,6 +4,7 @@
 `OccurrenceCounter` and builds the journal record. It writes nothing itself.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain, compress, islice
 from typing import Final, NamedTuple
@@ -52,7 +53,8 @@ class Ingested(msgspec.Struct, frozen=True, gc=False):
         since_ns: From then on those are covered.
         slipped: Tokens that were confirmed earlier, and are covered from later on than assumed.
         withdrawn: Tokens that are in doubt: a message that may be their trade was not read.
-        left_out: How many events that cannot be trades were not kept, as enough of their kind were.
+        left_out: How many rejected events were not kept, as enough of their kind were.
+        left_out_doubtful: How many of them may be trades.
     """
 
     decoded: channel.Decoded
@@ -63,6 +65,7 @@ class Ingested(msgspec.Struct, frozen=True, gc=False):
     since_ns: int = 0
     slipped: tuple[Slip, ...] = ()
     left_out: int = 0
+    left_out_doubtful: int = 0
     withdrawn: tuple[Withdrawn, ...] = ()
 
 
@@ -102,12 +105,11 @@ class Ingest:
         # By the exchange's clock: no trade is rejected because ours is wrong.
         latest_ms = self.latest_ms(received_at_ns)
         decoded = channel.decode(frames, received_at_ns, latest_ms)
-        left_out = 0
+        left_out: tuple[str, ...] = ()  # the kind of each
         if decoded.rejections:
             # Before any are left out: what is not kept counts among those that are alike, too.
             decoded = self._numbered(decoded, received_at_ns)
-            if len(decoded.rejections) > len(decoded.doubts):
-                decoded, left_out = self._sampled(decoded, received_at_ns, latest_ms)
+            decoded, left_out = self._sampled(decoded, received_at_ns, latest_ms)
         trades, hashes, most = self._occurrences.number(self._own(decoded.trades))
         record = None
         if trades or decoded.rejections:
@@ -137,24 +139,28 @@ class Ingest:
             confirmed,
             since_ns=since_ns,
             slipped=slipped,
-            left_out=left_out,
+            left_out=len(left_out),
+            left_out_doubtful=left_out.count(""),
             withdrawn=withdrawn,
         )
 
     def _sampled(
         self, decoded: channel.Decoded, received_at_ns: int, latest_ms: int
-    ) -> tuple[channel.Decoded, int]:
-        """Leave out what cannot be a trade when enough of its kind is kept; return how much."""
+    ) -> tuple[channel.Decoded, tuple[str, ...]]:
+        """Leave out what is rejected when enough of its kind is kept; return the kinds of that."""
+        samples = self._samples
         taken = [
-            not kind or self._samples.takes(kind, len(rejection.payload), received_at_ns)
+            samples.takes(kind, len(rejection.payload), received_at_ns)
+            if kind
+            else samples.takes_doubtful(len(rejection.payload), received_at_ns)
             for kind, rejection in zip(decoded.kinds, decoded.rejections, strict=True)
         ]
         if all(taken):
-            return decoded, 0
+            return decoded, ()
         fewer = without(
             decoded, taken, lambda raw: channel.decode((raw,), received_at_ns, latest_ms)
         )
-        return fewer, len(decoded.rejections) - len(fewer.rejections)
+        return fewer, tuple((Counter(decoded.kinds) - Counter(fewer.kinds)).elements())
 
     def _numbered(self, decoded: channel.Decoded, received_at_ns: int) -> channel.Decoded:
         numbers = [

@@ -19,6 +19,8 @@ from actors.polymarket import channel
 log = logging.getLogger(__name__)
 NOT_KEPT = "no trade, and enough of its kind are kept"
 """The reason, in the log, of rejected messages that are not in `rejected_messages`."""
+TOO_MUCH = "perhaps a trade, and too much of such is kept"
+"""The same of one whose trade is lost, if it was one; its token is not covered."""
 LOG_S = 60.0
 """Least time between two log lines of one connection about the same, in seconds."""
 EXPECTED_TEXTS = frozenset({"PONG", "NO NEW ASSETS"})
@@ -66,7 +68,10 @@ class ConnectionStats:
         if ingested.left_out:
             self._rejected_total += ingested.left_out
             self._left_out_total += ingested.left_out
-            self._rejected.count([NOT_KEPT] * ingested.left_out)
+            doubtful = ingested.left_out_doubtful
+            self._doubtful_total += doubtful
+            self._rejected.count([NOT_KEPT] * (ingested.left_out - doubtful))
+            self._rejected.count([TOO_MUCH] * doubtful)
         self.violations.add(Assumption.EVENT_NAMES, len(decoded.unknown))
         self._unknown_total += len(decoded.unknown)
         self._unknown.count(decoded.unknown)
@@ -83,7 +88,7 @@ class ConnectionStats:
             self._busy.add([trade.token_id for trade in trades])
         if rejections:
             self._rejected_total += len(rejections)
-            self._doubtful_total += len(ingested.decoded.doubts)
+            self._doubtful_total += ingested.decoded.kinds.count("")
             self._rejected.count([rejection.reason for rejection in rejections])
 
     def add_heard(self, trades: Sequence[Trade]) -> None:

@@ -2,7 +2,9 @@
 
 A new kind of event may come as often as all changes of order books together, and each of them
 would be a row. So of what cannot be a trade only the first of a minute are kept, verbatim; all are
-counted. What may be a trade is always kept, see `channel.Doubt`.
+counted. What may be a trade (`channel.Doubt`) is kept whole, in an hour up to a share of the disk:
+more would fill it, and then nothing could be recorded at all. Whether it is kept or not, its token
+is not covered.
 """
 
 from collections import deque
@@ -16,7 +18,11 @@ from actors.polymarket.events import elements
 
 OTHER: Final = "other"
 """Stands for every kind that is one too many to be told apart."""
+DOUBTFUL_SHARE: Final = 20
+"""Of what may be trades this part of the journal's largest size is kept in an hour: of 20 GiB that
+is 600 events a second of 500 bytes each, twenty times as many as there are trades."""
 _S: Final = 1_000_000_000
+_HOUR_NS: Final = 3_600 * _S
 _SPACE: Final = b" \t\r\n"
 
 Read = Callable[[bytes], Decoded]
@@ -24,7 +30,7 @@ Read = Callable[[bytes], Decoded]
 
 
 class Samples:
-    """Says which rejected events that cannot be trades are kept. One for the whole process.
+    """Says which rejected events are kept. One for the whole process.
 
     All connections share it, without a lock: two threads at one moment may keep one more.
 
@@ -34,6 +40,7 @@ class Samples:
         most_bytes: So much is kept of each kind in a window, and no longer one counts among it.
         window_s: In seconds of the receipt.
         large_s: A longer one is kept once in so many seconds, of whichever kind.
+        doubtful_bytes: So much is kept in an hour of what may be trades.
     """
 
     def __init__(
@@ -44,6 +51,7 @@ class Samples:
         most_bytes: int = 1 << 15,
         window_s: int = 60,
         large_s: int = 3_600,
+        doubtful_bytes: int = 1 << 30,
     ) -> None:
         self._of_each = of_each
         self._most_kinds = kinds
@@ -52,6 +60,8 @@ class Samples:
         self._large_ns = large_s * _S
         self._window = 0
         self._large = 0
+        self._most_doubtful = doubtful_bytes
+        self._hour = self._doubtful = 0
         self._kept: dict[str, tuple[int, int]] = {}
 
     def takes(self, kind: str, size: int, received_at_ns: int) -> bool:
@@ -75,6 +85,16 @@ class Samples:
         if count >= self._of_each or held + size > self._most_bytes:
             return False
         kept[kind] = (count + 1, held + size)
+        return True
+
+    def takes_doubtful(self, size: int, received_at_ns: int) -> bool:
+        """Return whether one that may be a trade is kept; it counts as kept then."""
+        hour = received_at_ns // _HOUR_NS
+        if hour > self._hour or hour < self._hour - 1:
+            self._hour, self._doubtful = hour, 0
+        if self._doubtful + size > self._most_doubtful:
+            return False
+        self._doubtful += size
         return True
 
     def _takes_large(self, received_at_ns: int) -> bool:

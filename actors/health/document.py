@@ -357,8 +357,8 @@ class Drift(Part, frozen=True, kw_only=True):
     Attributes:
         unknown_last_hour, unknown_total: Of unknown type.
         doubtful_last_hour, doubtful_total: Rejected, and perhaps a trade.
-        left_out_last_hour, left_out_total: Rejected, no trade, and not kept, as enough of their
-            kind were; they are in no figure of `accounting`.
+        left_out_last_hour, left_out_total: Rejected, and not kept, as enough of their kind were;
+            those that may be trades are in `doubtful`, too; they are in no figure of `accounting`.
     """
 
     unknown_last_hour: int

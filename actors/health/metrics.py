@@ -246,7 +246,7 @@ COUNTERS = (
            "Unexpected deaths of actors, each followed by a restart."),
     Number("drift.unknown_total", "unknown_events", "Events of unknown type."),
     Number("drift.doubtful_total", "doubtful_events", "Rejected, and perhaps trades."),
-    Number("drift.left_out_total", "left_out_events", "No trades, and not kept."),
+    Number("drift.left_out_total", "left_out_events", "Rejected, and not kept."),
     Number("resolutions.recorded", "resolutions_recorded", "Resolutions recorded."),
     Number("resolutions.conflicts", "resolution_conflicts", "Contradictions about outcomes."),
 )  # fmt: skip

@@ -11,6 +11,7 @@ from actors.actor import Addresses, Incarnation, UnknownMessage
 from actors.errors import FeedLost
 from actors.feed.actor import ConnectionActor
 from actors.feed.ports import ConnectionSettings
+from actors.feed.samples import Samples
 from actors.journal.recorder import Recorder
 from actors.messages import (
     Connect,
@@ -100,7 +101,13 @@ def a_change(at_ms: int) -> bytes:
 class ConnectionHarness:
     """A connection with boxes for the other actors, its line and a clock."""
 
-    def __init__(self, spec: ConnectionSpec | None = None, *, inflight_max: int = 100) -> None:
+    def __init__(
+        self,
+        spec: ConnectionSpec | None = None,
+        *,
+        inflight_max: int = 100,
+        samples: Samples | None = None,
+    ) -> None:
         self.supervisor, self.writer = Box(), Box()
         self.catalog, self.resolution = Box(), Box()
         self.dialler, self.journal = FakeDialler(), FakeJournal()
@@ -116,7 +123,9 @@ class ConnectionHarness:
             ),
             dialler=self.dialler,
             recorder=Recorder(self.journal, self.writer, inflight_max=inflight_max),
-            settings=ConnectionSettings(silence_s=60, proof_s=5, release_s=10),
+            settings=ConnectionSettings(
+                silence_s=60, proof_s=5, release_s=10, samples=samples or Samples()
+            ),
         )
 
     @property
@@ -925,6 +934,17 @@ def test_strange_messages_that_are_not_kept_are_counted_as_rejected() -> None:
 
     (*_, report) = harness.supervisor.of(ConnectionReport)
     assert (report.rejected_total, report.unknown_total, report.left_out_total) == (107, 107, 87)
+
+
+def test_what_may_be_a_trade_and_is_not_kept_is_counted_as_doubtful() -> None:
+    harness = ConnectionHarness(samples=Samples(doubtful_bytes=0)).confirm()
+    harness.hear(a_trade(price="?"), a_trade(), a_trade(price="7"))
+    harness.hear(a_trade(price="?"))
+    harness.tick()
+
+    (*_, report) = harness.supervisor.of(ConnectionReport)
+    assert (report.trades_total, report.rejected_total) == (1, 3)
+    assert (report.doubtful_total, report.left_out_total) == (3, 3)
 
 
 def test_a_rejected_trade_ends_the_coverage_of_its_token_until_the_next_proof() -> None:

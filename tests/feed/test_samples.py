@@ -73,6 +73,44 @@ def test_who_invents_a_kind_for_each_message_is_sampled_too() -> None:
     assert max(len(name) for each in taken for name in each.decoded.unknown) == 64
 
 
+def unreadable(number: int) -> bytes:
+    """Return what may be a trade and cannot be read as one."""
+    return framed(price="?", number=number)
+
+
+def test_what_may_be_a_trade_is_kept_up_to_a_share_of_the_disk_an_hour() -> None:
+    samples = Samples(doubtful_bytes=10 * len(unreadable(0)))
+    connections = [connection(samples, number) for number in range(4)]
+    first = [each.take([unreadable(n) for n in range(4)], RECEIVED_NS) for each in connections]
+    later = connections[0].take([unreadable(9)], RECEIVED_NS + 60 * MINUTE_NS)
+
+    assert [len(kept(each)) for each in first] == [4, 4, 2, 0]
+    assert [each.left_out_doubtful for each in first] == [0, 0, 2, 4]
+    assert first[3].record is None
+    assert kept(later) == [unreadable(9)]
+
+
+def test_a_trade_that_is_not_kept_leaves_its_token_uncovered() -> None:
+    taking = connection(Samples(doubtful_bytes=0))
+    taking.coverage.add_requested([TOKEN], 0.0)
+    book = {"event_type": "book", "asset_id": TOKEN, "bids": [], "asks": []}
+    taking.take((encoded(book),), RECEIVED_NS)
+    taken = taking.take((unreadable(0),), RECEIVED_NS)
+
+    assert [withdrawn.tokens for withdrawn in taken.withdrawn] == [(TOKEN,)]
+    assert TOKEN in taking.coverage.doubted
+
+
+def test_beside_what_is_not_kept_trades_are() -> None:
+    taking = connection(Samples(doubtful_bytes=0))
+    taken = taking.take((together(framed(), unreadable(0), framed()),), RECEIVED_NS)
+
+    assert len(taken.trades) == 2
+    assert taken.record is not None
+    trades, rejections = replay(taken.record)
+    assert (len(trades), rejections) == (2, ())
+
+
 def test_each_kind_is_sampled_whatever_came_before_it() -> None:
     samples = Samples(of_each=2, kinds=3)
     kinds = ["a", "a", "a", "b", "c", "d", "e", "f", "b", "b"]

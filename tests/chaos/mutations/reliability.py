@@ -158,8 +158,8 @@ MUTATIONS = (
     Mutation(
         "samples of what cannot be a trade",
         "actors/feed/ingest.py",
-        "            not kind or self._samples.takes(",
-        "            True or self._samples.takes(",
+        "            samples.takes(kind, len(rejection.payload), received_at_ns)\n",
+        "            True\n",
         ("tests/feed/test_samples.py",),
     ),
     Mutation(
