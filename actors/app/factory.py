@@ -88,6 +88,11 @@ def prepare_state_dir(state_dir: Path) -> Path:
         raise ConfigError(
             f"state directory: {exc.strerror}, or name another with TRACKER_STATE_DIR"
         ) from exc
+    except NotADirectoryError as exc:
+        raise ConfigError(
+            f"state directory {state_dir}: {exc.filename} is no directory; remove it, or name"
+            " another place with TRACKER_STATE_DIR"
+        ) from exc
     except OSError as exc:
         if exc.errno in NO_SPACE and state_dir.is_dir():
             return state_dir  # what the journal in it holds may be all that takes the space

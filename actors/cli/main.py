@@ -105,8 +105,13 @@ def _run(invocation: Invocation) -> int:
     limit_automatic_gc(YOUNG_OBJECTS)
     sys.setswitchinterval(SWITCH_S)
     tracker = Tracker(invocation.config)
-    with stop_signals(tracker.request_stop):
+    with stop_signals(tracker.request_stop, on_hangup=_ignore_hangup):
         return tracker.run(invocation.duration_s)
+
+
+def _ignore_hangup() -> None:
+    """Go on: whoever sends it wants the settings to be read again, or has closed a terminal."""
+    log.info("hangup_ignored", extra={"note": "settings are read at the start only"})
 
 
 def _check(invocation: Invocation) -> int:

@@ -58,7 +58,15 @@ class Display(Protocol):
 
 
 class Unreachable(Retryable):
-    """No tracker answers."""
+    """No tracker answers, or not with a status document.
+
+    Attributes:
+        is_there: Somebody listens there.
+    """
+
+    def __init__(self, text: str, *, is_there: bool = False) -> None:
+        super().__init__(text)
+        self.is_there = is_there
 
 
 def ask(path: Path, timeout_s: float = LIMIT_S) -> Document:
@@ -70,12 +78,14 @@ def ask(path: Path, timeout_s: float = LIMIT_S) -> Document:
     try:
         found = json.loads(status_socket.ask(path, timeout_s))
     except SourceUnavailable as exc:
-        raise Unreachable(f"{path}: {exc}") from exc
+        is_there = isinstance(exc.__cause__, TimeoutError)
+        raise Unreachable(f"{path}: {exc}", is_there=is_there) from exc
     except (ValueError, RecursionError) as exc:
         raise Unreachable(f"{path}: the answer is not a status document") from exc
     if not isinstance(found, dict) or "state" not in found:
         why = found.get("error") if isinstance(found, dict) else None
-        raise Unreachable(f"{path}: {why or 'the answer is not a status document'}")
+        text = f"{path}: {why or 'the answer is not a status document'}"
+        raise Unreachable(text, is_there=why is not None)
     return found
 
 
@@ -196,6 +206,7 @@ def _first_answer(sockets: Sequence[Path], limit_s: float = LIMIT_S) -> Document
     """Return the document of the first socket on which a tracker answers, within the limit."""
     deadline = time.monotonic() + limit_s
     failures: list[str] = []
+    is_there = False
     for place in sockets:
         left_s = deadline - time.monotonic()
         if left_s <= 0:
@@ -205,6 +216,12 @@ def _first_answer(sockets: Sequence[Path], limit_s: float = LIMIT_S) -> Document
             return ask(place, left_s)
         except Unreachable as exc:
             failures.append(str(exc))
+            is_there = is_there or exc.is_there
+    if is_there:
+        raise Unreachable(
+            f"a tracker is there and gives no status ({'; '.join(failures)}): it is busy, or lacks"
+            " processor time or file descriptors; ask again, then look into its log"
+        )
     raise Unreachable(
         f"no tracker answers ({'; '.join(failures)}). Is it running? Name its socket with --socket"
         " or TRACKER_STATUS_SOCKET; to read it one must be root, its user or in its group."

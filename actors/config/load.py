@@ -171,7 +171,7 @@ def _command_line(argv: Sequence[str]) -> tuple[_Layer, Invocation, str | None]:
     """Return the settings given by flags, what is asked for (without settings), and the file."""
     known, unknown = parser().parse_known_args(list(argv))
     if unknown:
-        raise ConfigError(_unknown_argument(unknown[0]))
+        raise ConfigError(_unknown_argument(argv.index(unknown[0]) + 1, unknown[0]))
     given = vars(known)
     asked = given.pop("modes") or []
     condition_id, reason = given.pop("acknowledge"), given.pop("reason")
@@ -260,11 +260,13 @@ def _reason(text: str | None, condition_id: str | None, mode: Mode) -> str:
     return reason
 
 
-def _unknown_argument(text: str) -> str:
-    if not text.startswith("-"):
-        return "an argument belongs to no flag; see tracker --help"
-    name = re.sub(r"[^\w-].*", "", text, flags=re.DOTALL)[:60]
+def _unknown_argument(place: int, text: str) -> str:
     flags = [option for action in parser()._actions for option in action.option_strings]  # noqa: SLF001 - argparse has no public list of its options
+    if not text.startswith("-"):
+        # By its place: what it says may be a password.
+        what = f"argument {place} belongs to no option{_suggestion(f'--{text}', flags)}"
+        return f"{what}: each takes one value, several in it with commas; see tracker --help"
+    name = re.sub(r"[^\w-].*", "", text, flags=re.DOTALL)[:60]
     return f"unknown option {name}{_suggestion(name, flags)}; see tracker --help"
 
 

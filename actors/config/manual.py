@@ -200,7 +200,8 @@ def _add(section: Any, name: str) -> None:
     text = f"{field.description} [{variable(name)}; default: {default_text(name)}]"
     text = text.replace("%", "%%")
     if field.annotation is bool:
-        text = text.replace(str(field.description), f"Switch off: {field.description}")
+        described = str(field.description)
+        text = text.replace(described, f"Do not {described[0].lower()}{described[1:]}")
         section.add_argument(
             flag(name), dest=name, action="store_const", const="false",
             default=argparse.SUPPRESS, help=text,

@@ -101,9 +101,14 @@ def translate_errors() -> Iterator[None]:
 
 
 def one_line(exc: BaseException) -> str:
-    """Return an error as one line of at most 300 characters."""
+    """Return an error as one line of at most 300 characters, without the questions of libpq.
+
+    What to do is said by `advice`.
+    """
     text = exc.diag.message_primary if isinstance(exc, psycopg.Error) else None
-    return " ".join((text or str(exc) or type(exc).__name__).split())[:300]
+    lines = (text or str(exc) or type(exc).__name__).splitlines()
+    told = [line for line in lines if not (line.startswith("\t") and line.endswith("?"))]
+    return " ".join(" ".join(told or lines).split())[:300]
 
 
 def _nothing() -> None:

@@ -366,7 +366,10 @@ def _clear(path: Path) -> None:
             raise AddressTaken(
                 f"status socket {path}: {exc.strerror or 'does not answer'}"
             ) from exc
-    raise AddressTaken(f"status socket {path}: another tracker answers there")
+    raise AddressTaken(
+        f"status socket {path}: another tracker answers there; stop it, or give this one a"
+        " TRACKER_STATE_DIR and a TRACKER_STATUS_SOCKET of its own"
+    )
 
 
 def ask(path: Path, timeout_s: float = 2.0, *, request: bytes = REQUEST) -> bytes:

@@ -31,8 +31,6 @@ _PR_SET_DUMPABLE: Final = 4
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # malloc.h of glibc
 _LARGE_BYTES: Final = 256 << 10
 
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-
 
 # ----------------------------------------------------------------- collection
 
@@ -197,25 +195,35 @@ class HostTrackers:
 
 
 @contextmanager
-def stop_signals(act: Callable[[], None]) -> Iterator[None]:
+def stop_signals(
+    act: Callable[[], None], *, on_hangup: Callable[[], None] | None = None
+) -> Iterator[None]:
     """Call `act` in a thread of its own for each SIGTERM or SIGINT, as long as this is entered.
 
     After the exit these signals are ignored: Python gives them back to the kernel when the
     interpreter ends, and another one would then change the exit code of an orderly end to -15.
+
+    Args:
+        act: Stops what runs.
+        on_hangup: Called in its place for SIGHUP; None: that stops, too. One that is ignored from
+            the start (nohup) stays so.
     """
     # Python runs a signal handler in the middle of whatever the main thread does. A handler
     # that sets an Event hangs for ever when the main thread, or the handler of an earlier
     # signal, holds the lock of that Event. So the handler only puts into a SimpleQueue, which
-    # is documented to be reentrant, and a thread calls `act`.
+    # is documented to be reentrant, and a thread makes the call.
     received: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
     thread = threading.Thread(target=_act_on, args=(received,), name="signals", daemon=True)
     thread.start()
-    for number in _SIGNALS:
-        signal.signal(number, lambda *_: received.put(act))
+    calls = {signal.SIGTERM: act, signal.SIGINT: act}
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        calls[signal.SIGHUP] = on_hangup or act
+    for number in calls:
+        signal.signal(number, lambda number, _: received.put(calls[signal.Signals(number)]))
     try:
         yield
     finally:
-        for number in _SIGNALS:
+        for number in calls:
             signal.signal(number, signal.SIG_IGN)
         received.put(None)
         thread.join()

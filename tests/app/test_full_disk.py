@@ -34,6 +34,15 @@ def test_a_state_directory_without_space_is_used(
     assert prepare_state_dir(tmp_path) == tmp_path
 
 
+def test_a_file_in_place_of_the_state_directory_is_named(tmp_path: Path) -> None:
+    place = tmp_path / "state"
+    place.write_text("a file")
+    with pytest.raises(ConfigError, match=f"{place} is no directory; remove it, or name another"):
+        prepare_state_dir(place / "below")
+    with pytest.raises(ConfigError, match=f"{place} is no directory; remove it, or name another"):
+        prepare_state_dir(place)
+
+
 @pytest.mark.parametrize("code", sorted(SHORTAGES))
 def test_what_the_state_directory_lacks_the_service_manager_waits_for(
     code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

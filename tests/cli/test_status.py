@@ -89,7 +89,23 @@ def test_a_busy_supervisor_is_unreachable_and_named(
     serve: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert status.main([], environ=serve({"error": "supervisor busy"})) == 2
-    assert "supervisor busy" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "a tracker is there and gives no status" in said
+    assert "supervisor busy" in said
+    assert "running" not in said
+
+
+def test_a_tracker_that_takes_no_connection_is_not_called_absent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "tracker.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as silent:
+        silent.bind(str(place))
+        silent.listen(1)
+        assert status.main([], environ={"TRACKER_STATUS_SOCKET": str(place)}) == 2
+    said = capsys.readouterr().err
+    assert "a tracker is there and gives no status" in said
+    assert "file descriptors" in said
 
 
 @pytest.mark.parametrize("document", [[], {"no": "state"}, "x"])

@@ -307,7 +307,13 @@ def test_all_errors_are_reported_at_once() -> None:
 def test_a_mistyped_flag_is_rejected_with_the_likely_one() -> None:
     assert "--redundancy?" in rejected("--redundncy", "2")
     assert "unknown option --re" in rejected("--re", "2")
-    assert "no flag" in rejected("stray")
+
+
+def test_an_argument_that_belongs_to_no_option_is_named_by_its_place() -> None:
+    said = rejected("--tags", "a", PASSWORD)
+    assert "argument 3 belongs to no option" in said
+    assert PASSWORD not in said
+    assert "(did you mean --demo?)" in rejected("demo")
 
 
 def test_a_mistyped_variable_is_warned_of_and_those_of_tests_are_not() -> None:

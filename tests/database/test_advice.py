@@ -23,7 +23,7 @@ def told(dsn: str) -> str:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("connection failed: Connection refused Is the server running", "start it, or correct"),
+        ("connection failed: Connection refused", "start it, or correct"),
         ("FATAL: sorry, too many clients already", "max_connections"),
         ("FATAL: remaining connection slots are reserved for roles", "max_connections"),
         ('FATAL: too many connections for role "lim"', "CONNECTION LIMIT"),
@@ -39,6 +39,12 @@ def test_a_login_that_failed_is_told_by_its_words(text: str, words: str) -> None
 
 def test_a_server_that_is_away_is_to_be_started() -> None:
     assert told("host=127.0.0.1 port=1 dbname=x") == "start it, or correct TRACKER_DATABASE_URL"
+
+
+def test_libpq_asks_no_questions() -> None:
+    with pytest.raises(StoreUnavailable) as found:
+        migrate.check("host=127.0.0.1 port=1 dbname=x")
+    assert str(found.value).endswith("Connection refused")
 
 
 def test_a_database_that_is_not_there_is_to_be_made(database: str) -> None:

@@ -242,7 +242,9 @@ def test_the_socket_of_a_dead_tracker_is_replaced(serve: Serve, tmp_path: Path) 
 
 def test_the_socket_of_a_living_tracker_is_left_alone(serve: Serve) -> None:
     made = serve()
-    with pytest.raises(AddressTaken, match="another tracker answers"):
+    with pytest.raises(
+        AddressTaken, match="another tracker answers there; stop it, or give this one"
+    ):
         serve()
     assert ask(made.path).strip() == DOCUMENT
 

@@ -11,6 +11,7 @@ import pytest
 from actors.process.runtime import stop_signals
 
 WAIT_S = 10.0
+HEEDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 _BETWEEN_OUR_END_AND_THE_INTERPRETERS = """
 import os, signal, threading
@@ -32,13 +33,13 @@ raise SystemExit(7)
 
 @pytest.fixture(autouse=True)
 def signals_as_before() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.getsignal(number) for number in HEEDED}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", HEEDED)
 def test_a_signal_that_comes_while_its_lock_is_held_hangs_nothing(number: signal.Signals) -> None:
     lock, got, done = threading.Lock(), [], threading.Event()
 
@@ -68,3 +69,20 @@ def test_act_is_called_for_each_signal_and_not_after_the_end() -> None:
 def test_a_signal_while_the_interpreter_ends_does_not_change_the_exit_code() -> None:
     code = _BETWEEN_OUR_END_AND_THE_INTERPRETERS
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 7
+
+
+def test_a_hangup_stops_nothing_where_it_means_something_else() -> None:
+    calls: list[str] = []
+    with stop_signals(lambda: calls.append("stop"), on_hangup=lambda: calls.append("hangup")):
+        signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGTERM)
+    assert calls == ["hangup", "stop"]
+
+
+def test_a_hangup_that_is_ignored_from_the_start_stays_so() -> None:
+    calls: list[str] = []
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with stop_signals(lambda: calls.append("stop")):
+        signal.raise_signal(signal.SIGHUP)
+    assert calls == []
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
