@@ -7,6 +7,7 @@ import logging
 import os
 import random
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ import pykka
 from actors import files
 from actors.actor import Address, Addresses, Incarnation
 from actors.catalog.actor import CatalogActor, CatalogSettings
+from actors.catalog.rest import Rest
 from actors.catalog.universe import ASSETS_PER_MARKET, MOST_MARKETS, Filters
 from actors.config.load import Config
 from actors.database.schema.opening import MigratingStore, MigrationRule
@@ -343,6 +345,7 @@ class ActorFactory:
                 closed_s=self._config.closed_seconds,
                 most=self._most_markets(),
             ),
+            rest=Rest(time.monotonic),
         )
 
     def _most_markets(self) -> int:

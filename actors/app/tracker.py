@@ -40,6 +40,7 @@ from actors.config.load import Config
 from actors.database.schema.opening import MigrationRule
 from actors.database.server.watchdog import MAX_WAIT_S, QueryWatchdog
 from actors.errors import EXIT_INTERNAL, EXIT_IO, EXIT_OK, AddressTaken
+from actors.health.changes import HealthChanges
 from actors.health.metrics import Metrics
 from actors.health.rules import headline
 from actors.health.state import Health, HealthState, Limits
@@ -90,6 +91,7 @@ class Tracker:
         # A server may repeat in its error what it was sent.
         self._scrubber = Scrubber(config.secrets())
         self._heartbeats = Heartbeats(self._notifier, self._headline)
+        self._changes = HealthChanges()
         self._threads = RequiredThreads()
         self._migration_rule = MigrationRule(allowed=config.migrate)
         self._supervisor: pykka.ActorRef[Any] | None = None
@@ -307,8 +309,13 @@ class Tracker:
         return self._scrubber.document(msgspec.json.encode(self._current_health()))
 
     def _headline(self) -> str:
-        """Return the state in one line. In the watchdog's thread; raises as `_document`."""
-        return self._scrubber.text(headline(self._current_health()))
+        """Return the state in one line, and log its changes. In the watchdog's thread.
+
+        Raises as `_document`.
+        """
+        health = self._current_health()
+        self._changes.note(health)
+        return self._scrubber.text(headline(health))
 
     def _coverage(self) -> bytes:
         """Return what every connection covers now, as JSON. In the status thread.

@@ -93,7 +93,7 @@ class CatalogActor(BaseActor):
         to: Addresses,
         gamma: Gamma,
         settings: CatalogSettings,
-        rest: Rest | None = None,
+        rest: Rest,
     ) -> None:
         super().__init__(incarnation, to.supervisor)
         self._writer = to.writer
@@ -103,7 +103,7 @@ class CatalogActor(BaseActor):
         self._outbox = MarketOutbox(to.writer, self._universe, incarnation=incarnation.number)
         self._backoffs = {kind: SourceBackoff() for kind in Kind}
         self._pause_until = 0.0
-        self._rest = rest or Rest()
+        self._rest = rest
         self._violations = ViolationCounter()
         self._told: dict[tuple[Trouble, Route, str], float] = {}
         self._rate_limit = RateLimit(GAMMA_LISTINGS)

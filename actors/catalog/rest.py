@@ -1,6 +1,5 @@
 """How much of the interpreter the listings may take from the other threads."""
 
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -20,7 +19,7 @@ class Rest:
         monotonic: Measures the work, in seconds; the clock of the ticks.
     """
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._since: float | None = None
         self._until = float("-inf")
