@@ -14,6 +14,7 @@ never ends the process: a line that cannot be written is dropped.
 import json
 import logging
 import math
+import os
 import re
 import sys
 import threading
@@ -52,6 +53,9 @@ _PASSWORD = re.compile(
     r"((?:password|passwd)['\"]?\s{0,9}[=:]\s{0,9})('[^']*'|\"[^\"]*\"|[^\s,;&]+)", re.IGNORECASE
 )
 _EVENT = re.compile(r"[a-z][a-z0-9_]*")
+
+_PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+"""From which level on a line has which priority of syslog(3)."""
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -116,7 +120,10 @@ class Scrubber:
 
 
 class _Lines(JsonFormatter):
-    """Formats one JSON object per line: timestamp, level, event, message, then the fields."""
+    """Formats one JSON object per line: timestamp, level, event, then the fields.
+
+    A line of a library has its free text as `message`.
+    """
 
     def __init__(self, scrubber: Scrubber) -> None:
         super().__init__(json_serializer=json.dumps)
@@ -129,7 +136,10 @@ class _Lines(JsonFormatter):
         message_dict: dict[str, Any],
     ) -> None:
         """Add the fields in their order, scrubbed."""
-        log_data.update(_head(record))
+        head = _head(record)
+        if head["message"] == head["event"]:
+            del head["message"]
+        log_data.update(head)
         for name, value in vars(record).items():
             if name not in _STANDARD and name not in log_data:
                 log_data[name] = value
@@ -158,6 +168,24 @@ class _Console(logging.Formatter):
         trace = self.formatException(record.exc_info) if record.exc_info else ""
         # Indented, so that no line of an error's text looks like a log line.
         return f"{line}\n{indent(self._scrubber.trace(trace), '  ')}" if trace else line
+
+
+class _WithPriority(logging.Formatter):
+    """Puts the priority of syslog before each line, where journald looks for it (sd-daemon(3)).
+
+    So `journalctl -p warning` finds what is one. journald takes the prefix away.
+    """
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the lines of the other formatter, each with the priority."""
+        level = record.levelno
+        priority = next((found for least, found in _PRIORITIES if level >= least), 7)
+        lines = self._inner.format(record).split("\n")
+        return "\n".join(f"<{priority}>{line}" for line in lines)
 
 
 class _LineBudget:
@@ -238,7 +266,8 @@ def configure(
         style = "console" if stream.isatty() else "json"
     scrubber = Scrubber(secrets)
     handler = _Stream(stream, monotonic, scrubber)
-    handler.setFormatter(_Console(scrubber) if style == "console" else _Lines(scrubber))
+    lines = _Console(scrubber) if style == "console" else _Lines(scrubber)
+    handler.setFormatter(_WithPriority(lines) if _is_journal(stream) else lines)
     root = logging.getLogger()
     for old in [each for each in root.handlers if isinstance(each, _Stream)]:
         root.removeHandler(old)
@@ -247,6 +276,15 @@ def configure(
     # At INFO and DEBUG these log every request and frame, URLs with keys among them.
     for noisy in ("urllib3", "requests", "websocket", "pykka", "asyncio", "aiohttp"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+
+
+def _is_journal(stream: TextIO) -> bool:
+    """Return whether a stream leads to journald: it names its own socket (systemd.exec(5))."""
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):  # closed, or no file
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
 def for_people(text: str) -> str:

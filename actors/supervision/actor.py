@@ -338,6 +338,7 @@ class SupervisorActor(BaseActor):
         if child is None:
             return
         child.epoch = report.epoch or child.epoch
+        child.tokens, child.trades = report.tokens, report.trades_total
         if _is_served(report) and self._children.served(child):
             self._connection_log.opened(child, self._time)
         if report.state == LISTENING:

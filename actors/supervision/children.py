@@ -76,6 +76,9 @@ class Child:
         failures: How many incarnations in a row were not.
         failing: Why incarnations before this one were not served, as last recorded.
         woken: This incarnation was sent more tokens; it may have ended before it took them.
+        started_at: When this incarnation began; ended_at: when the one before ended.
+        tokens, trades: Of a connection, as it reported last: its tokens, and the trades of this
+            incarnation.
     """
 
     spec: ChildSpec
@@ -102,11 +105,16 @@ class Child:
     failures: int = 0
     failing: str = ""
     woken: bool = False
+    started_at: float = 0.0
+    ended_at: float = 0.0
+    tokens: int = 0
+    trades: int = 0
 
     def next_incarnation(self, now: float) -> None:
         """Count the next incarnation and forget what is known of the last one."""
         self.incarnation += 1
-        self.reported_at = now
+        self.reported_at = self.started_at = now
+        self.tokens = self.trades = 0
         self.end_reason = self.crash = self.retry_after_s = self.unexplained_since = None
         self.drained = None
         self.end_detail = ""
@@ -288,7 +296,7 @@ class Children:
             child.address.move_to(None)
             child.ref = None
             self.ticks.remove(child.spec.id)
-            child.last_reason = death.reason
+            child.last_reason, child.ended_at = death.reason, now
             # Perhaps the server rejects so many connects at a time.
             if death.failed:
                 child.failures += 1

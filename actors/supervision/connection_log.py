@@ -7,7 +7,7 @@ from actors.actor import Mailbox
 from actors.journal.recorder import FactQueue
 from actors.messages import ConnectionNoted, Tick
 from actors.model import facts
-from actors.model.connection import DISK_FULL, gap_cause
+from actors.model.connection import ALL_RESOLVED, DISK_FULL, gap_cause
 from actors.model.log_digest import LogDigest
 from actors.supervision.children import Child, Death
 
@@ -15,7 +15,11 @@ log = logging.getLogger(__name__)
 
 
 LOG_S: Final = 60.0
-"""Least time between two log lines about connections that failed, in seconds."""
+"""Least time between two log lines that sum up ends of connections, in seconds."""
+MOST_ENDS: Final = 20
+"""So many ends in `LOG_S` have a line of their own; the others are summed up."""
+PLANNED: Final = frozenset({"released", "replaced", "abandoned", "stopped", ALL_RESOLVED})
+"""Reasons of ends that nobody needs to look at."""
 
 
 class ConnectionLog:
@@ -24,13 +28,15 @@ class ConnectionLog:
     Events: `connected` the first time, `reconnected` with the reason of the end before,
     `disconnected`, and `failed` for an incarnation that was never served: once for each
     reason in a row, so that an outage of days leaves few rows. In the log, failures of all
-    connections are summed up.
+    connections are summed up, and ends when there are many.
     """
 
     def __init__(self, writer: Mailbox, fact_queue: FactQueue) -> None:
         self._writer = writer
         self._fact_queue = fact_queue
-        self._failures = LogDigest(every_s=LOG_S)
+        self._failures, self._ends = LogDigest(every_s=LOG_S), LogDigest(every_s=LOG_S)
+        self._ends_logged = 0
+        self._ends_since = float("-inf")
         self._last_failure = ("", "")
         self._logged: set[str] = set()  # reasons of the failures logged in the last minute
         self._new_reason = False
@@ -38,13 +44,14 @@ class ConnectionLog:
     def opened(self, child: Child, time: Tick) -> None:
         """Record that a connection receives data."""
         child.failing = ""
-        extra = {"child": child.spec.id, "incarnation": child.incarnation}
+        extra = {"connection": child.spec.id, "incarnation": child.incarnation}
         if child.listened == 1:
             self._record(child, "connected", "", time)
             log.info("connection_opened", extra=extra)
         else:
             self._record(child, "reconnected", child.last_reason, time)
-            log.info("connection_reopened", extra={**extra, "reason": child.last_reason})
+            away = {"reason": child.last_reason, "down_s": round(time.now - child.ended_at, 1)}
+            log.info("connection_reopened", extra={**extra, **away})
 
     def ended(self, death: Death, time: Tick) -> None:
         """Record that an incarnation of a connection ended.
@@ -68,8 +75,26 @@ class ConnectionLog:
             return
         if child.served:
             self._record(child, "disconnected", death.reason, time)
-        extra = {"child": child.spec.id, "incarnation": child.incarnation, "reason": death.reason}
-        log.info("connection_ended", extra=extra)
+        if not self._may_log(time.now):
+            self._ends.count([death.reason])
+            return
+        extra = {
+            "connection": child.spec.id,
+            "incarnation": child.incarnation,
+            "reason": death.reason,
+            "tokens": child.tokens,
+            "trades": child.trades,
+            "seconds": round(time.now - child.started_at, 1),
+        }
+        planned = child.retiring or death.reason in PLANNED
+        log.log(logging.INFO if planned else logging.WARNING, "connection_ended", extra=extra)
+
+    def _may_log(self, now: float) -> bool:
+        """Return whether one more end may have a line of its own."""
+        if now - self._ends_since >= LOG_S:
+            self._ends_since, self._ends_logged = now, 0
+        self._ends_logged += 1
+        return self._ends_logged <= MOST_ENDS
 
     def _failed(self, death: Death, time: Tick) -> None:
         child = death.child
@@ -81,10 +106,13 @@ class ConnectionLog:
         self._last_failure = (child.spec.id, child.end_detail)
 
     def summarise(self, now: float) -> None:
-        """Log how many connections failed since the last line, when a line is due.
+        """Log how many connections failed, or ended, since the last line, when a line is due.
 
-        A reason that is in no line of the last minute is logged at once.
+        A reason of a failure that is in no line of the last minute is logged at once.
         """
+        ends = self._ends.take(now)
+        if ends:
+            log.warning("connections_ended", extra={"ended": sum(ends.values()), "reasons": ends})
         reasons = self._failures.take(now)
         if reasons:
             self._logged.clear()
@@ -94,7 +122,7 @@ class ConnectionLog:
         self._new_reason = False
         if reasons:
             child, detail = self._last_failure
-            extra = {"failed": sum(reasons.values()), "reasons": reasons, "child": child}
+            extra = {"failed": sum(reasons.values()), "reasons": reasons, "connection": child}
             log.warning("connections_failed", extra={**extra, "detail": detail})
 
     def _record(self, child: Child, event: str, reason: str, time: Tick) -> None:

@@ -196,7 +196,7 @@ class FeedConnections:
         successor = handover.start(time.now, reason)
         self._replacing.add(handover.slot)
         self._add(handover, successor, time)
-        extra = {"child": handover.active, "successor": successor, "reason": reason}
+        extra = {"connection": handover.active, "successor": successor, "reason": reason}
         log.info("handover_started", extra=extra)
 
     def _continue(self, handover: Handover, time: Tick) -> None:
@@ -209,8 +209,8 @@ class FeedConnections:
         elif step is HandoverStep.ABANDON:
             successor = handover.abandon(time.now)
             self._retire(successor, "abandoned")
-            extra = {"child": handover.active, "successor": successor, "reason": handover.reason}
-            log.warning("handover_abandoned", extra=extra)
+            said = {"successor": successor, "reason": handover.reason}
+            log.warning("handover_abandoned", extra={"connection": handover.active, **said})
         if not handover.successor:
             self._replacing.discard(handover.slot)
 

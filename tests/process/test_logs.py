@@ -1,10 +1,12 @@
 import io
 import json
 import logging
+import os
 import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,10 +50,11 @@ def test_an_event_is_one_json_object_with_its_fields(stream: io.StringIO) -> Non
     logs.configure("INFO", "json", stream)
     log.info("connection_opened", extra={"connection": "a-0001", "tokens": 200})
     (line,) = lines(stream)
-    assert line["event"] == line["message"] == "connection_opened"
+    assert line["event"] == "connection_opened"
+    assert "message" not in line
     assert (line["level"], line["connection"], line["tokens"]) == ("INFO", "a-0001", 200)
     assert line["timestamp"].endswith("Z")
-    assert list(line)[:4] == ["timestamp", "level", "event", "message"]
+    assert list(line)[:4] == ["timestamp", "level", "event", "logger"]
 
 
 def test_text_of_a_library_is_a_message_without_an_event_of_its_own(stream: io.StringIO) -> None:
@@ -357,3 +360,32 @@ def test_lines_for_people_keep_their_breaks_and_lose_their_secrets() -> None:
     assert logs.for_people("one hunter2\n\x1b[2J two\n") == "one [secret]\n\\x1b[2J two\n"
     logging.getLogger().handlers.clear()
     assert logs.for_people("postgresql://u:p@h/d") == "postgresql://[secret]"
+
+
+def test_journald_is_told_the_priority_of_each_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "stderr").open("w+") as stream:
+        found = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")
+        logs.configure("DEBUG", "console", stream)
+        for level in ("debug", "info", "warning", "error", "critical"):
+            getattr(logging.getLogger("actors.x"), level)("event")
+        logging.getLogger("actors.x").error("event", exc_info=raised(RuntimeError("two\nlines")))
+        stream.seek(0)
+        lines = stream.read().splitlines()
+
+    assert [line[:3] for line in lines[:5]] == ["<7>", "<6>", "<4>", "<3>", "<2>"]
+    assert len(lines) > 7
+    assert {line[:3] for line in lines[5:]} == {"<3>"}
+
+
+def test_what_is_not_journald_gets_no_priority(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOURNAL_STREAM", "1:1")  # of a parent that was started by systemd
+    with (tmp_path / "stderr").open("w+") as stream:
+        logs.configure("INFO", "json", stream)
+        logging.getLogger("actors.x").info("event")
+        stream.seek(0)
+        assert stream.read().startswith("{")

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from tests.actor_harness import SLOT, SupervisorHarness
+from tests.actor_harness import SLOT, SupervisorHarness, connection_report
 
 
 def test_the_first_opening_is_called_connected() -> None:
@@ -126,6 +126,49 @@ def test_one_that_was_served_has_a_line_of_its_own(caplog: pytest.LogCaptureFixt
         "connection_ended",
         "connection_reopened",
     ]
+
+
+def test_the_line_of_an_end_says_what_it_was_and_how_long(caplog: pytest.LogCaptureFixture) -> None:
+    harness = SupervisorHarness().begin(1).ticks(30)
+    report = connection_report(SLOT, 1, "listening", harness.epoch(SLOT), tokens=40, trades_total=7)
+    harness.tell(report)
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "actors.supervision.connection_log"):
+        harness.end(SLOT, "reset")
+        harness.ticks(3)
+    ended, reopened = map(vars, caplog.records)
+
+    assert (ended["connection"], ended["reason"], ended["levelname"]) == (SLOT, "reset", "WARNING")
+    assert (ended["tokens"], ended["trades"]) == (40, 7)
+    assert ended["seconds"] >= 30
+    assert (reopened["connection"], reopened["levelname"]) == (SLOT, "INFO")
+    assert 0 < reopened["down_s"] <= 3
+
+
+def test_ends_that_are_planned_are_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    harness = SupervisorHarness().begin(1)
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "actors.supervision.connection_log"):
+        harness.end(SLOT, "all_resolved")
+        harness.ticks(3)
+    (ended, *_) = caplog.records
+    assert (ended.message, ended.levelname) == ("connection_ended", "INFO")
+
+
+def test_of_many_ends_some_have_a_line_and_the_others_are_summed_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    harness = SupervisorHarness().begin(*range(1, 101)).ticks(60)
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "actors.supervision.connection_log"):
+        for number in range(100):
+            harness.end(f"a-{number:04}", "reset")
+        harness.ticks(2)
+    lines = [vars(record) for record in caplog.records]
+    sums = [line for line in lines if line["message"] == "connections_ended"]
+
+    assert sum(line["message"] == "connection_ended" for line in lines) == 20
+    assert [(line["ended"], line["reasons"]) for line in sums] == [(80, {"reset": 80})]
 
 
 def test_the_status_says_why_connections_fail() -> None:
