@@ -102,9 +102,16 @@ class FindingsOutbox:
 
     def _add_resolution(self, resolution: Resolution) -> None:
         self._send(lambda n: MarketResolved(ticket=n, resolution=resolution))
+        decided_ms = max((each.observed_at_ms for each in resolution.evidence), default=0)
         log.info(
             "market_resolved",
-            extra={"condition_id": resolution.condition_id, "kind": resolution.kind},
+            extra={
+                "condition_id": resolution.condition_id,
+                "kind": resolution.kind,
+                "winner": resolution.winning_outcome,
+                "sources": [source.value for source in resolution.sources],
+                "after_s": max(0, decided_ms - resolution.resolved_at_ms) / 1000,
+            },
         )
 
     def _add_contradiction(self, contradiction: Contradiction) -> None:

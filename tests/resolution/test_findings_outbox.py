@@ -3,6 +3,7 @@
 import logging
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from actors.actor import KEEP_STORED_S
@@ -83,6 +84,19 @@ def test_what_is_not_stored_is_sent_again_and_a_resolution_counts_once() -> None
     assert outbox.stored(tickets) == (ONE,)
     assert outbox.stored(tickets) == ()
     assert (outbox.recorded_total, len(outbox)) == (1, 0)
+
+
+def test_a_resolution_is_logged_with_who_decided_it_and_how_long_after_its_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    seen = msgspec.structs.replace(OBSERVATION, observed_at_ms=2_501)
+    resolution = msgspec.structs.replace(RESOLUTION, evidence=(OBSERVATION, seen))
+    with caplog.at_level(logging.INFO):
+        FindingsOutbox(Box(), incarnation=1).add(Findings(resolution=resolution))
+    (line,) = map(vars, caplog.records)
+    assert (line["message"], line["condition_id"]) == ("market_resolved", ONE)
+    assert (line["kind"], line["winner"]) == ("winner", "Yes")
+    assert (line["sources"], line["after_s"]) == (["data", "gamma"], 2.5)
 
 
 def test_a_contradiction_is_an_error_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
