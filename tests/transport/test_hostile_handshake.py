@@ -208,7 +208,11 @@ def test_an_answer_that_can_be_read_in_two_ways_is_no_handshake(headers: tuple[s
 
 
 @pytest.mark.parametrize(
-    "first", ["HTTP/2 101 X", "101 X Y", "HTTP/1.1  101 X", "HTTP/1.1 1010 X", "ICY 101 OK", ""]
+    "first",
+    [
+        *("HTTP/2 101 X", "101 X Y", "HTTP/1.1  101 X", "HTTP/1.1 1010 X", "ICY 101 OK", ""),
+        *("HTTP/1.1 101\v", "HTTP/1.1 101\x1f"),  # whitespace, which the library takes away
+    ],
 )
 def test_what_is_no_status_line_is_no_handshake(first: str) -> None:
     assert lost(answering(first=first)).reason == "handshake"
