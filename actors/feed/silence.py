@@ -3,9 +3,10 @@
 A PONG, `NO NEW ASSETS` and `[]` prove that the server reads what we send, and no time. What
 proves is the snapshot of an order book, by its own timestamp, the time of its last change:
 
-- Not later than the last event that this connection delivered (and the allowed lateness): the
-  token was silent from that event until we asked. For a token that was subscribed after that
-  event, its own first book counts instead.
+- Not later than the last event that this connection delivered: the token was silent from that
+  event until we asked. For a token that was subscribed after that event, its own first book counts
+  instead.
+- Up to a second later: that event, by another clock, or a lost one. It counts for neither.
 - Later, and nothing comes within the allowed lateness: an event was lost.
 
 A connection is one ordered stream, so the last event of any of its tokens counts for all. A
@@ -39,7 +40,7 @@ class Findings(msgspec.Struct, frozen=True):
     """What snapshots say.
 
     Attributes:
-        proven: Tokens that were silent until the question.
+        proven: Tokens that were certainly silent until the question.
         lost: Tokens of which an event was lost.
     """
 
@@ -101,7 +102,7 @@ class Silence:
         self._wait_s = 0.0
         self._changes: dict[TokenId, int] = {}
         self._lost: set[TokenId] = set()
-        self._varied = self._exchange_silent = self._proven = False
+        self._varied = self._exchange_silent = self._proven = self._uncertain = False
         self._shown = 0  # tokens that the last question proves
         self.question: Question | None = None
         self.late_ms = LATENESS_MS
@@ -129,6 +130,7 @@ class Silence:
             self._wait_s = min(2 * self._wait_s, self._longest_s)
         self._asked_at = question.at
         self.question, self._changes, self._proven, self._shown = question, {}, False, 0
+        self._uncertain = False
 
     def answered(self, changes: Mapping[TokenId, int]) -> None:
         """Take snapshots: the time of the last change of each token, exchange milliseconds."""
@@ -163,6 +165,8 @@ class Silence:
             return Findings()
         before_ms, known_ms = question.heard_ms, question.known_ms
         proven = [k for k, at in self._changes.items() if at <= known_ms(k) + LATENESS_MS // 2]
+        certain = [k for k in proven if self._changes[k] <= known_ms(k)]
+        self._uncertain = self._uncertain or len(certain) < len(proven)
         due_ms = exchange_ms - self.late_ms
         late = [k for k, at in self._changes.items() if known_ms(k) + self.late_ms < at < due_ms]
         for token in (*proven, *late):
@@ -180,7 +184,7 @@ class Silence:
             self.proven_at = 0.0
         if heard_ms != before_ms or not self._changes:
             self.question = None
-        return Findings(tuple(proven), tuple(lost))
+        return Findings(tuple(certain), tuple(lost))
 
     def heard_elsewhere(self) -> None:
         """Record that another connection received an event that this one should have."""
@@ -202,12 +206,13 @@ class Silence:
         """Return True, once, when data came again and the silence before it is in doubt.
 
         It is in doubt when a loss was shown, and when the whole exchange was silent and no
-        snapshot has proven that nothing happened.
+        snapshot has certainly proven that nothing happened.
         """
         if last_data_at <= self._data_at:
             return False
         self._data_at = last_data_at
-        doubt = self.frozen or self._heard_elsewhere or (self._exchange_silent and not self._proven)
+        certain = self._proven and not self._uncertain
+        doubt = self.frozen or self._heard_elsewhere or (self._exchange_silent and not certain)
         self.frozen = self._heard_elsewhere = self._exchange_silent = self._proven = False
         self._lost.clear()
         return doubt

@@ -240,6 +240,21 @@ def test_only_the_tokens_that_a_snapshot_shows_are_covered_longer() -> None:
     assert released.tokens == (YES,)
 
 
+def test_a_change_just_after_the_last_event_is_no_loss_and_proves_no_silence() -> None:
+    harness = listening()
+    harness.dialler.changes = {YES: WALL_MS + 400, NO: WALL_MS}
+    harness.silence(100)
+    report = harness.supervisor.last(ConnectionReport)
+    assert report.silence_proven_at > 0
+    assert ended(harness) == ""
+    harness.actor.on_receive(Retire(reason="stopped", at_once=True))
+
+    (released,) = harness.facts(facts.TokensReleased)
+    assert isinstance(released, facts.TokensReleased)
+    assert released.tokens == (NO,)
+    assert ended_at(harness) == -1_000
+
+
 def test_a_clock_that_steps_during_a_silence_covers_no_time_that_was_not() -> None:
     harness = listening()
     harness.dialler.changes = before(60)
@@ -379,6 +394,22 @@ def test_a_silence_of_the_exchange_that_snapshots_prove_costs_nothing() -> None:
     assert ended(harness) == ""
     assert harness.facts(facts.TokensReleased) == []
     assert not harness.supervisor.last(ConnectionReport).awaits_renewal
+
+
+def test_when_all_were_silent_a_change_just_after_the_last_event_leaves_a_gap() -> None:
+    harness = listening()
+    harness.dialler.changes = {YES: WALL_MS + 400, NO: WALL_MS}
+    harness.silence(54).silence(90, exchange_silent=True)
+    harness.hear(a_change(harness.wall_ms))
+
+    until = {
+        token: each.until_ns // MS - WALL_MS
+        for each in harness.facts(facts.TokensReleased)
+        if isinstance(each, facts.TokensReleased)
+        for token in each.tokens
+    }
+    assert until[YES] == -1_000
+    assert until[NO] > 90_000
 
 
 # ---------------------------------------------------------------- heard elsewhere

@@ -58,7 +58,7 @@ class RedundantRun:
         """Return the connections that ended for this reason."""
         lines = self.tracker.events()
         return {
-            line["child"]
+            line["connection"]
             for line in lines
             if line["event"] == "connection_ended" and line["reason"] == reason
         }

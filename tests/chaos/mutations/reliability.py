@@ -268,6 +268,13 @@ MUTATIONS = (
         ("tests/feed/test_silence.py",),
     ),
     Mutation(
+        "a change just after the last event proves nothing",
+        "actors/feed/silence.py",
+        "        certain = [k for k in proven if self._changes[k] <= known_ms(k)]\n",
+        "        certain = proven\n",
+        ("tests/feed/test_silence.py",),
+    ),
+    Mutation(
         "a later change that never came is a loss",
         "actors/feed/silence.py",
         "if known_ms(k) + self.late_ms < at < due_ms]\n",
