@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+import math
 import os
 import sys
 import threading
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 from freezegun import freeze_time
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors.process import logs
@@ -151,6 +152,8 @@ def test_a_traceback_keeps_its_end_and_its_lines(stream: io.StringIO) -> None:
     assert len(line["exc_info"].splitlines()) > 2
 
 
+@example("not a number", math.nan)
+@example("without a bound", -math.inf)
 @given(st.text(max_size=50), st.floats() | st.binary(max_size=20) | st.text(max_size=700))
 def test_whatever_is_logged_the_line_is_json_of_one_line(text: str, value: object) -> None:
     stream = io.StringIO()

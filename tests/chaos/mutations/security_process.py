@@ -114,10 +114,7 @@ OF_SOCKETS = (
         "actors/health/metrics_server.py",
         "late = [each for each, deadline in self._deadlines.items() if deadline <= now]",
         "late: list[socket.socket] = []",
-        (
-            METRICS + "test_who_sends_byte_by_byte_has_no_more_time_than_others",
-            METRICS + "test_who_does_not_read_the_answer_is_cut_off",
-        ),
+        (METRICS + "test_who_does_not_read_the_answer_is_cut_off",),
         COSTLY,
     ),
     Mutation(

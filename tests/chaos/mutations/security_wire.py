@@ -236,11 +236,8 @@ OF_ANSWERS = (
         "return left if self._stop is None else min(left, _LOOK_S)",
         "return left",
         (
-            CONNECT + "test_a_stop_ends_a_lookup",
             CONNECT + "test_a_stop_ends_the_wait_for_an_address",
             CONNECT + "test_a_stop_ends_a_tls_handshake",
-            LIMITS + "test_a_stop_cuts_a_call_that_still_connects",
-            HTTP + "test_a_stop_cuts_a_call_under_way",
         ),
         STOP,
     ),
