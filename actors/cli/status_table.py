@@ -34,7 +34,7 @@ def render(document: Mapping[str, Any]) -> RenderableType:
     for name, fact in _FACTS:
         facts.add_row(name, Text(terminal_safe(fact(health))))
         if name == "trades":
-            facts.add_row("", Sparkline(health.trades.minutes))
+            facts.add_row("each minute", Sparkline(health.trades.minutes))
     head = Text(state_line(health), style=f"bold {_COLOURS.get(health.state, 'yellow')}")
     return Group(head, facts, *_connections(health.connections.each))
 
@@ -103,7 +103,8 @@ def _tracker(health: Health) -> str:
 def _trades(health: Health) -> str:
     trades = health.trades
     return (
-        f"{trades.last_minute:,} last minute, {trades.last_hour:,} last hour,"
+        f"{trades.last_minute / 60:,.1f} a second: {trades.last_minute:,} last minute,"
+        f" {trades.last_hour:,} last hour,"
         f" {trades.last_24h:,} last 24 h, {trades.total:,} since start"
     )
 

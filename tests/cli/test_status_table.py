@@ -61,9 +61,9 @@ def test_the_trades_of_the_last_hour_are_drawn_minute_by_minute() -> None:
     document = health()
     document["trades"]["minutes"] = [0, 1, 4, 8, *[0] * 54, 6, 8]
     (line,) = [line for line in shown(document) if "█" in line]
-    assert line.rstrip() == f"{' ' * 14}▂▅█{' ' * 54}▇█"
+    assert line.rstrip() == f"each minute   ▂▅█{' ' * 54}▇█"
     (plain,) = [line for line in shown(document, "ascii") if "@" in line]
-    assert plain.rstrip() == f"{' ' * 14}_+@{' ' * 54}#@"
+    assert plain.rstrip() == f"each minute   _+@{' ' * 54}#@"
 
 
 def test_an_hour_without_trades_is_drawn_empty() -> None:
