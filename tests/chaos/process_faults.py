@@ -139,7 +139,8 @@ def without_descriptors(run: FaultRun) -> None:
     run.noticed("connection_ended", within_s=10)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (8, hard))
     time.sleep(5)
-    said = [event.get("reasons", {}) for event in tracker.events()]
+    failed = [each for each in tracker.events() if each.get("event") == "connections_failed"]
+    said = [each["reasons"] for each in failed]
     rejected = sum(reasons.get("no_descriptors", 0) for reasons in said)
     run.note(f"{rejected} connections failed for want of a descriptor")
     run.expect(rejected, "no connection failed for want of a descriptor")
