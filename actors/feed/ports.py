@@ -20,7 +20,7 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
         proof_s: Between two proofs of coverage that are written.
         release_s: How long an unwanted token may wait for the proof that it was listened to
             until it became unwanted.
-        samples: Says what is kept of what cannot be a trade.
+        samples: Says what is kept of what is rejected; shared by all connections.
     """
 
     silence_s: float = 60.0

@@ -88,7 +88,12 @@ class Samples:
         return True
 
     def takes_doubtful(self, size: int, received_at_ns: int) -> bool:
-        """Return whether one that may be a trade is kept; it counts as kept then."""
+        """Return whether one that may be a trade is kept; it counts as kept then.
+
+        Args:
+            size: Its bytes.
+            received_at_ns: When it was received, wall clock.
+        """
         hour = received_at_ns // _HOUR_NS
         if hour > self._hour or hour < self._hour - 1:
             self._hour, self._doubtful = hour, 0

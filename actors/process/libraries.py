@@ -9,7 +9,7 @@ from actors.errors import EXIT_CONFIG
 
 
 def end_without(missing: ImportError, program: str, root: Path) -> NoReturn:
-    """Say in one line which library is missing and what to do, and end with 78.
+    """End with 78 and one line on standard error: which library is missing, and what to do.
 
     Args:
         missing: What the import of the program raised.

@@ -76,9 +76,10 @@ class Child:
         failures: How many incarnations in a row were not.
         failing: Why incarnations before this one were not served, as last recorded.
         woken: This incarnation was sent more tokens; it may have ended before it took them.
-        started_at: When this incarnation began; ended_at: when the one before ended.
-        tokens, trades: Of a connection, as it reported last: its tokens, and the trades of this
-            incarnation.
+        started_at: When this incarnation began, monotonic seconds.
+        ended_at: When the one before ended, likewise.
+        tokens: How many a connection has, as it reported last.
+        trades: How many this incarnation of a connection received, likewise.
     """
 
     spec: ChildSpec
