@@ -27,7 +27,7 @@ from actors.network.connect import (
 )
 from actors.network.tls import TlsSocket
 from actors.transport.handshake import open_websocket
-from tests.network.unanswering import addresses, by_name, full_queue
+from tests.network.unanswering import addresses, by_name, fill_queue, full_queue
 from tests.transport import loopback
 from tests.transport.loopback import WAIT_S, RawServer
 
@@ -194,10 +194,7 @@ def test_a_slow_address_is_not_given_up_for_the_next_ones(silent_port: int) -> N
     with socket.socket() as slow, ExitStack() as stack:
         slow.bind(("127.0.0.1", 0))
         slow.listen(0)
-        for _ in range(4):
-            client = stack.enter_context(socket.socket())
-            client.setblocking(False)
-            client.connect_ex(slow.getsockname())
+        fill_queue(slow, stack)
 
         def accept_all() -> None:
             with contextlib.suppress(TimeoutError):

@@ -1,5 +1,6 @@
 """Resolvers that know made-up names, and ports that never answer."""
 
+import select
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,11 +22,24 @@ def full_queue(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
         listener = stack.enter_context(socket.socket())
         listener.bind((host, port))
         listener.listen(0)
-        for _ in range(_TO_FILL):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(listener.getsockname())
+        fill_queue(listener, stack)
         yield listener.getsockname()[1]
+
+
+def fill_queue(listener: socket.socket, stack: ExitStack) -> None:
+    """Fill the queue of a listener of 0 with connections that stay until the stack ends.
+
+    Those that find no place are closed: else the kernel would ask for them again after 1 s, and
+    they would take the place of whoever is meant to find the queue empty by then.
+    """
+    tried = [stack.enter_context(socket.socket()) for _ in range(_TO_FILL)]
+    for client in tried:
+        client.setblocking(False)
+        client.connect_ex(listener.getsockname())
+    _, connected, _ = select.select([], tried, [], 0)
+    for client in tried:
+        if client not in connected:
+            client.close()
 
 
 def by_name(answer: Callable[[str], list[Any]]) -> Resolve:
