@@ -25,6 +25,7 @@ from actors.model.market import (
     TimeWindow,
     Transition,
 )
+from actors.model.storage import DayStored
 from actors.model.trade import Busiest, ConditionId, MissedTrade, Rejection, TokenId, Trade
 
 
@@ -387,6 +388,12 @@ class StoreOpened(Message, frozen=True, kw_only=True):
     identity: str = ""
     unsafe: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()
+
+
+class DayRestored(Message, frozen=True, kw_only=True):
+    """Writer → supervisor: the journal is read to its end, and the database knows this of today."""
+
+    found: DayStored
 
 
 class DatabaseServerEnded(Message, frozen=True, kw_only=True):

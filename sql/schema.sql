@@ -68,8 +68,10 @@ create table tracker.journal_progress (
   journal_key integer primary key references tracker.journals,
   mark        bigint not null,     -- the watermark: every record with a lower seq is stored here
   moved_at    timestamptz not null default now(),    -- the database's clock
-  session     uuid                 -- a random id of the connection to the database that stores this journal, another one for each.
+  session     uuid,                -- a random id of the connection to the database that stores this journal, another one for each.
                                    -- A new one takes the journal over; a commit with an older id is rejected then
+  stored_on   date,                -- the latest day (UTC, the clock of the tracker's host) on which trades were stored …
+  stored_rows bigint not null default 0    -- … and how many on that day: rows new to tracker.trades
 );
 
 -- One row for each start of the process. alive_at is moved on every 5 s and never back, so a crash leaves its end without
@@ -84,6 +86,9 @@ create table tracker.process_life (
   version      text not null,
   proven_until timestamptz,         -- by the exchange's clock: the latest proof of those of its epochs whose rows are gone,
                                     -- since all about them is final (see "coverage": settled)
+  day          jsonb,               -- what it had measured of its day by alive_at (token-seconds wanted and not proven, seconds
+                                    -- without any token); for the status of the next process alone: every gap is in
+                                    -- coverage_gaps(). NULL: nothing yet
   primary key (journal_key, start_seq)
 );
 -- For coverage_gaps(): whether any other tracker was seen later than some time.

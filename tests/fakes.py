@@ -22,6 +22,7 @@ from actors.model.market import Market, Recheck, StoredEvidence, TimeWindow
 from actors.model.storage import (
     Batch,
     Committed,
+    DayStored,
     Housekept,
     JournalStats,
     OpenConflicts,
@@ -193,6 +194,7 @@ class FakeStore:
         unresolved: The markets to return.
         evidence, rechecks: What to return about them.
         reviewed: What to return of a range; `reviews`: behind what it was asked for.
+        days: The days that were asked for, each with the first sequence of the process.
         ended: The markets of one range that ended; `ranges`: behind what they were asked for.
         conflicts: The open contradictions.
         chores: What the next steps of housekeeping return.
@@ -212,6 +214,7 @@ class FakeStore:
         self.watermarks: dict[UUID, int] = {}
         self.journal_id = JOURNAL_ID
         self.opens = 0
+        self.days: list[tuple[int, int]] = []
         self.away = False
         self.poisoned = False
         self.newer = self.mismatch = ""
@@ -345,6 +348,12 @@ class FakeStore:
         if self.away:
             raise StoreUnavailable("server closed the connection")
         return self.ended
+
+    def day_stored(self, day: int, opened_at_seq: int) -> DayStored:
+        self.days.append((day, opened_at_seq))
+        if self.away:
+            raise StoreUnavailable("server closed the connection")
+        return DayStored(day=day, trades=len(self.trades), resolutions=0)
 
     def open_conflicts(self) -> OpenConflicts:
         if self.away:

@@ -53,6 +53,8 @@ class Driver:
         self._rows = [(token, number, True) for number, token in enumerate(tokens, 1)]
         if "known" in given:  # no migration forbids to write
             self._rows = [(1, given["watermark"], None, self.tag)]
+        if "midnight" in given:  # nothing was stored on that day
+            self._rows = [(0, 0, None, None)]
         self._rows = self._rows or [(1,)]
         return self
 

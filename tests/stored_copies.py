@@ -35,6 +35,8 @@ BOOT = b"the second boot."
 """Identity of the boot of the machine on which the stored journal was written last."""
 OTHER_BOOT = b"some later boot."
 WALL_NS = 1_773_000_000_000_000_000
+LONGER = ("alive",)
+"""Kinds of records that have had one more field since, empty in those of then."""
 NEVER_S = 3600.0
 HOLD_S = 120.0
 
@@ -77,6 +79,7 @@ def transactions_now(then: Plain) -> Plain:
     for place, each in read_since()["trades"]:
         trades.insert(place, each)
     facts = sorted([*then["facts"], *read_since()["facts"]], key=lambda each: int(each[0]))
+    facts = [[*each, None] if each[1] in LONGER else each for each in facts]
     kept = rejected_now(then["rejected"])
     for row in kept:
         written_at_ns = read_since()["written_at_ns"].get(str(row["seq"]))

@@ -105,7 +105,7 @@ def _trades(health: Health) -> str:
     return (
         f"{trades.last_minute / 60:,.1f} a second: {trades.last_minute:,} last minute,"
         f" {trades.last_hour:,} last hour,"
-        f" {trades.last_24h:,} last 24 h, {trades.total:,} since start"
+        f" {trades.today:,} today, {trades.total:,} since start"
     )
 
 
@@ -137,8 +137,11 @@ def _proven(coverage: Coverage) -> str:
         return "no token was wanted today yet"
     share = 100 * (1 - coverage.gap_token_s / coverage.wanted_token_s)
     percent = "100" if not coverage.gap_token_s else f"{min(share, 99.99):.2f}"
-    blackout = f", blackout of {_age(coverage.blackout_s)}" if coverage.blackout_s else ""
-    return f"today {percent} % of the time{blackout}"
+    down = f", tracker not running for {_age(coverage.down_s)}" if coverage.down_s else ""
+    # Time in which nothing ran is in both.
+    blind_s = coverage.blackout_s - coverage.down_s
+    blackout = f", blackout of {_age(blind_s)}" if blind_s > 0 else ""
+    return f"today {percent} % of the time{down}{blackout}"
 
 
 def _journal(health: Health) -> str:

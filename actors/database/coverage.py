@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from psycopg.types.numeric import Int8
 
 from actors.database import queries
@@ -150,8 +151,9 @@ class CoverageWriter:
                     "version": storable_text(version),
                 }
                 self._run(queries.START_PROCESS, seq=seq, **given)
-            case ProcessAlive(at_ns):
-                self._run(queries.KEEP_PROCESS_ALIVE, seq=seq, at=instant(at_ns))
+            case ProcessAlive(at_ns, day):
+                measured = msgspec.json.encode(day).decode() if day else None
+                self._run(queries.KEEP_PROCESS_ALIVE, seq=seq, at=instant(at_ns), day=measured)
             case ProcessStopped(at_ns):
                 self._run(queries.STOP_PROCESS, seq=seq, at=instant(at_ns))
             case RangeLost(first, _):

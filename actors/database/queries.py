@@ -56,6 +56,8 @@ TAKE_JOURNAL = read("take_journal")
 SELECT_TRACKERS = read("select_trackers")
 RETIRE_TRACKERS = read("retire_trackers")
 MOVE_WATERMARK = read("move_watermark")
+COUNT_STORED = read("count_stored")
+SELECT_DAY = read("select_day")
 
 INSERT_ASSETS = read("insert_assets")
 LOCK_ASSETS = read("lock_assets")

@@ -1,11 +1,14 @@
 """Rows of the database as values: markets, evidence, rechecks. Pure."""
 
+import contextlib
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
+from actors.model.conversion import milliseconds
+from actors.model.facts import DayMeasured
 from actors.model.market import (
     TRACKER,
     Market,
@@ -17,6 +20,7 @@ from actors.model.market import (
     Source,
     StoredEvidence,
 )
+from actors.model.storage import DayStored
 from actors.model.trade import ConditionId, TokenId
 
 Row = tuple[Any, ...]
@@ -26,10 +30,27 @@ _MARKET_STATES = frozenset(MarketState)
 _NAMINGS = frozenset(Naming)
 
 decode_market = msgspec.json.Decoder(Market).decode
+_decode_day = msgspec.json.Decoder(DayMeasured).decode
 _decode_payouts = msgspec.json.Decoder(tuple[tuple[TokenId, Decimal], ...]).decode
 _decode_names = msgspec.json.Decoder(dict[TokenId, str]).decode
 _decode_resolution = msgspec.json.Decoder(Resolution).decode
 _decode_contradictions = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
+
+
+def day_stored(day: int, row: Row | None) -> DayStored:
+    """Return the row of `select_day`; what an earlier process measured in another form is none."""
+    trades, resolutions, seen_at, text = row or (0, 0, None, None)
+    before = None
+    if text is not None:
+        with contextlib.suppress(msgspec.ValidationError):
+            before = _decode_day(text)
+    return DayStored(
+        day=day,
+        trades=trades,
+        resolutions=resolutions,
+        seen_ns=None if seen_at is None else milliseconds(seen_at) * 1_000_000,
+        before=before,
+    )
 
 
 def evidence(rows: Sequence[Row]) -> StoredEvidence:

@@ -19,7 +19,7 @@ from uuid import UUID, uuid4
 
 from actors.database import cache, queries
 from actors.database.housekeeping import Housekeeping
-from actors.database.reading import Row, decode_market, evidence, recheck
+from actors.database.reading import Row, day_stored, decode_market, evidence, recheck
 from actors.database.schema import objects, versions
 from actors.database.schema.migration_files import MIGRATIONS, migrations
 from actors.database.server import sequences
@@ -28,7 +28,7 @@ from actors.database.session import Connection, Session, translate_errors
 from actors.database.settlement import Settlement
 from actors.database.transaction import RejectionLimit, StoredJournal, Transaction, move_watermark
 from actors.errors import StoreUnavailable
-from actors.model.conversion import instant, instant_of_ms, milliseconds
+from actors.model.conversion import DAY_NS, instant, instant_of_ms, milliseconds
 from actors.model.market import (
     RECHECKS_MS,
     ContradictionKind,
@@ -40,6 +40,7 @@ from actors.model.market import (
 from actors.model.storage import (
     Batch,
     Committed,
+    DayStored,
     Housekept,
     OpenConflicts,
     Opened,
@@ -263,6 +264,23 @@ class Store:
             with connection.transaction():
                 move_watermark(connection, self._journal, None, self._migrations)
                 return self._housekeeping.step(connection, now)
+
+    def day_stored(self, day: int, opened_at_seq: int) -> DayStored:
+        """Return what is known of a day (days since 1970, UTC), and of the process before this one.
+
+        Args:
+            day: The present one.
+            opened_at_seq: The first sequence that this process journalled.
+
+        Raises:
+            StoreUnavailable: The database went away.
+        """
+        midnight = instant(day * DAY_NS)
+        given = {"day": midnight.date(), "midnight": midnight, "first": opened_at_seq}
+        with self._waiting():
+            run = self._connection().execute
+            row = run(queries.SELECT_DAY, {"journal": self._journal.key, **given}).fetchone()
+        return day_stored(day, row)
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
         """Yield the markets without a resolution that are open, then the others that we want.

@@ -226,6 +226,8 @@ class Transaction:
                 outcomes = self._lock_shared(batch)
             unstored = len(self._rejected)
             stored = self._store_trades(batch)
+            if stored:
+                self._run(queries.COUNT_STORED, at=self._wall_ns() / 1e9, rows=stored)
             unstorable = len(self._rejected) - unstored
             if outcomes is not None:  # most batches hold nothing but trades
                 self._store_outcomes(batch, outcomes)
@@ -292,12 +294,8 @@ class Transaction:
         evidence = (each for row in batch.resolutions for each in row.evidence)
         observations = tuple(dict.fromkeys((*batch.observations, *evidence)))
         bisect, insert, reject = self._bisect, outcomes.insert_observations, self._reject
-        bisect(
-            observations,
-            insert,
-            # Evidence that is no JSON is stored as a JSON string, or else rejected.
-            lambda row, _: bisect([columns.quoted(row)], insert, reject),
-        )
+        # Evidence that is no JSON is stored as a JSON string, or else rejected.
+        bisect(observations, insert, lambda row, _: bisect([columns.quoted(row)], insert, reject))
         self._bisect(batch.transitions, outcomes.insert_transitions, self._reject)
         self._bisect(batch.resolutions, outcomes.insert_resolutions, self._reject)
         self._bisect(batch.confirmations, outcomes.insert_confirmations, self._reject)

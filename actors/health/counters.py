@@ -1,9 +1,8 @@
 """The counters behind the status document.
 
 `Windows` counts over the last minute, hour and day, in bounded memory; `RestartCounts`,
-`CumulativeCount` and `TradeAccounting` count since the start of the process, `DayCoverage`
-since midnight UTC. `ViolationSums` adds up what children report of assumptions. `now` and `at` are
-monotonic seconds.
+`CumulativeCount` and `TradeAccounting` count since the start of the process. `ViolationSums`
+adds up what children report of assumptions. `now` and `at` are monotonic seconds.
 """
 
 from array import array
@@ -13,20 +12,12 @@ from dataclasses import dataclass, field
 from actors.health.document import (
     Accounting,
     AssumptionCount,
-    Coverage,
     Restarts,
-    iso,
     span,
 )
 from actors.health.rules import Limits
 from actors.messages import BatchWritten
 from actors.model.assumptions import Assumption, Violations
-
-DAY_NS = 86_400 * 10**9
-LONGEST_STEP_S = 10.0
-"""Seconds between two measurements beyond which the process was stopped or got no processor."""
-SET_BACK_NS = 3_600 * 10**9
-"""A clock that shows a time so long before the start of the day has been set right."""
 
 
 class Ring:
@@ -231,66 +222,6 @@ class TradeAccounting:
         if self._uncertain and self.pending_records == 0 and self._watermark:
             self._adjusted -= self._left
             self._uncertain = False
-
-
-class DayCoverage:
-    """Sums of the present day: since midnight UTC, or since the process began when that is later.
-
-    A clock that was ahead and is set right begins the day again, at that moment.
-
-    Args:
-        wall_ns: When the process began, nanoseconds since 1970.
-
-    Attributes:
-        recorded: Resolutions recorded today; the owner adds to it.
-    """
-
-    def __init__(self, wall_ns: int) -> None:
-        self._begin(wall_ns)
-        self._measured_at: float | None = None
-
-    def _begin(self, wall_ns: int) -> None:
-        self._day, self._since_ns = wall_ns // DAY_NS, wall_ns
-        self._wanted_s = self._gap_s = self._blackout_s = 0.0
-        self.recorded = 0
-
-    def measured(self, now: float, wall_ns: int, *, wanted: int, covered: int) -> None:
-        """Add the time since the last call, in which so many tokens were wanted and covered.
-
-        `now` is monotonic seconds, `wall_ns` the same moment since 1970.
-        """
-        new_day = self._begin_if_due(wall_ns)
-        before, self._measured_at = self._measured_at, now
-        if before is None:
-            return
-        step_s = max(0.0, now - before)
-        # Nobody measured for so long: what was received meanwhile is unknown, so none is claimed.
-        if step_s > LONGEST_STEP_S:
-            covered = 0
-            if new_day:  # what came before its beginning belongs to the day before
-                step_s = min(step_s, (wall_ns - self._since_ns) / 1e9)
-        self._wanted_s += step_s * wanted
-        self._gap_s += step_s * max(0, wanted - covered)
-        self._blackout_s += step_s if wanted and not covered else 0.0
-
-    def _begin_if_due(self, wall_ns: int) -> bool:
-        """Begin the day that the clock shows, unless it has begun; return whether it did."""
-        if wall_ns // DAY_NS > self._day:
-            self._begin(wall_ns // DAY_NS * DAY_NS)
-        elif wall_ns < self._since_ns - SET_BACK_NS:
-            self._begin(wall_ns)
-        else:
-            return False
-        return True
-
-    def coverage(self) -> Coverage:
-        """Return the coverage of today so far."""
-        return Coverage(
-            since=iso(self._since_ns),
-            wanted_token_s=round(self._wanted_s, 3),
-            gap_token_s=round(self._gap_s, 3),
-            blackout_s=round(self._blackout_s, 3),
-        )
 
 
 @dataclass

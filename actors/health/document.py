@@ -45,6 +45,7 @@ class Trades(Part, frozen=True, kw_only=True):
     """New rows of `trades` that this process stored.
 
     Attributes:
+        today: Those since midnight UTC, also of earlier processes.
         minutes: Each of the last 60 minutes, oldest first; the last is not over.
         received_last_minute, received_total: Trades received on all connections: a trade that
             arrives on two feeds counts twice.
@@ -55,6 +56,7 @@ class Trades(Part, frozen=True, kw_only=True):
     last_minute: int
     last_hour: int
     last_24h: int
+    today: int
     total: int
     minutes: tuple[int, ...]
     received_last_minute: int
@@ -140,22 +142,26 @@ class Assets(Part, frozen=True, kw_only=True):
 
 
 class Coverage(Part, frozen=True, kw_only=True):
-    """Today's coverage as this process measured it, once a second, in token seconds.
+    """Today's coverage as the tracker measured it, once a second, in token seconds.
 
-    An hour in which two tokens are wanted makes 7,200. Time in which no process ran is not
-    in here; the relation `coverage_gaps` has every gap, to the millisecond.
+    An hour in which two tokens are wanted makes 7,200. It goes on over restarts. The relation
+    `coverage_gaps` has every gap, to the millisecond.
 
     Attributes:
-        since: Midnight UTC, or the start of the process when that was later.
+        since: Midnight UTC, or the start of the tracker when that was later: its first one, or one
+            after more than a day.
         wanted_token_s: All that was wanted since then.
         gap_token_s: Of that, what was not proven to be listened to.
-        blackout_s: Seconds in which tokens were wanted and none at all was listened to.
+        blackout_s: Seconds in which tokens were wanted and none at all was listened to; the first
+            minute of a process is none.
+        down_s: Seconds in which no process ran; all that was wanted is in the gap then.
     """
 
     since: str
     wanted_token_s: float
     gap_token_s: float
     blackout_s: float
+    down_s: float
 
 
 class Reconnect(Part, frozen=True, kw_only=True):
@@ -259,7 +265,7 @@ class Resolutions(Part, frozen=True, kw_only=True):
 
     Attributes:
         recorded: Resolutions that this process recorded.
-        recorded_today: Of those, since midnight UTC.
+        recorded_today: All that were recorded since midnight UTC, also by earlier processes.
         conflicts: Contradictions between sources, or with a recorded resolution, since the start.
         conflicts_open: Markets about which one is open.
         ended: Markets that ended between 25 hours and one hour ago; None while that is not known.

@@ -193,6 +193,8 @@ GAUGES = (
     Number("coverage.wanted_token_s", "today_wanted_token_seconds", "Wanted today."),
     Number("coverage.gap_token_s", "today_gap_token_seconds", "Of that, not proven."),
     Number("coverage.blackout_s", "today_blackout_seconds", "No wanted token was listened to."),
+    Number("coverage.down_s", "today_down_seconds", "The tracker did not run."),
+    Number("trades.today", "today_trades", "New rows of trades since midnight UTC."),
     Number("last_reconnect.at", "last_reconnect_time_seconds", "When the last reconnect was."),
     Number("journal.pending_records", "journal_pending_records", "Records not yet committed."),
     Number("journal.bytes", "journal_bytes", "Size of the journal."),

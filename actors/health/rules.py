@@ -226,7 +226,11 @@ def _disk_low(health: Health, limits: Limits) -> str:
 
 def _source_failing(health: Health, limits: Limits) -> str:
     sources = health.resolutions.sources.items()
-    failing = [name for name, source in sources if source.failing_s > limits.failing_s]
+    failing = [
+        f"{name} for {source.failing_s:.0f} s ({source.state})"
+        for name, source in sources
+        if source.failing_s > limits.failing_s
+    ]
     return f"no answer from {', '.join(failing)}" if failing else ""
 
 

@@ -12,12 +12,12 @@ from actors.health import document, rules
 from actors.health.connections import ConnectionsHealth
 from actors.health.counters import (
     CumulativeCount,
-    DayCoverage,
     RestartCounts,
     TradeAccounting,
     ViolationSums,
     Windows,
 )
+from actors.health.day import Day
 from actors.health.document import (
     ATTENTION,
     DEGRADED,
@@ -155,7 +155,7 @@ class HealthState:
         self._connections = ConnectionsHealth(self._limits)
         self._descriptors = DescriptorLimit()
         self._stored = Windows(fine=True)
-        self._day = DayCoverage(wall_ns)
+        self.day = Day(wall_ns)  # the supervisor restores it, and journals it
         self._accounting = TradeAccounting()
         self._database = DatabaseHealth(away_since=now)
         self._journal: JournalStats | None = None
@@ -226,6 +226,7 @@ class HealthState:
     def batch_written(self, batch: BatchWritten, *, at: float, wall_ns: int) -> None:
         """Count a transaction that the writer committed just now."""
         self._stored.add(at, batch.stored)
+        self.day.stored += batch.stored
         self._accounting.committed(batch)
         self._database.committed(batch.oldest_received_ns, wall_ns)
         self._database.rejected_rows += batch.rejected_rows
@@ -255,7 +256,7 @@ class HealthState:
     def resolution_reported(self, report: ResolutionReport, *, at: float) -> None:
         """Take the report of the resolution actor; it has the state of each source."""
         self._violated(report, at)
-        self._day.recorded += self._outcomes.reported(report, at)
+        self.day.recorded += self._outcomes.reported(report, at)
 
     def assumption_violated(self, assumption: Assumption, count: int, *, at: float) -> None:
         """Count what the supervisor itself saw to be false."""
@@ -275,7 +276,7 @@ class HealthState:
         self._connections.time_passed(now)
         assets = self._connections.assets(now)
         self._covered_once(assets)
-        self._day.measured(now, wall_ns, wanted=assets.wanted, covered=assets.covered)
+        self.day.measured(now, wall_ns, wanted=assets.wanted, covered=assets.covered)
 
     def stopping(self) -> None:
         """Record that the process is stopping."""
@@ -302,11 +303,11 @@ class HealthState:
                 connections=self._connections.connections(now),
                 descriptors=self._descriptors_part(),
                 assets=self._connections.assets(now),
-                coverage=self._day.coverage(),
+                coverage=self.day.coverage(),
                 last_reconnect=self._reconnect(now, wall_ns),
                 journal=self._journal_part(),
                 database=self._database.part(now, self._pending_s),
-                resolutions=self._outcomes.part(now, recorded_today=self._day.recorded),
+                resolutions=self._outcomes.part(now, recorded_today=self.day.recorded),
                 catalog=self._catalog_part(now),
                 restarts=self._restarts.restarts(now),
                 accounting=self._accounting.accounting(),
@@ -362,6 +363,7 @@ class HealthState:
             last_minute=stored.minute(now),
             last_hour=stored.hour(now),
             last_24h=stored.day(now),
+            today=self.day.stored,
             total=stored.all,
             minutes=stored.minutes(now),
             received_last_minute=received.minute(now),

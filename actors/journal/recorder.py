@@ -249,8 +249,8 @@ class FactQueue:
                 cause = GapCause.NOT_DISCOVERED.value
                 self.add(facts.TokensReleased(facts.NO_EPOCH, since_ns, some, cause))
 
-    def alive(self, at_ns: int) -> None:
-        """Write down that the process is alive; do nothing while other facts wait.
+    def alive(self, at_ns: int, day: facts.DayMeasured | None = None) -> None:
+        """Write down that the process is alive, and its day; do nothing while other facts wait.
 
         The fact does not wait itself, since it would be out of date when it is written.
 
@@ -258,7 +258,7 @@ class FactQueue:
             JournalFailed: See `add`.
         """
         if self.write():
-            self.add(facts.ProcessAlive(at_ns=at_ns))
+            self.add(facts.ProcessAlive(at_ns=at_ns, day=day))
             if not self.write():
                 self._facts.pop()
 

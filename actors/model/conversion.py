@@ -10,6 +10,7 @@ from typing import TypeVar, overload
 
 T = TypeVar("T")
 
+DAY_NS = 86_400 * 10**9
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 INVISIBLE = (
     "\\x00-\\x1f\\x7f-\\x9f"  # C0, C1

@@ -104,10 +104,34 @@ class ProcessStarted(msgspec.Struct, frozen=True, tag="start", array_like=True):
     version: str
 
 
+class DayMeasured(msgspec.Struct, frozen=True):
+    """What a process has measured of the present day, in seconds and token-seconds.
+
+    Attributes:
+        since_ns: From when on: midnight UTC, or when the tracker was first started on that day.
+        tokens: Tokens that are wanted now.
+        wanted_s, gap_s: How long each token was wanted, and of that not proven, added up.
+        blackout_s: For how long tokens were wanted and none at all was listened to.
+        down_s: For how long the tracker did not run.
+    """
+
+    since_ns: int
+    tokens: int = 0
+    wanted_s: float = 0.0
+    gap_s: float = 0.0
+    blackout_s: float = 0.0
+    down_s: float = 0.0
+
+
 class ProcessAlive(msgspec.Struct, frozen=True, tag="alive", array_like=True):
-    """The process was alive and supervised its connections at this time."""
+    """The process was alive and supervised its connections at this time.
+
+    Attributes:
+        day: What it has measured of the day; for the status of the next process.
+    """
 
     at_ns: int
+    day: DayMeasured | None = None
 
 
 class ProcessStopped(msgspec.Struct, frozen=True, tag="stop", array_like=True):

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from actors.model.facts import Fact
+from actors.model.facts import DayMeasured, Fact
 from actors.model.market import (
     Clearance,
     Confirmation,
@@ -143,6 +143,24 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     moved_at_ms: int = 0
     unsafe: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()
+
+
+class DayStored(msgspec.Struct, frozen=True, kw_only=True):
+    """What the database knows of the present day, whichever process it is from.
+
+    Attributes:
+        day: Which day: days since 1970, UTC.
+        trades: Rows of trades that this journal has added on it.
+        resolutions: Recorded on it, by whomever, before this process began.
+        seen_ns: When the process before this one was last known to run; None: there was none.
+        before: What that process had measured of its own day by then.
+    """
+
+    day: int
+    trades: int
+    resolutions: int
+    seen_ns: int | None = None
+    before: DayMeasured | None = None
 
 
 class Committed(msgspec.Struct, frozen=True, kw_only=True):

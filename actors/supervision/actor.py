@@ -5,8 +5,9 @@ Receives: Tick, DatabaseServerEnded, GetConnections, GetListening and StopListen
 thread; GetHealth from the status, metrics and watchdog threads; UniverseChanged and CatalogReport
 from the catalog;
 ResolutionReport from resolution; AnnouncedConfirmed, ConnectionReport and ConnectionEnded from
-connections; Report, WriterReport, BatchWritten, TradesMissed, StoreOpened, CoverageForgotten and
-StoreLost from the writer; ChildDied from all children; MailboxDrained from itself.
+connections; Report, WriterReport, BatchWritten, TradesMissed, StoreOpened, DayRestored,
+CoverageForgotten and StoreLost from the writer; ChildDied from all children; MailboxDrained
+from itself.
 Sends: Tick to all children; Subscribe, Unsubscribe, ChangeCanary, HeardElsewhere, Renew,
 RenewEpoch, RecheckCoverage and Retire to connections; ConnectionNoted and coverage facts to the
 writer.
@@ -34,6 +35,7 @@ from actors.messages import (
     ConnectionReport,
     CoverageForgotten,
     DatabaseServerEnded,
+    DayRestored,
     GetConnections,
     GetHealth,
     GetListening,
@@ -178,6 +180,7 @@ class SupervisorActor(BaseActor):
             BatchWritten: self._batch_written,
             TradesMissed: self._monitor.trades_missed,
             StoreOpened: self._health.store_opened,
+            DayRestored: lambda restored: self._health.day.restored(restored.found),
             DatabaseServerEnded: lambda ended: self._health.database_server_ended(
                 reason=ended.reason, at=self._time.now
             ),
@@ -214,7 +217,7 @@ class SupervisorActor(BaseActor):
         self._reap()
         if tick.now - self._alive_at >= ALIVE_S:
             self._alive_at = tick.now
-            self._fact_queue.alive(tick.wall_ns)
+            self._fact_queue.alive(tick.wall_ns, self._health.day.to_journal())
         written = self._fact_queue.write()
         if first or self._admission.start_waits:
             # The writer starts all the same: reading the journal is what makes space.

@@ -68,6 +68,7 @@ from actors.messages import (
     TradesSeen,
 )
 from actors.model.assumptions import Assumption
+from actors.model.conversion import DAY_NS
 from actors.model.storage import AWAY, BEHIND, ConnectionEvent
 from actors.writer.catchup import Store, has_forgotten, open_store, read_range, renew
 from actors.writer.feed_comparison import FeedComparison
@@ -425,9 +426,14 @@ class WriterActor(BaseActor):
             return
         if to_end:
             self._database.caught_up()
+            self._guarded(self._send_day)
         else:
             # A message instead of a loop: Tick, Flush and stop get their turn between two ranges.
             self.actor_ref.tell(CatchUp())
+
+    def _send_day(self) -> None:
+        day = self._wall_ns // DAY_NS
+        self._notifier.send_day(self._store, day, opened_at_seq=self._journal.opened_at_seq)
 
     def _drain(self, _: Drain) -> bool:
         """Commit everything that is in the journal; return False when the database is away."""

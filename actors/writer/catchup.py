@@ -22,6 +22,7 @@ from actors.model.market import Market, Recheck, StoredEvidence, TimeWindow
 from actors.model.storage import (
     Batch,
     Committed,
+    DayStored,
     Housekept,
     OpenConflicts,
     Opened,
@@ -72,6 +73,9 @@ class Store(Protocol):
 
     def housekeep(self) -> Housekept:
         """Delete some of what is kept for a time only; raises `SchemaNewer` as `commit` does."""
+
+    def day_stored(self, day: int, opened_at_seq: int) -> DayStored:
+        """Return what is known of a day (days since 1970), and of the process before this one."""
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
         """Yield the markets that have no resolution yet, in chunks."""

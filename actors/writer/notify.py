@@ -9,6 +9,7 @@ from actors.messages import (
     BatchWritten,
     ConflictsRestored,
     CoverageForgotten,
+    DayRestored,
     EvidenceRestored,
     MarketsRestored,
     MarketsReviewed,
@@ -181,6 +182,14 @@ class WriterNotifier:
                 violations=violations,
             )
         )
+
+    def send_day(self, store: Store, day: int, *, opened_at_seq: int) -> None:
+        """Send what the database knows of a day (days since 1970), when all is stored.
+
+        Raises:
+            StoreUnavailable: See `Store`.
+        """
+        self._to.supervisor.tell(DayRestored(found=store.day_stored(day, opened_at_seq)))
 
     def send_open_markets(self, store: Store) -> Iterator[None]:
         """Send the markets without a resolution, with their evidence; yield after each page.

@@ -139,6 +139,7 @@ def _tokens(markets: range) -> tuple[TokenId, ...]:
     return tuple(token for number in markets for token in tokens_of(number))
 
 
+_TODAY = int(START.timestamp()) // 86_400
 _NEW = known(TOKENS)
 _TOKENS = _tokens(known(1_000))
 _MS = ns(0) // 1_000_000
@@ -329,4 +330,5 @@ def steps() -> Iterator[tuple[str, Act]]:
     conditions = [condition(number) for number in known(7_000)]
     yield "stored_evidence", lambda store: store.stored_evidence(conditions)
     yield "rechecks", _rechecks
+    yield "day_stored", lambda store: store.day_stored(_TODAY, FIRST_SEQ)
     yield "open_markets", lambda store: next(store.open_markets())

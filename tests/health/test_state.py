@@ -5,6 +5,8 @@ import msgspec
 from actors.health.state import Health, HealthState, Limits
 from actors.messages import StoreOpened
 from actors.model.connection import DescriptorLimit
+from actors.model.conversion import DAY_NS
+from actors.model.storage import DayStored
 from tests.health.health_samples import (
     START,
     WALL,
@@ -114,6 +116,18 @@ def test_trades_are_what_was_new_in_the_database() -> None:
     commit(health, at=START + 100, stored=1)
     trades = document(health, START + 100).trades
     assert (trades.last_minute, trades.last_hour, trades.total) == (1, 6, 6)
+
+
+def test_today_goes_on_from_what_the_database_knows() -> None:
+    health = well()
+    commit(health, stored=3, at=START + 1)
+    known = DayStored(day=WALL // DAY_NS, trades=40, resolutions=6)
+    health.day.restored(known)
+    commit(health, stored=2, at=START + 2)
+    said = document(health, START + 3)
+    assert (said.trades.today, said.trades.total) == (42, 5)
+    assert (said.resolutions.recorded_today, said.resolutions.recorded) == (6, 0)
+    assert health.day.to_journal().since_ns == WALL
 
 
 def test_pending_markets_are_counted_by_reason() -> None:

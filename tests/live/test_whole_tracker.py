@@ -67,7 +67,12 @@ def test_kill_9_and_a_restart_lose_and_double_nothing_that_was_journalled(
         tracker.process.wait()
         assert round_number >= 0
     tracker = processes.tracker()
-    processes.until_status("trades flow again", lambda found: stored(found) >= 150)
+    found = processes.until_status(
+        "trades flow again, and today goes on",
+        lambda found: stored(found) >= 150 and found["trades"]["today"] > stored(found),
+    )
+    if found["coverage"]["since"][:10] == found["started_at"][:10]:  # not at midnight
+        assert 0.0 < found["coverage"]["down_s"] < found["coverage"]["gap_token_s"]
     judgement = end(processes, simulator, tracker)
 
     assert judgement.clean, judgement

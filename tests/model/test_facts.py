@@ -27,6 +27,7 @@ RECORDS: list[facts.Record] = [
     facts.ProcessStarted(at_ns=1, host="here", version="1.0"),
     facts.RangeLost(first=7, last=9),
     facts.ProcessAlive(at_ns=2),
+    facts.ProcessAlive(at_ns=2, day=facts.DayMeasured(since_ns=1, tokens=5, wanted_s=2.5)),
     facts.ProcessStopped(at_ns=3),
     facts.TokensWanted(at_ns=4, tokens=TOKENS),
     facts.TokensUnwanted(at_ns=5, tokens=()),

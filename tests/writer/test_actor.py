@@ -14,6 +14,7 @@ from actors.messages import (
     CatchUp,
     ConnectionNoted,
     CoverageForgotten,
+    DayRestored,
     Drain,
     FactSeen,
     Flush,
@@ -36,6 +37,7 @@ from actors.messages import (
     WriterReport,
 )
 from actors.model.assumptions import Assumption
+from actors.model.conversion import DAY_NS
 from actors.model.facts import (
     Fact,
     FramesSeen,
@@ -47,7 +49,7 @@ from actors.model.facts import (
     encode,
 )
 from actors.model.market import Asset, Contradiction, Market, Observation, Resolution, Source
-from actors.model.storage import LIVE, Batch, Committed, Review
+from actors.model.storage import LIVE, Batch, Committed, DayStored, Review
 from actors.model.trade import ConditionId, TokenId, Trade, trade_hashes
 from actors.polymarket import channel
 from actors.writer.actor import WriterActor, WriterSettings
@@ -1052,3 +1054,35 @@ def test_a_database_that_gets_it_from_the_journal_is_not_told_the_plan_again() -
     harness.journal.opened_at_seq = harness.journal.oldest_seq = 18
     later.open()
     assert not later.supervisor.of(CoverageForgotten)
+
+
+def test_today_is_told_as_often_as_the_journal_is_read_to_its_end() -> None:
+    before = WriterHarness()
+    before.journal_trade(1)
+    harness = WriterHarness(journal=before.journal, store=before.store)
+    harness.actor.on_receive(Open())
+    assert not harness.supervisor.of(DayRestored)  # the journal still holds some of it
+    drain(harness.actor)
+    assert [each.found.trades for each in harness.supervisor.of(DayRestored)] == [1]
+    assert harness.store.days == [(NS // DAY_NS, harness.journal.opened_at_seq)]
+    harness.store.away = True
+    harness.tell(harness.journal_trade(2))
+    harness.flush()
+    harness.store.away = False
+    harness.tick(after_s=600.0)
+    drain(harness.actor)
+    assert [each.found.trades for each in harness.supervisor.of(DayRestored)] == [1, 2]
+
+
+def test_a_database_that_is_lost_over_today_is_opened_again() -> None:
+    class Lost(FakeStore):
+        def day_stored(self, day: int, opened_at_seq: int) -> DayStored:
+            self.away = not self.days
+            return super().day_stored(day, opened_at_seq)
+
+    harness = WriterHarness(store=Lost()).open()
+    assert harness.supervisor.of(StoreLost)
+    harness.store.away = False
+    harness.tick(after_s=600.0)
+    drain(harness.actor)
+    assert len(harness.supervisor.of(DayRestored)) == 1

@@ -1,16 +1,20 @@
 import time
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
-from actors.health.counters import DAY_NS, DayCoverage
+from actors.health.day import Day
+from actors.model.conversion import DAY_NS
+from actors.model.facts import DayMeasured
+from actors.model.storage import DayStored
 from tests.clocks import DAY_S, HOUR_S, Clocks, clocks
 
 MIDNIGHT = 20_000 * DAY_NS
 
 
 def test_seconds_count_once_for_each_wanted_token() -> None:
-    today = DayCoverage(MIDNIGHT)
+    today = Day(MIDNIGHT)
     for second, covered in enumerate((0, 4, 3, 0)):
         today.measured(100.0 + second, MIDNIGHT + second * 10**9, wanted=4, covered=covered)
     said = today.coverage()
@@ -18,14 +22,14 @@ def test_seconds_count_once_for_each_wanted_token() -> None:
 
 
 def test_nothing_wanted_is_no_blackout() -> None:
-    today = DayCoverage(MIDNIGHT)
+    today = Day(MIDNIGHT)
     for second in range(3):
         today.measured(second, MIDNIGHT, wanted=0, covered=0)
     assert (today.coverage().blackout_s, today.coverage().wanted_token_s) == (0.0, 0.0)
 
 
 def test_a_new_day_begins_at_midnight_utc_whenever_the_process_began() -> None:
-    today = DayCoverage(MIDNIGHT - 2 * 10**9)
+    today = Day(MIDNIGHT - 2 * 10**9)
     today.recorded += 3
     assert today.coverage().since == "2024-10-03T23:59:58.000Z"
     for second in range(4):
@@ -38,14 +42,14 @@ def test_a_new_day_begins_at_midnight_utc_whenever_the_process_began() -> None:
 
 
 def test_a_clock_that_goes_back_over_midnight_begins_no_day_twice() -> None:
-    today = DayCoverage(MIDNIGHT + 10**9)
+    today = Day(MIDNIGHT + 10**9)
     today.measured(0, MIDNIGHT + 10**9, wanted=1, covered=1)
     today.measured(1, MIDNIGHT - 10**9, wanted=1, covered=1)
     assert today.coverage().wanted_token_s == 1.0
 
 
 def test_time_that_was_not_measured_is_not_claimed_as_covered() -> None:
-    today = DayCoverage(MIDNIGHT)
+    today = Day(MIDNIGHT)
     today.measured(0, MIDNIGHT, wanted=2, covered=2)
     today.measured(3600, MIDNIGHT + 3600 * 10**9, wanted=2, covered=2)
     assert today.coverage().gap_token_s == 7200.0
@@ -60,7 +64,7 @@ class Measured:
 
     def __init__(self, held: Clocks) -> None:
         self._held = held
-        self.today = DayCoverage(time.time_ns())
+        self.today = Day(time.time_ns())
         self.measure()
 
     def measure(self, *, covered: int = 2) -> None:
@@ -152,3 +156,104 @@ def test_what_was_not_measured_before_midnight_does_not_belong_to_today() -> Non
         day.measure()
         said = day.today.coverage()
         assert (said.wanted_token_s, said.gap_token_s, said.blackout_s) == (7200.0, 7200.0, 3600.0)
+
+
+# Faults of a restart: what came before it is forgotten or counted twice; time in which nothing ran
+# counts as covered; a start counts as a blackout, or hours without any token do not.
+
+MIDDAY = MIDNIGHT + 12 * 3_600 * 10**9
+
+
+def found(*, seen_s: float | None = None, before: DayMeasured | None = None) -> DayStored:
+    """Return what a database knows when the process before was last seen so long ago."""
+    seen_ns = None if seen_s is None else MIDDAY - int(seen_s * 10**9)
+    return DayStored(
+        day=MIDDAY // DAY_NS, trades=700, resolutions=5, seen_ns=seen_ns, before=before
+    )
+
+
+MEASURED = DayMeasured(
+    since_ns=MIDNIGHT, tokens=10, wanted_s=400_000.0, gap_s=500.0, blackout_s=30.0, down_s=20.0
+)
+
+
+def test_a_day_goes_on_after_a_restart_and_what_did_not_run_is_a_gap() -> None:
+    today = Day(MIDDAY)
+    today.stored += 3  # counted by the database, too
+    today.recorded += 1
+    today.restored(found(seen_s=1200.0, before=MEASURED))
+    assert (today.stored, today.recorded) == (700, 6)
+    said = today.coverage()
+    assert said.since == "2024-10-04T00:00:00.000Z"
+    assert (said.down_s, said.blackout_s) == (1220.0, 1230.0)
+    assert (said.wanted_token_s, said.gap_token_s) == (412_000.0, 12_500.0)
+
+
+def test_what_is_journalled_is_what_the_next_process_goes_on_from() -> None:
+    first = Day(MIDNIGHT)
+    for second in range(5):
+        first.measured(second, MIDNIGHT + second * 10**9, wanted=4, covered=2)
+    second_process = Day(MIDNIGHT + 10 * 10**9)
+    second_process.restored(
+        DayStored(
+            day=MIDNIGHT // DAY_NS,
+            trades=0,
+            resolutions=0,
+            seen_ns=MIDNIGHT + 4 * 10**9,
+            before=first.to_journal(),
+        )
+    )
+    said = second_process.coverage()
+    assert (said.wanted_token_s, said.gap_token_s, said.down_s) == (40.0, 32.0, 6.0)
+
+
+def test_a_database_that_comes_back_adds_nothing_a_second_time() -> None:
+    today = Day(MIDDAY)
+    today.restored(found(seen_s=60.0, before=MEASURED))
+    once = today.coverage()
+    today.stored += 9
+    today.recorded += 2
+    today.restored(found(seen_s=60.0, before=MEASURED))
+    assert (today.coverage(), today.recorded) == (once, 7)
+    assert today.stored == 700  # as the database says: it has counted all of them
+
+
+@pytest.mark.parametrize("seen_s", [None, 25 * HOUR_S])
+def test_a_first_start_and_one_after_days_begin_anew(seen_s: float | None) -> None:
+    today = Day(MIDDAY)
+    today.restored(found(seen_s=seen_s, before=MEASURED if seen_s else None))
+    said = today.coverage()
+    assert (said.since, said.down_s, said.wanted_token_s) == ("2024-10-04T12:00:00.000Z", 0.0, 0.0)
+
+
+def test_of_a_process_that_ended_yesterday_only_today_counts() -> None:
+    today = Day(MIDDAY)
+    yesterday = msgspec.structs.replace(MEASURED, since_ns=MIDNIGHT - DAY_NS)
+    today.restored(found(seen_s=13 * HOUR_S, before=yesterday))
+    said = today.coverage()
+    assert (said.since, said.down_s) == ("2024-10-04T00:00:00.000Z", 12 * HOUR_S)
+    assert said.gap_token_s == said.wanted_token_s == 10 * 12 * HOUR_S
+
+
+def test_what_is_known_of_another_day_is_out_of_date() -> None:
+    today = Day(MIDDAY)
+    today.measured(0.0, MIDDAY + DAY_NS, wanted=1, covered=1)
+    today.restored(found(seen_s=60.0, before=MEASURED))
+    assert (today.stored, today.recorded, today.coverage().down_s) == (0, 0, 0.0)
+
+
+def test_a_start_is_no_blackout_and_one_that_takes_long_is() -> None:
+    soon, never = Day(MIDNIGHT), Day(MIDNIGHT)
+    for second in range(121):
+        at = MIDNIGHT + second * 10**9
+        soon.measured(second, at, wanted=2, covered=2 * (second >= 3))
+        never.measured(second, at, wanted=2, covered=0)
+    assert (soon.coverage().blackout_s, soon.coverage().gap_token_s) == (0.0, 4.0)
+    assert never.coverage().blackout_s == 120.0
+
+
+def test_a_blackout_after_the_start_counts_from_its_first_second() -> None:
+    today = Day(MIDNIGHT)
+    for second in range(10):
+        today.measured(second, MIDNIGHT + second * 10**9, wanted=2, covered=2 * (second < 4))
+    assert today.coverage().blackout_s == 6.0
