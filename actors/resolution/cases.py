@@ -307,6 +307,7 @@ class CaseBook:
         return Findings(
             observation=new,
             resolution=resolution,
+            slug=market.slug,
             contradictions=opened,
             clearances=cleared,
             transition=transition,

@@ -151,6 +151,7 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
         clearances: When it ends contradictions.
         confirmation: When it agrees with a resolution that was decided without its source.
         transition: When the market was decided by it, or contradicted after that.
+        slug: The end of the market's web address, for the log; empty when it is not known.
     """
 
     observation: Observation | None = None
@@ -159,3 +160,4 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     clearances: tuple[Clearance, ...] = ()
     confirmation: Confirmation | None = None
     transition: Transition | None = None
+    slug: str = ""

@@ -75,7 +75,7 @@ class FindingsOutbox:
         if findings.transition is not None:
             self.add_transition(findings.transition)
         if findings.resolution is not None:
-            self._add_resolution(findings.resolution)
+            self._add_resolution(findings.resolution, findings.slug)
         for contradiction in findings.contradictions:
             self._add_contradiction(contradiction)
         for clearance in findings.clearances:
@@ -100,13 +100,14 @@ class FindingsOutbox:
         self.recorded_total += len(settled)
         return tuple(settled)
 
-    def _add_resolution(self, resolution: Resolution) -> None:
+    def _add_resolution(self, resolution: Resolution, slug: str) -> None:
         self._send(lambda n: MarketResolved(ticket=n, resolution=resolution))
         decided_ms = max((each.observed_at_ms for each in resolution.evidence), default=0)
         log.info(
             "market_resolved",
             extra={
                 "condition_id": resolution.condition_id,
+                "slug": slug,
                 "kind": resolution.kind,
                 "winner": resolution.winning_outcome,
                 "sources": [source.value for source in resolution.sources],

@@ -30,6 +30,8 @@ NOTHING_KNOWN = (NOT_ENDED, UNKNOWN, NO_ANSWER)
 MAX_OUTCOMES = 20_000
 NEWS_MS = 600_000
 """So long after its planned end the first poll of a market is urgent."""
+LONGEST_SLUG = 200
+"""Characters of a slug that are kept, for the log; anybody may write one of any length."""
 _UNSET = -1
 
 
@@ -47,6 +49,7 @@ class _Entry(msgspec.Struct, gc=False):
 
     tokens: tuple[TokenId, ...]
     outcomes: tuple[str, ...]
+    slug: str
     version: str
     end_ms: int
     changed_ms: int
@@ -97,7 +100,7 @@ class Schedule:
             self._uncount(entry.reason)
 
     def market(self, condition_id: ConditionId) -> Market | None:
-        """Return what is kept of a market: id, tokens, outcomes and version."""
+        """Return what is kept of a market: id, slug, tokens, outcomes and version."""
         entry = self._entries.get(condition_id)
         if entry is None:
             return None
@@ -105,7 +108,7 @@ class Schedule:
         return Market(
             condition_id=condition_id,
             question="",
-            slug="",
+            slug=entry.slug,
             version=entry.version,
             assets=tuple(
                 Asset(token_id=token, outcome=outcome, outcome_index=index)
@@ -264,6 +267,7 @@ class Schedule:
         return _Entry(
             tokens=market.token_ids,
             outcomes=outcomes,
+            slug=market.slug[:LONGEST_SLUG],
             version=market.version,
             end_ms=end_ms,
             changed_ms=0,

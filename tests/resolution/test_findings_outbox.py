@@ -92,10 +92,13 @@ def test_a_resolution_is_logged_with_who_decided_it_and_how_long_after_its_end(
     seen = msgspec.structs.replace(OBSERVATION, observed_at_ms=2_501)
     resolution = msgspec.structs.replace(RESOLUTION, evidence=(OBSERVATION, seen))
     with caplog.at_level(logging.INFO):
-        FindingsOutbox(Box(), incarnation=1).add(Findings(resolution=resolution))
+        FindingsOutbox(Box(), incarnation=1).add(
+            Findings(resolution=resolution, slug="rain-in-june")
+        )
     (line,) = map(vars, caplog.records)
     assert (line["message"], line["condition_id"]) == ("market_resolved", ONE)
     assert (line["kind"], line["winner"]) == ("winner", "Yes")
+    assert line["slug"] == "rain-in-june"
     assert (line["sources"], line["after_s"]) == (["data", "gamma"], 2.5)
 
 
