@@ -11,6 +11,7 @@ import msgspec
 
 from actors.model.assumptions import Violations
 from actors.model.facts import Fact
+from actors.model.histogram import Histogram
 from actors.model.market import (
     Clearance,
     Confirmation,
@@ -433,6 +434,8 @@ class BatchWritten(Message, frozen=True, kw_only=True):
         watermark: Lowest journal sequence not yet committed.
         oldest_received_ns: When the oldest of its trades was received; 0 without trades.
         rejected_rows: Rows of any kind that the database could not hold.
+        took_s: How long the transaction took.
+        ages: How old trades were when they were committed.
     """
 
     stored: int
@@ -442,6 +445,8 @@ class BatchWritten(Message, frozen=True, kw_only=True):
     watermark: int
     oldest_received_ns: int
     rejected_rows: int = 0
+    took_s: float = 0.0
+    ages: Histogram = Histogram()
 
 
 class TradesMissed(Message, frozen=True, kw_only=True):
@@ -564,7 +569,7 @@ class ConnectionReport(Report, frozen=True, kw_only=True):
             those of canaries included.
         awaits_renewal: A silence ended the coverage of tokens, and it waits for `Renew`.
         wakes_at: When it needs the next Tick at the latest; 0.0: as soon as possible.
-        lateness: How many trades were late by how much; see `feed.coverage`.
+        lateness: How many trades were late by how much; see `feed.lateness`.
         allowance_ms: How far its proof stays behind because of them.
         silence_proven_at: When it last asked for snapshots that prove that nothing happened to
             its tokens; 0.0: never.
@@ -591,7 +596,7 @@ class ConnectionReport(Report, frozen=True, kw_only=True):
     heard: tuple[tuple[TokenId, int], ...] = ()
     awaits_renewal: bool = False
     wakes_at: float = 0.0
-    lateness: tuple[int, ...] = ()
+    lateness: Histogram = Histogram()
     allowance_ms: int = 0
     silence_proven_at: float = 0.0
 

@@ -143,7 +143,7 @@ ALLOWED = (
     (
         "refuse",
         r"[\"`]refused[\"`]|\brefused: 127|\.example: refused",
-        ("actors/network/", "docs/reference/log-events.md", "tests/"),
+        ("actors/network/", "actors/model/connection.py", "docs/reference/log-events.md", "tests/"),
         "the reason of a connection that the system refused",
     ),
     (

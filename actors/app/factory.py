@@ -48,6 +48,7 @@ from actors.model.trade import TokenId
 from actors.polymarket.client import BookTimes, Polymarket
 from actors.polymarket.contract.nodes import Chain
 from actors.polymarket.http import Http
+from actors.polymarket.timing import RequestTimes
 from actors.resolution.actor import ResolutionActor, ResolutionSettings
 from actors.resolution.asking import ThreadAsker
 from actors.supervision.actor import ChildSpecs, VitalChild
@@ -256,6 +257,9 @@ class ActorFactory:
         to: Where each actor is reached; the supervisor fills the addresses in.
         stop_http: Set when HTTP requests must end.
         rule: Says when the database may be migrated, whichever run of the writer meets it.
+
+    Attributes:
+        request_times: How long the requests of all actors took.
     """
 
     def __init__(  # noqa: PLR0913 -- called once, with keywords
@@ -282,6 +286,13 @@ class ActorFactory:
         self._descriptors = descriptors
         self._to = to
         self._rng = rng
+        self.request_times = RequestTimes(
+            {
+                Source.GAMMA: config.gamma_url,
+                Source.CLOB: config.clob_url,
+                Source.DATA: config.data_url,
+            }
+        )
         self.recorder = Recorder(journal, to.writer, inflight_max=config.inflight_max)
 
     def child_specs(self) -> ChildSpecs:
@@ -373,7 +384,7 @@ class ActorFactory:
             return None
         return Chain(
             self._config.rpc_urls,
-            Http(self._config.user_agent, stop=self._stop_http),
+            Http(self._config.user_agent, stop=self._stop_http, on_call=self.request_times.add),
             public=self._config.has_public_nodes,
             wait=self._stop_http.wait,
         )
@@ -386,13 +397,17 @@ class ActorFactory:
             data_url=self._config.data_url,
             user_agent=self._config.user_agent,
             stop=self._stop_http,
+            on_call=self.request_times.add,
         )
 
     def _start_connection(self) -> StartConnection:
         """Return the function that starts a connection."""
         most_sockets = self._descriptors.connections + CLOSING_SOCKETS
         books = BookTimes(
-            self._config.clob_url, user_agent=self._config.user_agent, stop=self._stop_http
+            self._config.clob_url,
+            user_agent=self._config.user_agent,
+            stop=self._stop_http,
+            on_call=self.request_times.add,
         )
         dialler = FeedDialler(self._config, self._reactor, most_sockets, books)
         most = self._config.journal_cap(1 << 60) // DOUBTFUL_SHARE

@@ -240,6 +240,7 @@ class Tracker:
             recorder=factory.recorder,
             health=health,
             journal=self._journal,
+            request_times=factory.request_times.histograms,
             on_fatal=self._give_up,
             beat=self._heartbeats.supervisor,
             started=process_started(),

@@ -12,6 +12,7 @@ sources; the same since 8.4.
 
 import struct
 from binascii import unhexlify
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cache, lru_cache
@@ -22,6 +23,7 @@ from actors.database.cache import RecentTrades
 from actors.database.columns import hash_bytes
 from actors.database.session import Connection
 from actors.errors import StoreMiscounts
+from actors.model.histogram import END_TO_END_S, Histogram
 from actors.model.trade import Trade
 
 UNWRITABLE = (struct.error, OverflowError)
@@ -36,6 +38,7 @@ origin. A plain tuple, because there is one for each row."""
 _ROWS_PER_CHUNK = 256  # so that the server works while the next chunk is encoded
 _LAST_MS = 253_402_300_799_999  # the end of the year 9999, the last that can be read back
 _key = struct.Struct(">QIQ").pack
+_time = struct.Struct(">Q12x").unpack
 
 # Signature, flags, length of the extension of the header; the trailer is a field count of -1, NULL
 # a length of -1 (manual, COPY, "Binary Format").
@@ -129,6 +132,17 @@ def _keyed(
         if other is None or other[1].received_at_ns > row.received_at_ns:
             found[key] = (key, row, asset, digest, origin)
     return found
+
+
+def ages(keys: Iterable[bytes], now_ms: int) -> Histogram:
+    """Return how long before this moment the trades with these keys were traded."""
+    counts = [0] * (len(END_TO_END_S) + 1)
+    sum_s = 0.0
+    for key in keys:
+        age_s = (now_ms - _time(key)[0]) / 1_000
+        counts[bisect_left(END_TO_END_S, age_s)] += 1
+        sum_s += max(0.0, age_s)
+    return Histogram(tuple(counts), sum_s)
 
 
 def copy(

@@ -20,6 +20,7 @@ from actors.database.session import Connection
 from actors.database.shared_rows import TOKENS_AT_ONCE, Changing, add_tokens
 from actors.errors import StoreUnavailable
 from actors.model.conversion import chunks
+from actors.model.histogram import Histogram
 from actors.model.storage import Batch, Committed
 from actors.model.trade import Trade
 
@@ -217,6 +218,8 @@ def as_one(done: Sequence[Committed]) -> Committed:
         rejected=sum([each.rejected for each in done]),
         rejected_rows=tuple(kinds.items()),
         rejected_because=next(filter(None, [each.rejected_because for each in done]), ""),
+        took_s=sum([each.took_s for each in done]),
+        ages=sum([each.ages for each in done], Histogram()),
     )
 
 
@@ -244,12 +247,13 @@ class RecentTrades:
         self._fresh.extend(keys - known if known else keys)
         return known
 
-    def commit(self) -> None:
-        """Keep what was added: the transaction is committed."""
-        self._young.update(self._fresh)
-        self._fresh.clear()
+    def commit(self) -> list[bytes]:
+        """Keep and return what was added: the transaction is committed."""
+        fresh, self._fresh = self._fresh, []
+        self._young.update(fresh)
         if len(self._young) >= self._most:
             self._old, self._young = self._young, set()
+        return fresh
 
     def rollback(self) -> None:
         """Drop what was added: the transaction, or a part of it, was rolled back."""

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from actors.database import cache, queries
+from msgspec.structs import replace
+
+from actors.database import binary_copy, cache, queries
 from actors.database.housekeeping import Housekeeping
 from actors.database.reading import Row, day_stored, decode_market, evidence, recheck
 from actors.database.schema import objects, versions
@@ -70,25 +72,26 @@ class Progress:
         monotonic: The clock.
 
     Attributes:
+        now: The clock.
         since: When the call began, or moved last; None: no call runs.
         on_report: Called with the time while a call goes on, at most every 5 s.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
+        self.now = monotonic
         self._reported_at = 0.0
         self.since: float | None = None
         self.on_report: Callable[[float], None] = _ignore
 
     def begin(self) -> None:
         """Record that a call begins."""
-        self.since = self._reported_at = self._monotonic()
+        self.since = self._reported_at = self.now()
 
     def moved(self) -> None:
         """Record that the call moves, if one runs."""
         if self.since is None:
             return
-        self.since = now = self._monotonic()
+        self.since = now = self.now()
         if now - self._reported_at >= REPORT_EVERY_S:
             self._reported_at = now
             self.on_report(now)
@@ -233,10 +236,12 @@ class Store:
             wall_ns=self._wall_ns,
             migrations=self._migrations,
         )
+        began_at = self._progress.now()
         committed = transaction.run(batch)
+        took_s = self._progress.now() - began_at
         self._tokens.commit()
-        self._recent.commit()
-        return committed
+        ages = binary_copy.ages(self._recent.commit(), self._wall_ns() // 1_000_000)
+        return replace(committed, took_s=took_s, ages=ages)
 
     def settle(self) -> bool:
         """Settle a little of what is final in coverage; return whether nothing is left to settle.

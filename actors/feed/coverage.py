@@ -33,74 +33,9 @@ from hashlib import blake2b
 from itertools import takewhile
 from typing import Final, NamedTuple
 
+from actors.feed.lateness import BOUNDS_MS, Lateness
 from actors.messages import Covered
 from actors.model.trade import TokenId, Trade
-
-BOUNDS_MS: Final = (1_000, 2_000, 4_000, 6_000)
-"""The proof stays behind by one of these. 120 ms were recorded, hence the least. The greatest is
-less than a release waits for its proof; a trade that is later still is counted."""
-_TURN_S: Final = 300.0
-
-
-class Lateness:
-    """Counts trades by how long after their time they arrived, and remembers the latest.
-
-    When a connection ends just before a trade that is late, the trade is lost, and must not lie
-    in time that is proven. So the proof stays behind by as much as trades have been late, within
-    bounds.
-
-    Attributes:
-        counts: Trades up to each of `BOUNDS_MS` and above the one before; the last count is
-            that of the later ones.
-        allowance_ms: How far the proof stays behind: what was needed in the last five to ten
-            minutes, here or anywhere (`tick`).
-        beaten: Trades that arrived although the proof had passed their time.
-    """
-
-    def __init__(self) -> None:
-        self.counts = [0] * (len(BOUNDS_MS) + 1)
-        self.allowance_ms = BOUNDS_MS[0]
-        self.beaten = 0
-        self._now = self._before = 0
-        self._elsewhere_ms = 0
-        self._turned_at = float("-inf")
-
-    @property
-    def needed_ms(self) -> int:
-        """Return how far the proof must stay behind by what arrived here."""
-        return BOUNDS_MS[min(max(self._now, self._before), len(BOUNDS_MS) - 1)]
-
-    def add(self, late_ms: int, count: int = 1) -> None:
-        """Count trades that arrived so long after their time."""
-        place = 0
-        while place < len(BOUNDS_MS) and late_ms > BOUNDS_MS[place]:
-            place += 1
-        self.counts[place] += count
-        if place > self._now:
-            self._now = place
-            self._settle()
-
-    def tick(self, now: float, elsewhere_ms: int) -> None:
-        """Forget what was late long ago; take what other connections need.
-
-        Args:
-            now: Monotonic seconds.
-            elsewhere_ms: The most that any connection needs.
-        """
-        self._elsewhere_ms = min(elsewhere_ms, BOUNDS_MS[-1])
-        if now - self._turned_at >= _TURN_S:
-            self._turned_at = now
-            self._before, self._now = self._now, 0
-        self._settle()
-
-    def _settle(self) -> None:
-        self.allowance_ms = max(self.needed_ms, self._elsewhere_ms)
-
-    def take_beaten(self) -> int:
-        """Return how many trades since the last call arrived behind the proof."""
-        beaten, self.beaten = self.beaten, 0
-        return beaten
-
 
 _MS: Final = 1_000_000
 SETTLED_MS: Final = 5_000
@@ -312,9 +247,10 @@ class CoverageBook:
         if not trades:
             return
         confirmed, traded = self._confirmed, self._traded
-        oldest_ms = trades[0].traded_at_ms
+        oldest_ms, total_ms = trades[0].traded_at_ms, 0
         for trade in trades:
             token, at_ms = trade.token_id, trade.traded_at_ms
+            total_ms += at_ms
             if token in confirmed and at_ms > traded.get(token, 0):
                 traded[token] = at_ms
             if at_ms < oldest_ms:  # noqa: PLR1730 -- faster than min(), for each trade
@@ -322,6 +258,7 @@ class CoverageBook:
         if not self.clock.known:
             return  # how late they are cannot be told yet
         now_ms = received_at_ns // _MS + self.clock.offset_ms
+        self.lateness.sum_ms += max(0, now_ms * len(trades) - total_ms)
         if now_ms - oldest_ms <= BOUNDS_MS[0] and oldest_ms * _MS > self.proven_until_ns:
             self.lateness.counts[0] += len(trades)  # nearly always
         else:

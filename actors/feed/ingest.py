@@ -11,8 +11,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from actors.feed.coverage import CoverageBook, Lateness, Slip
+from actors.feed.coverage import CoverageBook, Slip
 from actors.feed.doubts import Doubts, Withdrawn
+from actors.feed.lateness import Lateness
 from actors.feed.samples import Samples, without
 from actors.model.connection import ConnectionSpec
 from actors.model.facts import FramesSeen, RejectedEvent, rejected_numbers

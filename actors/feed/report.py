@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from actors.actor import Addresses, Incarnation
-from actors.feed.coverage import CoverageBook, Lateness
+from actors.feed.coverage import CoverageBook
 from actors.feed.ingest import Ingested
+from actors.feed.lateness import Lateness
 from actors.feed.ports import FeedSocket
 from actors.messages import ConnectionReport, NewMarketSeen, ResolutionHint
 from actors.model.assumptions import Assumption, ViolationCounter
@@ -177,7 +178,7 @@ class ConnectionStats:
             traded=self._busy.traded(now),
             heard=heard,
             violations=self.violations.totals(),
-            lateness=tuple(self.lateness.counts),
+            lateness=self.lateness.histogram,
             allowance_ms=self.lateness.needed_ms,
             **more,
         )

@@ -5,6 +5,7 @@ plan; the entry outlasts the incarnations of the actor, so its counters go on af
 `at` and `now` are monotonic seconds.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from actors.health.counters import Windows
@@ -17,11 +18,11 @@ from actors.health.document import (
     span,
 )
 from actors.health.rules import Limits
+from actors.health.timing import times
 from actors.messages import ConnectionReport
-from actors.model.connection import LISTENING, slot_of
+from actors.model.connection import LISTENING, end_reason, slot_of
+from actors.model.histogram import LATENESS_S, Histogram
 
-LATENESS = ("1", "2", "4", "6", "more")
-"""The names of the counts that a connection reports, in their order (`feed.coverage`)."""
 PROVEN_FACTOR = 1.5
 """A proof of silence counts for so many times the silence: it is renewed about once in one."""
 
@@ -52,7 +53,7 @@ class _Entry:
     unknown: int = 0
     doubtful: int = 0
     left_out: int = 0
-    lateness: tuple[int, ...] = ()
+    lateness: Histogram = field(default_factory=Histogram)
     allowance_ms: int = 0
     rejected_before: int = 0
     bytes_before: int = 0
@@ -67,7 +68,7 @@ class _Entry:
         self.incarnation = incarnation
         self.trades = self.rejected = self.bytes = self.unknown = 0
         self.doubtful = self.left_out = 0
-        self.lateness = ()
+        self.lateness = Histogram()
 
 
 class ConnectionsHealth:
@@ -86,14 +87,14 @@ class ConnectionsHealth:
         self._limits = limits
         self._entries: dict[str, _Entry] = {}
         self._wanted_tokens = 0
-        self._reconnects = 0
+        self._reconnects = Counter[str]()
         self.received, self.unknown = Windows(fine=True), Windows()
         self.doubtful, self.left_out = Windows(), Windows()
         self.ever_live = False
         self._no_trade_since: float | None = None
         # Why connections could not be opened, of those that do not listen since; the last is last.
         self._failures: dict[str, str] = {}
-        self._late = dict.fromkeys(LATENESS, 0)
+        self._late = Histogram()
         self.last_reconnect: tuple[float, str, str] | None = None
 
     def planned(self, tokens: int) -> None:
@@ -139,15 +140,14 @@ class ConnectionsHealth:
 
     def _arrived(self, entry: _Entry, report: ConnectionReport) -> None:
         """Add how late the trades were that arrived since the last report."""
-        before = entry.lateness or (0,) * len(report.lateness)
-        for name, was, now in zip(LATENESS, before, report.lateness, strict=False):
-            self._late[name] += now - was
+        self._late += report.lateness - entry.lateness
         entry.lateness, entry.allowance_ms = report.lateness, report.allowance_ms
 
     def lateness(self) -> Lateness:
         """Return how late trades arrive, and the most that a proof must stay behind for it."""
         most_ms = max((entry.allowance_ms for entry in self._entries.values()), default=0)
-        return Lateness(trades=dict(self._late), allowance_s=most_ms / 1_000)
+        late = times(LATENESS_S, self._late)
+        return Lateness(trades=late.counts, allowance_s=most_ms / 1_000, sum_s=late.sum_s)
 
     def _follow(self, connection: str, entry: _Entry, state: str, at: float) -> None:
         """Keep since when the connection is down or waits for confirmation; count reconnects."""
@@ -159,7 +159,7 @@ class ConnectionsHealth:
             self.ever_live = True
             if entry.last_reason:
                 entry.reconnects += 1
-                self._reconnects += 1
+                self._reconnects[end_reason(entry.last_reason)] += 1
                 self.last_reconnect = (at, connection, entry.last_reason)
         elif not live and entry.down_since is None:
             entry.down_since = at
@@ -202,7 +202,8 @@ class ConnectionsHealth:
             silent=sum(one.state == "silent" for one in each),
             quiet=sum(one.state == "quiet" for one in each),
             down=sum(span(now, entry.down_since) > self._limits.down_s for entry in entries),
-            reconnects_total=self._reconnects,
+            reconnects_total=self._reconnects.total(),
+            reconnects=dict(self._reconnects),
             last_failure=next(reversed(self._failures.values()), ""),
             each=each,
         )

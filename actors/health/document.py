@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from actors.health.timing import Timing
 from actors.model.conversion import instant
 
 Level = Literal["attention", "degraded"]
@@ -99,6 +100,8 @@ class Connections(Part, frozen=True, kw_only=True):
         silent: Of the live ones, those without data, where nothing proves that nothing happened.
         quiet: Of the live ones, those without data of which snapshots prove just that.
         down: Those that have not listened for longer than a minute.
+        reconnects: How many of `reconnects_total` came after which end, one of
+            `model.connection.END_REASONS`.
         last_failure: Why a connection that does not listen could not be opened, or ended before
             it received data: the latest of them; empty when there is none.
     """
@@ -109,6 +112,7 @@ class Connections(Part, frozen=True, kw_only=True):
     quiet: int
     down: int
     reconnects_total: int
+    reconnects: dict[str, int]
     last_failure: str
     each: tuple[Connection, ...] = msgspec.field(name="list")
 
@@ -383,10 +387,12 @@ class Lateness(Part, frozen=True, kw_only=True):
             `more` are later than all of them. A trade that arrives on two feeds counts twice.
         allowance_s: How far proofs of listening stay behind the exchange's time because of
             those of the last minutes.
+        sum_s: How late all of them were, together.
     """
 
     trades: dict[str, int]
     allowance_s: float
+    sum_s: float
 
 
 class AssumptionCount(Part, frozen=True, kw_only=True):
@@ -438,4 +444,5 @@ class Health(Part, frozen=True, kw_only=True):
     accounting: Accounting
     drift: Drift
     lateness: Lateness
+    timing: Timing
     assumptions: dict[str, AssumptionCount]

@@ -4,19 +4,19 @@ The supervisor passes the reports on as they come; `HealthState.document` return
 of the present moment. `at` and `now` are monotonic seconds, `*_ns` are wall-clock time.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
 import msgspec
 
-from actors.health import document, rules
+from actors.health import rules
 from actors.health.connections import ConnectionsHealth
 from actors.health.counters import (
-    CumulativeCount,
     RestartCounts,
     TradeAccounting,
     ViolationSums,
     Windows,
 )
+from actors.health.database import DatabaseHealth
 from actors.health.day import Day
 from actors.health.document import (
     ATTENTION,
@@ -37,6 +37,7 @@ from actors.health.document import (
 )
 from actors.health.outcomes import OutcomesHealth
 from actors.health.rules import Limits
+from actors.health.timing import TimingHealth
 from actors.messages import (
     BatchWritten,
     CatalogReport,
@@ -48,86 +49,14 @@ from actors.messages import (
 )
 from actors.model.assumptions import Assumption
 from actors.model.connection import DescriptorLimit
-from actors.model.storage import AWAY, LIVE, JournalStats
+from actors.model.histogram import Histogram
+from actors.model.storage import JournalStats
 
 __all__ = ["Health", "HealthState", "Limits"]
 
 EMBEDDED = "embedded-database"
 """Its name among the children that were restarted."""
 _LISTING, _KEYSET = "listing", "keyset"
-
-
-@dataclass
-class DatabaseHealth:
-    """Whether the database answers, since when it does not, and how late its trades are.
-
-    Attributes:
-        state: `live`, `behind` (catching up), `away`, `stopped`, `outdated` (a newer version has
-            migrated it) or `mismatch` (it is none that this version can write to).
-        waiting: Journal records that are gathered and not committed.
-        ever_reached: It has answered once, or its error is known.
-        rejected_rows: Rows that it could not hold.
-        miscounts: How often what it reported of a batch did not add up.
-        chores_failed, chores_failing: Of its housekeeping; see `document.Database`.
-    """
-
-    away_since: float | None
-    state: str = AWAY
-    waiting: int = 0
-    ever_reached: bool = False
-    rejected_rows: int = 0
-    miscounts: CumulativeCount = field(default_factory=CumulativeCount)
-    chores_failed: CumulativeCount = field(default_factory=CumulativeCount)
-    chores_failing: tuple[str, ...] = ()
-    _opened: StoreOpened = field(default_factory=lambda: StoreOpened(server=""))
-    _reason: str = ""
-    _server_end: str = ""
-    _lag_s: float = 0.0
-    _committed_at_ns: int | None = None
-
-    def opened(self, opened: StoreOpened) -> None:
-        """Record that the database answers."""
-        self._opened, self._reason, self._server_end = opened, "", ""
-        self.away_since, self.ever_reached = None, True
-        # Until the next report of the writer, which says whether it is still catching up.
-        if self.state == AWAY:
-            self.state = LIVE
-
-    def lost(self, reason: str, at: float) -> None:
-        """Record that the database is away."""
-        self.state, self._reason = AWAY, reason[:LONGEST_REASON]
-        self.ever_reached = self.ever_reached or bool(reason)
-        if self.away_since is None:
-            self.away_since = at
-
-    def server_ended(self, reason: str) -> None:
-        """Record how the embedded server has ended; that no connection is possible follows."""
-        self._server_end = reason[:LONGEST_REASON]
-
-    def committed(self, oldest_ns: int | None, wall_ns: int) -> None:
-        """Record a commit of this moment; its oldest trade, if any, was received at `oldest_ns`."""
-        self._lag_s = max(0, wall_ns - (oldest_ns or wall_ns)) / 1e9
-        self._committed_at_ns = wall_ns
-
-    def part(self, now: float, oldest_s: float) -> document.Database:
-        """Return its part of the document; `oldest_s` is the age of the oldest pending record."""
-        committed_at_ns = self._committed_at_ns
-        return document.Database(
-            state=self.state,
-            server=self._opened.server,
-            identity=self._opened.identity,
-            unsafe=self._opened.unsafe,
-            unverified=self._opened.unverified,
-            miscounts_total=self.miscounts.total,
-            chores_failed_total=self.chores_failed.total,
-            chores_failing=self.chores_failing,
-            last_commit_at=None if committed_at_ns is None else iso(committed_at_ns),
-            lag_s=round(max(self._lag_s, oldest_s), 3),
-            waiting=self.waiting,
-            away_s=span(now, self.away_since),
-            reason=(self._server_end or self._reason) if self.state == AWAY else self._reason,
-            rejected_rows=self.rejected_rows,
-        )
 
 
 class HealthState:
@@ -164,6 +93,7 @@ class HealthState:
         self._catalog: CatalogReport | None = None
         self._catalog_failing: dict[str, float] = {}
         self._outcomes = OutcomesHealth()
+        self._timing = TimingHealth()
         self._restarts = RestartCounts(self._limits)
         self._violations = ViolationSums()
         self._stopping = False
@@ -228,6 +158,7 @@ class HealthState:
         self._stored.add(at, batch.stored)
         self.day.stored += batch.stored
         self._accounting.committed(batch)
+        self._timing.committed(batch)
         self._database.committed(batch.oldest_received_ns, wall_ns)
         self._database.rejected_rows += batch.rejected_rows
 
@@ -239,6 +170,7 @@ class HealthState:
         is not committed, or 0.
         """
         self._journal, self._journal_full, self._oldest_pending_s = stats, full, oldest_s
+        self._timing.synced(stats.syncs)
         self._accounting.appended(stats.weight_appended, next_seq=stats.next_seq)
 
     # ------------------------------------------------------------------ others
@@ -257,6 +189,10 @@ class HealthState:
         """Take the report of the resolution actor; it has the state of each source."""
         self._violated(report, at)
         self.day.recorded += self._outcomes.reported(report, at)
+
+    def requests_timed(self, requests: Mapping[str, Histogram]) -> None:
+        """Take how long all HTTP requests took, by source."""
+        self._timing.requested(requests)
 
     def assumption_violated(self, assumption: Assumption, count: int, *, at: float) -> None:
         """Count what the supervisor itself saw to be false."""
@@ -312,6 +248,7 @@ class HealthState:
                 restarts=self._restarts.restarts(now),
                 accounting=self._accounting.accounting(),
                 lateness=self._connections.lateness(),
+                timing=self._timing.part(),
                 drift=self._drift(now),
                 assumptions=self._violations.assumptions(now),
             )

@@ -17,6 +17,7 @@ from actors.journal.active_segment import ActiveSegment
 from actors.journal.directory import JournalDirectory
 from actors.journal.marker_files import NO_SPACE
 from actors.journal.segment import Segment
+from actors.model.histogram import SYNC_S, Histogram, Stopwatch
 
 SYNCS_MEASURED = 512
 WITHOUT_SPACE_S = 1.0
@@ -252,6 +253,7 @@ class Syncer:
         self._monotonic = monotonic
         self._stopping = threading.Event()
         self._times: deque[float] = deque(maxlen=SYNCS_MEASURED)
+        self._syncs = Stopwatch(SYNC_S)
         self._thread = threading.Thread(target=self._run, name="journal-sync", daemon=True)
         self.alive_at = monotonic()
 
@@ -269,7 +271,9 @@ class Syncer:
         self.alive_at = began_at = self._monotonic()
         try:
             if self._sync():
-                self._times.append(self._monotonic() - began_at)
+                took_s = self._monotonic() - began_at
+                self._times.append(took_s)
+                self._syncs.add(took_s)
         except JournalFull:
             # Each try writes as much as there is space for.
             return max(self._interval_s, WITHOUT_SPACE_S)
@@ -285,6 +289,11 @@ class Syncer:
         except Exception as exc:
             self._on_fault(exc)
             raise
+
+    @property
+    def syncs(self) -> Histogram:
+        """Return how long all syncs took."""
+        return self._syncs.histogram
 
     @property
     def p99_s(self) -> float:

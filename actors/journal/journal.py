@@ -319,6 +319,7 @@ class Journal:
             cap_bytes=self._limits.cap,
             free_bytes=free_bytes,
             sync_p99_s=self._syncer.p99_s,
+            syncs=self._syncer.syncs,
             oldest_ns=self._reader.oldest_ns(next_seq),
             weight_appended=weight,
         )

@@ -118,6 +118,27 @@ SLOW_CONSUMER: Final = "closed_1013"
 """The reason of an end when we read too slowly, or the connection carries too much."""
 
 
+OTHER_END: Final = "other"
+END_REASONS: Final = (
+    *("dns", "refused", "unreachable", "connect_timeout", "tls", "handshake_timeout", "handshake"),
+    *("redirected", "http_401", "http_403", "http_404", "http_429"),
+    *("http_500", "http_502", "http_503", "http_504", "no_descriptors"),
+    *("disconnected", "reset", "write_failed"),
+    *("closed_1000", "closed_1001", "closed_1006", "closed_1008", "closed_1011", "closed_1012"),
+    *(SLOW_CONSUMER, "dead_transport", GapCause.FROZEN.value, ALL_RESOLVED, "no_books", STALLED),
+    *("protocol", TOO_BIG, UNFINISHED, DISK_FULL, "replaced", "abandoned", "released", "stopped"),
+    *("unresponsive", "closed", "internal", OTHER_END),
+)
+"""Why connections end, as the metrics count it. Others, such as further statuses and codes, which
+the exchange chooses, count as `other`, so that there are never more."""
+_END_REASONS: Final = frozenset(END_REASONS)
+
+
+def end_reason(reason: str) -> str:
+    """Return the one of `END_REASONS` under which an end for this reason is counted."""
+    return reason if reason in _END_REASONS else OTHER_END
+
+
 class DescriptorLimit(msgspec.Struct, frozen=True):
     """How many file descriptors the process may open: its `RLIMIT_NOFILE`.
 

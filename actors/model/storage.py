@@ -3,6 +3,7 @@
 import msgspec
 
 from actors.model.facts import DayMeasured, Fact
+from actors.model.histogram import Histogram
 from actors.model.market import (
     Clearance,
     Confirmation,
@@ -179,6 +180,9 @@ class Committed(msgspec.Struct, frozen=True, kw_only=True):
             a contradiction was opened.
         rejected_rows: (kind, how many) of all rows that the database could not hold.
         rejected_because: Why, of the first of them.
+        took_s: How long the transaction took.
+        ages: How old trades were, from their time at the exchange to the commit; of the copies
+            of one trade only that which was sent to the database counts.
     """
 
     stored: int
@@ -189,6 +193,8 @@ class Committed(msgspec.Struct, frozen=True, kw_only=True):
     mapping_changed: tuple[ConditionId, ...] = ()
     rejected_rows: tuple[tuple[str, int], ...] = ()
     rejected_because: str = ""
+    took_s: float = 0.0
+    ages: Histogram = Histogram()
 
 
 class Housekept(msgspec.Struct, frozen=True, kw_only=True):
@@ -272,6 +278,7 @@ class JournalStats(msgspec.Struct, frozen=True, kw_only=True):
         cap_bytes: Most that the segments and the reserve may take together.
         free_bytes: Free space of the file system.
         sync_p99_s: 99th percentile of how long the last 512 syncs took.
+        syncs: How long all syncs of this process took.
         oldest_ns: When the oldest record that is not committed was written, wall clock;
             None when every record is committed.
         weight_appended: Trades and rejections that this process appended.
@@ -285,3 +292,4 @@ class JournalStats(msgspec.Struct, frozen=True, kw_only=True):
     sync_p99_s: float
     oldest_ns: int | None
     weight_appended: int
+    syncs: Histogram = Histogram()

@@ -1,8 +1,7 @@
 """The client of the HTTP sources Gamma, CLOB and Data API. The chain has its own, in `nodes.py`.
 
 Source: docs.polymarket.com as of 2026-10. `Polymarket` returns each market as its own bytes;
-`gamma.py`, `clob.py` and `data_api.py` read them. Each actor owns its clients and closes them when
-it stops.
+`gamma.py`, `clob.py` and `data_api.py` read them. Each actor owns and closes its clients.
 """
 
 import logging
@@ -20,7 +19,7 @@ from actors.errors import PayloadRejected, SourceUnavailable
 from actors.model.conversion import chunks
 from actors.model.trade import ConditionId, TokenId
 from actors.polymarket import strict_json
-from actors.polymarket.http import DEADLINE_S, Http
+from actors.polymarket.http import DEADLINE_S, Http, OnCall
 from actors.polymarket.pagination import Route, is_answer
 from actors.polymarket.sources import MAX_DATA_IDS, MAX_GAMMA_IDS
 
@@ -124,7 +123,7 @@ class Polymarket:
     and `PayloadRejected` when a 200 has an unexpected body.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- called once, with keywords
         self,
         *,
         gamma_url: str,
@@ -133,11 +132,12 @@ class Polymarket:
         user_agent: str,
         deadline_s: float = DEADLINE_S,
         stop: threading.Event | None = None,
+        on_call: OnCall | None = None,
     ) -> None:
         self._gamma_url = gamma_url.rstrip("/")
         self._clob_url = clob_url.rstrip("/")
         self._data_url = data_url.rstrip("/")
-        self._http = Http(user_agent, deadline_s=deadline_s, stop=stop)
+        self._http = Http(user_agent, deadline_s=deadline_s, stop=stop, on_call=on_call)
         self._lookups = _LookupRoute()
         self._data_routes = (
             _DataRoute("/v2/resolutions", _CONDITION.fullmatch),
@@ -396,6 +396,7 @@ class BookTimes:
         clob_url: Of the CLOB.
         user_agent: See `Http`.
         stop: When set, calls under way are cut.
+        on_call: See `Http`.
         monotonic: Seconds.
     """
 
@@ -405,10 +406,11 @@ class BookTimes:
         *,
         user_agent: str,
         stop: threading.Event | None = None,
+        on_call: OnCall | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = f"{clob_url.rstrip('/')}/books"
-        self._http = Http(user_agent, deadline_s=BOOKS_DEADLINE_S, stop=stop)
+        self._http = Http(user_agent, deadline_s=BOOKS_DEADLINE_S, stop=stop, on_call=on_call)
         self._monotonic = monotonic
         self._turn = threading.Lock()
         self._not_before = float("-inf")

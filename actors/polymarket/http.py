@@ -61,6 +61,7 @@ class Call:
         headers: Of the answer; names in any case.
         answer: Its body as far as it was read, after decompression.
         error: Why the answer is not used, for people; empty when it is.
+        took_s: From the connection to the last byte, or to the failure.
     """
 
     method: str
@@ -72,6 +73,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     answer: bytes = b""
     error: str = ""
+    took_s: float = 0.0
 
 
 OnCall = Callable[[Call], None]
@@ -154,12 +156,14 @@ class Http:
     ) -> tuple[int, bytes]:
         asked = f"{url}?{urlencode(kwargs['params'])}" if kwargs.get("params") else url
         call = Call(method=method, url=asked, body=kwargs.get("data", b""), sent_s=time.time())
+        began_at = time.monotonic()
         try:
             return self._exchange(call, url, expected, kwargs)
         except SourceUnavailable as exc:
             call.error = str(exc)
             raise
         finally:
+            call.took_s = time.monotonic() - began_at
             if self._on_call is not None:
                 self._on_call(call)
 

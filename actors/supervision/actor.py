@@ -16,7 +16,7 @@ Restarted: by systemd, with the process.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -55,6 +55,7 @@ from actors.messages import (
 )
 from actors.model.connection import LISTENING
 from actors.model.facts import ProcessStarted
+from actors.model.histogram import Histogram
 from actors.supervision.canary import Activity
 from actors.supervision.children import Child, Children, ConnectionPolicy, Death, Start
 from actors.supervision.connection_log import ConnectionLog
@@ -108,6 +109,7 @@ class SupervisorActor(BaseActor):
         recorder: Appends facts to the journal.
         health: What the status shows.
         journal: Reports how much space is left.
+        request_times: Returns how long HTTP requests took, by source.
         on_fatal: Called with exit code and reason when the process must end.
         beat: Called at the end of each Tick, for the watchdog.
         started: The first record of this process; it waits until the journal has space for it.
@@ -131,6 +133,7 @@ class SupervisorActor(BaseActor):
         recorder: Recorder,
         health: HealthState,
         journal: MeasuredJournal,
+        request_times: Callable[[], Mapping[str, Histogram]] = dict,
         on_fatal: Callable[[int, str], None],
         beat: Callable[[], None],
         started: ProcessStarted,
@@ -159,6 +162,7 @@ class SupervisorActor(BaseActor):
             self._executor, children=children, activity=activity, silence=silence, health=health
         )
         self._admission = DiskAdmission(journal, health, children)
+        self._request_times = request_times
         self._on_fatal = on_fatal
         self._beat = beat
         self._time = Tick(now=0.0, wall_ns=0)
@@ -397,6 +401,7 @@ class SupervisorActor(BaseActor):
             # This goes to the asker: an error during `ask` does not end an actor.
             raise TimeoutError("the first Tick has not arrived")
         self._admission.measure(self._time)
+        self._health.requests_timed(self._request_times())
         return self._health.document(now=self._time.now, wall_ns=self._time.wall_ns)
 
 

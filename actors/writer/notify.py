@@ -141,6 +141,8 @@ class WriterNotifier:
                 watermark=committed.watermark,
                 oldest_received_ns=oldest_ns,
                 rejected_rows=sum(count for _, count in committed.rejected_rows),
+                took_s=committed.took_s,
+                ages=committed.ages,
             )
         )
 

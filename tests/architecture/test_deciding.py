@@ -61,6 +61,7 @@ NOT_DECIDING = {
     "network.tls": "a socket",
     "polymarket.client": "HTTP",
     "polymarket.http": "HTTP",
+    "polymarket.timing": "a lock",
     "polymarket.contract.nodes": "HTTP",
     "transport.feed_socket": "a socket",
     "transport.handshake": "a socket",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.cli import status
-from actors.feed.coverage import BOUNDS_MS
+from actors.feed.lateness import BOUNDS_MS
 from tests.chaos.fault import Fault
 from tests.chaos.fault_run import PROOF_S, STEADY, FaultRun
 from tests.chaos.hostile import BlackHoles, SilentClients, Watch, hosts_file

@@ -4,6 +4,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import replace
+
+from actors.model.histogram import Histogram
 from actors.model.market import (
     Asset,
     Details,
@@ -14,6 +17,7 @@ from actors.model.market import (
     Source,
     TokenPayout,
 )
+from actors.model.storage import Committed
 from actors.model.trade import ConditionId, TokenId, Trade
 
 CONDITION = ConditionId("0x" + "a1" * 32)
@@ -120,3 +124,8 @@ def resolution(tokens: tuple[str, str] = (YES, NO), **changes: Any) -> Resolutio
         ),
     }
     return Resolution(**proof | given)
+
+
+def untimed(committed: Committed) -> Committed:
+    """Return what was committed, without what the clocks say of it."""
+    return replace(committed, took_s=0.0, ages=Histogram())

@@ -16,7 +16,7 @@ from actors.errors import SchemaMismatch, StoreUnavailable
 from actors.model.facts import TokensWanted
 from actors.model.storage import Batch, Committed, ConnectionEvent, RejectedRow
 from actors.model.trade import Rejection, TokenId
-from tests.database.samples import CONDITION, NO, YES, at, market, ns, trade
+from tests.database.samples import CONDITION, NO, YES, at, market, ns, trade, untimed
 from tests.postgres import ask, do
 
 pytestmark = pytest.mark.db
@@ -58,8 +58,11 @@ def test_fields_that_the_feed_left_out_are_null(store: Store, database: str) -> 
 
 def test_a_batch_committed_twice_is_stored_once(store: Store, database: str) -> None:
     batch = Batch(trades=tuple(trade(second) for second in range(50)), watermark=51)
-    assert store.commit(batch) == Committed(stored=50, duplicates=0, rejected=0, watermark=51)
-    assert store.commit(batch) == Committed(stored=0, duplicates=50, rejected=0, watermark=51)
+    assert untimed(store.commit(batch)) == Committed(
+        stored=50, duplicates=0, rejected=0, watermark=51
+    )
+    again = untimed(store.commit(batch))
+    assert again == Committed(stored=0, duplicates=50, rejected=0, watermark=51)
     assert ask(database, "select count(*) from tracker.trades") == [(50,)]
 
 
@@ -221,7 +224,7 @@ def test_a_deadlock_with_another_tracker_is_no_database_that_is_away(
             pass
         other.execute("insert into assets (token_id) values (%s) on conflict do nothing", [YES])
     writer.join(timeout=20)
-    assert stored == [Committed(stored=1, duplicates=0, rejected=0, watermark=1)]
+    assert [*map(untimed, stored)] == [Committed(stored=1, duplicates=0, rejected=0, watermark=1)]
     assert ask(database, "select token_id, outcome from trades") == [(YES, "Yes")]
 
 
@@ -318,7 +321,7 @@ def test_a_rejection_is_kept_verbatim_and_once(store: Store, database: str) -> N
         RejectedRow(seq=9, index=index, connection="a-0001", rejection=rejection)
         for index in (0, 1)
     )
-    assert store.commit(Batch(rejections=rows)) == Committed(
+    assert untimed(store.commit(Batch(rejections=rows))) == Committed(
         stored=0, duplicates=0, rejected=2, watermark=1
     )
     store.commit(Batch(rejections=rows))
@@ -377,3 +380,24 @@ def test_a_database_without_a_schema_is_not_opened(empty_database: str, journal_
     store = Store(empty_database)
     with pytest.raises(SchemaMismatch, match="--migrate"):
         store.open(journal_id)
+
+
+def test_a_commit_says_how_long_it_took_and_how_old_each_new_row_is(store: Store) -> None:
+    first = store.commit(Batch(trades=(trade(1), trade(2), trade(2)), watermark=3))
+    assert 0 < first.took_s < 30
+    # The copy of a trade, in the same batch or in a later one, is no row.
+    assert sum(first.ages.counts) == first.stored == 2
+    again = store.commit(Batch(trades=(trade(2), trade(3)), watermark=5))
+    assert sum(again.ages.counts) == again.stored == 1
+    assert first.ages.counts[-1] == 2  # the trades of the samples are months old
+    assert first.ages.sum_s > 2 * again.took_s
+
+
+def test_the_age_of_a_row_is_measured_at_the_commit(database: str, journal_id: UUID) -> None:
+    store = Store(database, wall_ns=lambda: ns(1) + 70_000_000)
+    try:
+        store.open(journal_id)
+        done = store.commit(Batch(trades=(trade(1),), watermark=2))
+    finally:
+        store.close()
+    assert done.ages.sum_s == pytest.approx(0.07, abs=0.001)

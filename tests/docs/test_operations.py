@@ -12,6 +12,7 @@ import pytest
 from actors import errors
 from actors.cli import status
 from actors.health import rules
+from actors.model.connection import END_REASONS
 from actors.model.storage import Committed
 from actors.simulator import main as simulator
 from actors.writer.notify import CommitSummary
@@ -233,6 +234,17 @@ def test_every_reason_for_which_a_connection_ends_is_explained() -> None:
     told = {name for row in rows for name in re.findall(r"`([\w<>]+)`", row)}
 
     assert reasons() - told == set()
+
+
+def test_the_metrics_know_every_reason_that_is_explained() -> None:
+    """But for statuses and codes, of which only the usual ones have a name of their own."""
+    table = EVENTS.partition("\n## Why a connection ends\n")[2]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    told = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    numbered = {name for name in END_REASONS if re.fullmatch(r"(http|closed)_\d+", name)}
+
+    assert set(END_REASONS) - numbered - {"other"} == told
+    assert len(END_REASONS) == len(set(END_REASONS)) < 50
 
 
 def reasons() -> set[str]:

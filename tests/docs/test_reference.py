@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from actors.health import metrics, rules
+from actors.health import metric_tables as metrics
+from actors.health import rules
 from actors.model.assumptions import Assumption
 from actors.simulator import beliefs, fault_injector, options
 from actors.simulator.market import ENDLESS, FATES, ODDITIES
@@ -94,7 +95,7 @@ def spelled(field: str) -> str:
     """Return how the pages write the field of a metric."""
     field = re.sub(r"^assumptions\.", "assumptions.*.", field)
     field = re.sub(r"^connections\.list\.", "connections.list[].", field)
-    return re.sub(r"^(resolutions\.sources|catalog\.requests)\.", r"\1.*.", field)
+    return re.sub(r"^(resolutions\.sources|catalog\.requests|timing\.requests)\.", r"\1.*.", field)
 
 
 def in_source() -> dict[str, tuple[str, str, set[str]]]:
@@ -105,6 +106,7 @@ def in_source() -> dict[str, tuple[str, str, set[str]]]:
             "gauge", "version, host, pid, server, database",
             {field for field, place in ELSEWHERE.items() if place == "tracker_info"},
         ),
+        "tracker_connection_series": ("gauge", "", set[str]()),
         "tracker_connection_state": (
             "gauge", "connection, state",
             {spelled(f) for f, place in ELSEWHERE.items() if place == "tracker_connection_state"},
@@ -117,6 +119,9 @@ def in_source() -> dict[str, tuple[str, str, set[str]]]:
     for one in metrics.NAMED:
         name, kind = _counted(one)
         made[name] = (kind, one.label, {spelled(one.field)})
+    for timed in metrics.TIMED:
+        found = f"{timed.field}.counts" if timed.field.startswith("timing") else timed.field
+        made[f"tracker_{timed.name}"] = ("histogram", timed.label, {spelled(found)})
     for each in metrics.EACH:
         name, kind = _counted(each)
         made[name] = (kind, "connection", {spelled(f"connections.list.{each.field}")})
@@ -162,7 +167,8 @@ def test_what_is_used_instead_is_a_metric(field: str) -> None:
     there = {name for row in METRICS for name in names(row["metric"])}
     place = {spelled(name): place for name, place in ELSEWHERE.items()}[field]
 
-    assert set(METRIC.findall(INSTEAD[field])) <= there
+    made = {f"{row}_{part}" for row in there for part in ("sum", "bucket")}
+    assert set(METRIC.findall(INSTEAD[field])) <= there | made
     wanted = [name for name in METRIC.findall(place) if "text for people" not in place]
     assert set(METRIC.findall(INSTEAD[field])) == set(wanted)
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from actors.feed.coverage import BOUNDS_MS, CoverageBook, Lateness
+from actors.feed.coverage import CoverageBook
 from actors.feed.ingest import Ingest
+from actors.feed.lateness import BOUNDS_MS, Lateness
 from actors.model.connection import ConnectionSpec
 from actors.model.trade import TokenId, Trade
 from tests.polymarket.feed_samples import sample_trade as a_trade

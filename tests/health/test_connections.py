@@ -1,3 +1,5 @@
+from actors.model.connection import END_REASONS
+from actors.model.histogram import Histogram
 from tests.health.health_samples import (
     START,
     connection,
@@ -112,11 +114,12 @@ def test_how_late_trades_arrive_is_summed_over_connections_and_their_restarts() 
         ("a-0001", 2, (1, 0, 0, 0, 0)),
         ("b-0001", 1, (0, 0, 0, 0, 2)),
     ):
-        report = connection(child, incarnation=number, lateness=counts, allowance_ms=4_000)
+        late = Histogram(counts, sum_s=sum(counts) / 10)
+        report = connection(child, incarnation=number, lateness=late, allowance_ms=4_000)
         health.connection_reported(report, at=START + 3)
     said = document(health, START + 4).lateness
     assert said.trades == {"1": 8, "2": 1, "4": 1, "6": 0, "more": 2}
-    assert said.allowance_s == 4.0
+    assert (said.allowance_s, said.sum_s) == (4.0, 1.2)
 
 
 def test_events_that_were_left_out_are_counted_over_all_restarts_and_connections() -> None:
@@ -128,3 +131,22 @@ def test_events_that_were_left_out_are_counted_over_all_restarts_and_connections
     assert (drift.left_out_total, drift.left_out_last_hour) == (11, 11)
     drift = document(health, START + 3_700).drift
     assert (drift.left_out_total, drift.left_out_last_hour) == (11, 0)
+
+
+def test_reconnects_are_counted_by_the_reason_of_the_end_before() -> None:
+    health = well()
+    ends = ("reset", "reset", "closed_1013", "closed_4999", "http_418", "a new word")
+    for number, reason in enumerate(ends, start=2):
+        health.connection_ended("a-0001", reason=reason, at=START + number)
+        health.connection_reported(connection(incarnation=number), at=START + number)
+    said = document(health, START + 9).connections
+    assert said.reconnects == {"reset": 2, "closed_1013": 1, "other": 3}
+    assert said.reconnects_total == 6
+
+
+def test_whatever_the_exchange_says_there_are_no_more_reasons_than_those_of_the_list() -> None:
+    health = well()
+    for number in range(1_000, 2_000):
+        health.connection_ended("a-0001", reason=f"closed_{number}", at=START + number)
+        health.connection_reported(connection(incarnation=number), at=START + number)
+    assert set(document(health, START + 3_000).connections.reconnects) <= set(END_REASONS)

@@ -12,11 +12,22 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 
-from actors.health import metrics
+from actors.health import metric_tables, metrics
 from actors.health.document import Connection
 from actors.health.state import Health
+from actors.model.connection import END_REASONS
+from actors.model.histogram import Histogram
 from actors.model.market import EndedMarkets, Source
-from tests.health.health_samples import START, batch, catalog, connection, document, outcomes, well
+from tests.health.health_samples import (
+    START,
+    batch,
+    catalog,
+    connection,
+    document,
+    outcomes,
+    sample,
+    well,
+)
 
 ROOT = Path(__file__).parents[2]
 PROMTOOL = shutil.which("promtool")
@@ -41,6 +52,15 @@ ELSEWHERE = {
     "catalog.keyset_error": "text for people",
     "catalog.requests.state": "text for people",
     "accounting.stored": "tracker_trades_stored_total",
+    "connections.reconnects_total": "sum(tracker_reconnects_total)",
+    "journal.sync_p99_s": (
+        "histogram_quantile(0.99, rate(tracker_journal_sync_duration_seconds_bucket[5m]))"
+    ),
+    "lateness.sum_s": "tracker_trade_lateness_seconds_sum",
+    "timing.commits.sum_s": "tracker_database_commit_duration_seconds_sum",
+    "timing.syncs.sum_s": "tracker_journal_sync_duration_seconds_sum",
+    "timing.end_to_end.sum_s": "tracker_trade_end_to_end_seconds_sum",
+    "timing.requests.sum_s": "tracker_http_request_duration_seconds_sum",
     "assumptions.last_hour": "increase(tracker_assumption_violations_total[1h])",
     "drift.doubtful_last_hour": "increase(tracker_doubtful_events_total[1h])",
     "drift.left_out_last_hour": "increase(tracker_left_out_events_total[1h])",
@@ -89,7 +109,10 @@ def full() -> Health:
         ),
         at=START + 4,
     )
-    health.batch_written(batch(stored=1), at=START + 5, wall_ns=10**18)
+    ages = Histogram((0, 2, *[0] * 12, 1), 20_000.25)
+    health.batch_written(batch(stored=3, took_s=0.004, ages=ages), at=START + 5, wall_ns=10**18)
+    sample(health, syncs=Histogram((7, *[0] * 13, 1), 12.0))
+    health.requests_timed({"clob": Histogram((1, 2, *[0] * 8), 0.2)})
     return document(health, START + 9)
 
 
@@ -108,9 +131,15 @@ def text(health: Health) -> str:
 
 
 def covered() -> set[str]:
-    whole = (*metrics.GAUGES, *metrics.COUNTERS, *metrics.NAMED)
-    each = {f"connections.list.{one.field}" for one in metrics.EACH}
-    return {one.field for one in whole} | each | set(ELSEWHERE)
+    whole = (*metric_tables.GAUGES, *metric_tables.COUNTERS, *metric_tables.NAMED)
+    each = {f"connections.list.{one.field}" for one in metric_tables.EACH}
+    timed = {counts_of(one) for one in metric_tables.TIMED}
+    return {one.field for one in whole} | each | timed | set(ELSEWHERE)
+
+
+def counts_of(one: metric_tables.Timed) -> str:
+    """Return the field that has the counts of a histogram."""
+    return f"{one.field}.counts" if one.field.startswith("timing.") else one.field
 
 
 def test_every_field_of_the_status_has_a_metric_or_is_found_elsewhere() -> None:
@@ -118,7 +147,7 @@ def test_every_field_of_the_status_has_a_metric_or_is_found_elsewhere() -> None:
 
 
 def test_what_is_found_elsewhere_has_a_metric_there() -> None:
-    names = set(re.findall(r"^# TYPE (tracker_\w+)", text(full()), re.MULTILINE))
+    names = set(re.findall(r"^(tracker_\w+)", text(full()), re.MULTILINE))
     for place in ELSEWHERE.values():
         assert set(re.findall(r"tracker_\w+", place)) <= names, place
 
@@ -175,15 +204,73 @@ def test_an_unknown_value_has_no_metric() -> None:
         assert f"\n{name}" not in said
 
 
-def test_of_thousands_of_connections_the_worst_have_metrics() -> None:
+def many(connections: int) -> str:
     health = well()
-    for number in range(metrics.MOST_CONNECTIONS + 100):
+    for number in range(3, connections + 1):
         health.connection_wanted(f"a-{number:04}", feed=0, at=START)
         health.connection_reported(connection(f"a-{number:04}"), at=START + 1)
-    health.connection_ended("a-0599", reason="reset", at=START + 2)
-    said = text(document(health, START + 9))
-    assert said.count("tracker_connection_tokens{") == metrics.MOST_CONNECTIONS
-    assert 'tracker_connection_state{connection="a-0599",state="waiting"} 1.0' in said
+    return text(document(health, START + 9))
+
+
+def test_each_connection_has_metrics_while_there_are_few() -> None:
+    said = many(metrics.MOST_CONNECTIONS)
+    assert said.count("\ntracker_connection_tokens{") == metrics.MOST_CONNECTIONS
+    assert "\ntracker_connection_series 1.0\n" in said
+
+
+def test_no_connection_has_metrics_of_its_own_when_there_are_many_and_that_is_said() -> None:
+    said = many(metrics.MOST_CONNECTIONS + 1)
+    assert set(re.findall(r"^tracker_connection_\w+", said, re.MULTILINE)) == {
+        "tracker_connection_series"
+    }
+    assert "\ntracker_connection_series 0.0\n" in said
+    assert "\ntracker_connections_live 301.0\n" in said
+    (text_of_it,) = re.findall(r"# HELP tracker_connection_series (.*)", said)
+    assert "more than 300 connections" in text_of_it
+
+
+def test_a_histogram_counts_up_to_each_bound_and_has_its_sum() -> None:
+    found = dict(line.rsplit(" ", 1) for line in text(full()).splitlines() if line[0] != "#")
+    name = "tracker_trade_end_to_end_seconds"
+    assert found[f'{name}_bucket{{le="0.05"}}'] == "0.0"
+    assert found[f'{name}_bucket{{le="0.1"}}'] == found[f'{name}_bucket{{le="14400.0"}}'] == "2.0"
+    assert found[f'{name}_bucket{{le="+Inf"}}'] == found[f"{name}_count"] == "3.0"
+    assert found[f"{name}_sum"] == "20000.25"
+    asked = "tracker_http_request_duration_seconds"
+    assert found[f'{asked}_bucket{{le="0.1",source="clob"}}'] == "3.0"
+    assert found['tracker_database_commit_duration_seconds_bucket{le="0.0025"}'] == "0.0"
+    assert found['tracker_database_commit_duration_seconds_bucket{le="0.005"}'] == "1.0"
+
+
+def test_nothing_is_a_quantile_that_was_computed_before() -> None:
+    assert not re.findall(r"p50|p9\d|quantile|median", text(full()))
+
+
+def test_every_reason_of_a_reconnect_is_there_from_the_start() -> None:
+    found = re.findall(
+        r'^tracker_reconnects_total\{reason="(\w+)"\} (\S+)$', text(full()), re.MULTILINE
+    )
+    assert {reason for reason, _ in found} == set(END_REASONS)
+    assert dict(found)["reset"] == "1.0"
+    assert sum(float(count) for _, count in found) == 1
+
+
+def test_a_help_text_is_a_sentence() -> None:
+    texts = re.findall(r"^# HELP tracker_\w+ (.*)$", text(full()), re.MULTILINE)
+    assert len(texts) > 80
+    for one in texts:
+        assert re.fullmatch(r"[A-Z0-9].*\w.*\.", one), one
+        assert len(one.split()) >= 3, one
+
+
+def test_a_name_ends_with_its_unit() -> None:
+    """Prometheus: base units, as a suffix; `_total` for counters alone."""
+    said = text(full())
+    kinds = dict(re.findall(r"^# TYPE (tracker_\w+) (\w+)$", said, re.MULTILINE))
+    for name, kind in kinds.items():
+        assert name.endswith("_total") == (kind == "counter"), name
+        assert not re.search(r"_(ms|milliseconds|minutes|hours|percent|kib|mib|s)$", name), name
+        assert kind != "histogram" or name.endswith("_seconds"), name
 
 
 def test_a_hostile_reason_cannot_forge_a_line() -> None:
@@ -196,7 +283,9 @@ def test_a_hostile_reason_cannot_forge_a_line() -> None:
 
 
 def test_each_metric_of_a_connection_is_a_field_of_it() -> None:
-    assert {f.name for f in msgspec.structs.fields(Connection)} >= {e.field for e in metrics.EACH}
+    assert {f.name for f in msgspec.structs.fields(Connection)} >= {
+        e.field for e in metric_tables.EACH
+    }
 
 
 @pytest.mark.skipif(PROMTOOL is None, reason="promtool (Debian: prometheus) is not installed")

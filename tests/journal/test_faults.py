@@ -256,6 +256,7 @@ def test_without_space_for_what_must_be_carried_over_the_thread_tries_once_a_sec
     syncer = Syncer(sync, failed.append, interval_s=0.02, monotonic=lambda: float(next(times)))
     assert [syncer.round() for _ in range(3)] == [0.02, 1.0, 0.02]
     assert syncer.p99_s == 1.0
+    assert sum(syncer.syncs.counts) == syncer.syncs.sum_s > 0
     assert failed == []
 
 

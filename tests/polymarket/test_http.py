@@ -43,6 +43,7 @@ def test_whoever_watches_is_told_of_each_call_and_of_its_answer() -> None:
     assert (call.method, call.url) == ("GET", f"{peer.url}/markets?a=1+2")
     assert (call.status, call.headers["age"], call.answer, call.error) == (200, "7", b"[1]", "")
     assert call.sent_s <= call.received_s
+    assert 0 < call.took_s < 20
 
 
 def test_whoever_watches_is_told_of_a_call_that_failed_and_why() -> None:
@@ -57,6 +58,7 @@ def test_whoever_watches_is_told_of_a_call_that_failed_and_why() -> None:
     assert (found.status, found.body, found.answer) == (404, b"{}", b"gone")
     assert found.error == "127.0.0.1: HTTP 404 gone"
     assert (unanswered.status, unanswered.received_s) == (None, 0.0)
+    assert unanswered.took_s > 0
     assert os.strerror(errno.ECONNREFUSED) in unanswered.error
 
 
