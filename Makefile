@@ -9,6 +9,8 @@ export PYTHONDONTWRITEBYTECODE ?= 1
 PREFIX ?= /opt/tracker
 DESTDIR ?=
 INSTALL_VENV ?= yes
+# Where alerts and dashboard say that runbooks are: an address that whoever is called at night can open.
+RUNBOOKS ?= $(PREFIX)/docs/how-to/runbooks.md
 UNITS ?= tracker.service tracker@.service tracker-blue.service tracker-green.service
 TO := $(DESTDIR)$(PREFIX)
 ETC := $(DESTDIR)/etc
@@ -92,6 +94,7 @@ docs: screens  ## renew every page that is made from the source: configuration, 
 install:  ## lay out under PREFIX=/opt/tracker (DESTDIR= for packages): files, venv, unit, example settings
 	@case '$(PREFIX)' in (/*[!/]*) ;; (*) echo 'PREFIX must be an absolute path below /'; exit 78;; esac
 	@case '$(PREFIX)$(DESTDIR)' in (*[!A-Za-z0-9/._+-]*) echo 'PREFIX and DESTDIR must be plain paths'; exit 78;; esac
+	@case '$(RUNBOOKS)' in (''|*[!A-Za-z0-9/._+:~=?%-]*) echo 'RUNBOOKS must be a plain path or URL, without #'; exit 78;; esac
 	install -d -m 0755 '$(TO)' '$(TO)/systemd' '$(ETC)/tracker'
 	install -d -m 0755 '$(ETC)/systemd/system' '$(ETC)/sysusers.d' '$(ETC)/tmpfiles.d'
 	rm -rf '$(TO)/actors' '$(TO)/sql' '$(TO)/docs'
@@ -99,7 +102,10 @@ install:  ## lay out under PREFIX=/opt/tracker (DESTDIR= for packages): files, v
 	find '$(TO)/actors' '$(TO)/bin' '$(TO)/sql' -name __pycache__ -type d -prune -exec rm -rf {} +
 	chmod -R u=rwX,go=rX '$(TO)/actors' '$(TO)/bin' '$(TO)/sql' '$(TO)/docs'
 	install -m 0644 requirements.lock LICENSE README.md CHANGELOG.md CONTRIBUTING.md '$(TO)'
-	install -m 0644 systemd/README.md systemd/prometheus-alerts.yml systemd/grafana-dashboard.json '$(TO)/systemd'
+	install -m 0644 systemd/README.md '$(TO)/systemd'
+	for file in prometheus-alerts.yml grafana-dashboard.json; do \
+	  sed -E 's|(runbook_url: \|"url": ")docs/how-to/runbooks\.md|\1$(RUNBOOKS)|' "systemd/$$file" > "$(TO)/systemd/$$file"; \
+	  chmod 0644 "$(TO)/systemd/$$file"; done
 	for unit in $(UNITS); do \
 	  sed 's|/opt/tracker|$(PREFIX)|g' "systemd/$$unit" > "$(ETC)/systemd/system/$$unit"; \
 	  chmod 0644 "$(ETC)/systemd/system/$$unit"; done

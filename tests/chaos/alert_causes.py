@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.chaos import tracer
 from tests.chaos.bug_faults import SABOTAGE
 from tests.chaos.fault_run import FaultRun, python, receives_all
-from tests.chaos.monitor import Monitor
+from tests.chaos.monitor import FASTER, Monitor
 from tests.chaos.proxy import CLEAN, Toxics
 from tests.live.processes import until
 
@@ -65,6 +65,18 @@ def disconnected(run: FaultRun, _: Monitor) -> Iterator[None]:
 def one_rejected(run: FaultRun, _: Monitor) -> Iterator[None]:
     with _lasting(run, "reject_ws", status=503):
         run.admin("fault", kind="drop", count=1)
+        yield
+
+
+@contextlib.contextmanager
+def one_rejected_later(run: FaultRun, monitor: Monitor) -> Iterator[None]:
+    """As `one_rejected`, when the tracker is no longer taken for one that has just started.
+
+    Connections that are down for less than a minute are a gap without another reason.
+    """
+    old = lambda: (monitor.value("tracker_uptime_seconds") or 0) > 1800 // FASTER  # noqa: E731
+    until("it runs for long enough", old, within_s=90)
+    with one_rejected(run, monitor):
         yield
 
 
@@ -193,11 +205,34 @@ def drift(run: FaultRun, _: Monitor) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def odd(run: FaultRun, _: Monitor) -> Iterator[None]:
-    """As `drift`; its reason holds for an hour, which a restart ends."""
-    run.inject("garbage", count=3)
+def unsafe(run: FaultRun, _: Monitor) -> Iterator[None]:
+    """A setting of the server that the tracker looks at when it opens the database."""
+    run.fault_begins()
+    _with_full_page_writes(run, "off")
     yield
+    _with_full_page_writes(run, "on")
+
+
+def _with_full_page_writes(run: FaultRun, value: str) -> None:
+    run.server.run(f"alter system set full_page_writes = {value}")
+    run.server.run("select pg_reload_conf()")
     _again(run)
+
+
+NEWER = """
+    insert into tracker.schema_migrations (name, checksum, previous_may_write)
+    values ('9999_rehearsed.sql', '', false)
+"""
+
+
+@contextlib.contextmanager
+def outdated(run: FaultRun, _: Monitor) -> Iterator[None]:
+    """A newer version migrates the database, and an administrator takes that back."""
+    run.fault_begins()
+    run.server.run(NEWER, db=run.plain_dsn)
+    yield
+    gone = "delete from tracker.schema_migrations where name = '9999_rehearsed.sql'"
+    run.server.run(gone, db=run.plain_dsn)
 
 
 def broken(target: str, action: str, times: int) -> Bring:

@@ -43,6 +43,36 @@ def install(*variables: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "page"),
+    [
+        ((), "/opt/tracker/docs/how-to/runbooks.md"),
+        (("PREFIX=/srv/tracker",), "/srv/tracker/docs/how-to/runbooks.md"),
+        (("RUNBOOKS=https://wiki.example/run?id=7",), "https://wiki.example/run?id=7"),
+    ],
+)
+def test_alerts_and_dashboard_lead_to_the_runbooks_that_are_named(
+    tmp_path: Path, given: tuple[str, ...], page: str
+) -> None:
+    done = install(f"DESTDIR={tmp_path}", *given)
+    assert done.returncode == 0, done.stderr
+    (folder,) = tmp_path.glob("*/tracker/systemd")
+    alerts = (folder / "prometheus-alerts.yml").read_text()
+    urls = set(re.findall(r"runbook_url: ([^#\s]+)#\w+", alerts))
+    assert urls == {page}
+    links = re.findall(r'"url": "([^#"]+)', (folder / "grafana-dashboard.json").read_text())
+    assert {link for link in links if "runbooks" in link or page in link} == {page}
+    there = (SYSTEMD / "prometheus-alerts.yml").read_text()
+    assert alerts == there.replace(": docs/how-to/runbooks.md#", f": {page}#")
+
+
+def test_an_address_of_runbooks_that_no_file_can_hold_is_rejected(tmp_path: Path) -> None:
+    done = install(f"DESTDIR={tmp_path}", "RUNBOOKS=https://wiki.example/#a|b")
+    assert done.returncode != 0
+    assert "RUNBOOKS must be a plain path or URL" in done.stdout
+    assert tree(tmp_path) == {}
+
+
 def tree(root: Path) -> dict[str, bytes]:
     return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
 
