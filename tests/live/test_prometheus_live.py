@@ -1,5 +1,6 @@
 """A real Prometheus scrapes the metrics of the tracker and evaluates the alerts."""
 
+import itertools
 import json
 import shutil
 import socket
@@ -16,7 +17,10 @@ import msgspec
 import pytest
 
 from actors.health.metrics import Metrics
-from tests.health.health_samples import START, document, sample, well
+from actors.model.histogram import Histogram
+from actors.model.market import EndedMarkets
+from tests.health.health_samples import START, WALL, commit, document, outcomes, sample, well
+from tests.health.test_dashboard import PANELS, filled
 
 PROMETHEUS = shutil.which("prometheus")
 RULES = Path(__file__).parents[2] / "systemd" / "prometheus-alerts.yml"
@@ -36,11 +40,27 @@ def _free_port() -> int:
 
 @pytest.fixture
 def metrics() -> Iterator[Metrics]:
-    """Serve the document of a tracker whose journal has no space left."""
+    """Serve the documents of a tracker whose journal has no space left, each a second later."""
     health = well()
-    sample(health, bytes=999, full=True)
-    said = msgspec.json.encode(document(health, START + 2))
-    made = Metrics(0, lambda: said)
+    syncs, asked = (Histogram((count, *[0] * bounds), 0.1) for count, bounds in ((9, 14), (3, 9)))
+    seconds = itertools.count(3)
+
+    def answer() -> bytes:
+        now = START + next(seconds)
+        health.resolution_reported(
+            outcomes(
+                recorded_total=1, pending=(("not closed", 7),), final=(("gamma", 1),),
+                ended=EndedMarkets(ended=9, overdue=4, without=()),
+            ),
+            at=now,
+        )  # fmt: skip
+        commit(health, at=now, stored=5, ages=Histogram((0, 5, *[0] * 13), 0.4), took_s=0.01)
+        sample(health, bytes=999, full=True, syncs=syncs)
+        health.requests_timed({"gamma": asked})
+        health.time_passed(now, WALL)
+        return msgspec.json.encode(document(health, now))
+
+    made = Metrics(0, answer)
     yield made
     made.close()
 
@@ -90,5 +110,26 @@ def test_prometheus_scrapes_the_tracker_and_raises_an_alert(ask: Callable[[str],
         (found,) = ask(f"/api/v1/query?query={urllib.parse.quote(query)}")
         assert found["value"][1] == "1"
     assert found["metric"]["alertname"] == "TrackerJournalFull"
+    assert found["metric"]["severity"] == "critical"
     (group,) = ask("/api/v1/rules")
     assert {rule["health"] for rule in group["rules"]} == {"ok"}
+    (fires,) = [rule for rule in group["rules"] if rule["state"] == "firing"]
+    (said,) = fires["alerts"]
+    assert said["annotations"]["runbook_url"].endswith("runbooks.md#trackerjournalfull")
+
+
+SOMETIMES = {
+    "Reconnects by reason", "False assumptions an hour", "Age of last data, worst connections",
+}  # fmt: skip
+"""Panels that are empty where nothing has happened, or of few connections."""
+
+
+def test_every_panel_of_the_dashboard_draws_something(
+    metrics: Metrics, ask: Callable[[str], Any]
+) -> None:
+    ask("/api/v1/query?query=count_over_time(tracker_up[1m])%3E%3D3")  # enough for a rate
+    for panel in PANELS:
+        for target in panel["targets"]:
+            asked = filled(target["expr"], f"127.0.0.1:{metrics.port}")
+            if panel["title"] not in SOMETIMES:
+                assert ask(f"/api/v1/query?query={urllib.parse.quote(asked)}"), asked
