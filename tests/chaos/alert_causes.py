@@ -69,14 +69,16 @@ def one_rejected(run: FaultRun, _: Monitor) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def one_rejected_later(run: FaultRun, monitor: Monitor) -> Iterator[None]:
-    """As `one_rejected`, when the tracker is no longer taken for one that has just started.
+def some_rejected_later(run: FaultRun, monitor: Monitor) -> Iterator[None]:
+    """Two connections, when the tracker is no longer taken for one that has just started.
 
-    Connections that are down for less than a minute are a gap without another reason.
+    At least one of them has tokens. Those that are down for less than a minute are a gap without
+    another reason.
     """
     old = lambda: (monitor.value("tracker_uptime_seconds") or 0) > 1800 // FASTER  # noqa: E731
     until("it runs for long enough", old, within_s=90)
-    with one_rejected(run, monitor):
+    with _lasting(run, "reject_ws", status=503):
+        run.admin("fault", kind="drop", count=2)
         yield
 
 

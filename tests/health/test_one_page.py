@@ -14,53 +14,53 @@ import pytest
 
 RULES = Path(__file__).parents[2] / "systemd" / "prometheus-alerts.yml"
 PROMTOOL = shutil.which("promtool")
-LONG_MIN = 240
-"""Each cause begins after 10 minutes and lasts until 120."""
+LONG_MIN = 120
+"""Each cause begins after 10 minutes and lasts until 60."""
 PAGES = 'count by (alertname) (ALERTS{alertstate="firing",severity="critical"})'
 
 Series = dict[str, str]
 
 
 def during(before: str, fault: str, after: str | None = None) -> str:
-    """Return the values of a series, which are these until 10 min, until 120 min, and then."""
-    return f"{before}x10 {fault}x109 {before if after is None else after}x119"
+    """Return the values of a series, which are these until 10 min, until 60 min, and then."""
+    return f"{before}x10 {fault}x49 {before if after is None else after}x59"
 
 
 WELL: Series = {
-    "up": "1x240",
-    "tracker_up": "1x240",
-    "tracker_start_time_seconds": "1000x240",
-    "tracker_uptime_seconds": "3600+60x240",
-    "tracker_connections_wanted": "10x240",
-    "tracker_connections_live": "10x240",
-    "tracker_connections_down": "0x240",
-    "tracker_connections_silent": "0x240",
-    "tracker_connections_quiet": "0x240",
-    "tracker_trades_absent_seconds": "1x240",
-    "tracker_assets_wanted": "5000x240",
-    "tracker_assets_covered": "5000x240",
-    "tracker_assets_never_confirmed": "0x240",
-    "tracker_journal_full": "0x240",
-    "tracker_journal_oldest_seconds": "0x240",
-    "tracker_journal_bytes": "1000x240",
-    "tracker_journal_cap_bytes": "1000000x240",
-    "tracker_disk_free_bytes": "90000000000x240",
-    "tracker_database_up": "1x240",
-    'tracker_database_state{state="away"}': "0x240",
-    'tracker_database_state{state="stopped"}': "0x240",
-    'tracker_database_state{state="outdated"}': "0x240",
-    "tracker_database_lag_seconds": "0x240",
-    "tracker_resolution_conflicts_open": "0x240",
-    "tracker_catalog_failing_seconds": "0x240",
-    "tracker_unknown_events_total": "0x240",
-    "tracker_accounting_balanced": "1x240",
+    "up": "1x120",
+    "tracker_up": "1x120",
+    "tracker_start_time_seconds": "1000x120",
+    "tracker_uptime_seconds": "3600+60x120",
+    "tracker_connections_wanted": "10x120",
+    "tracker_connections_live": "10x120",
+    "tracker_connections_down": "0x120",
+    "tracker_connections_silent": "0x120",
+    "tracker_connections_quiet": "0x120",
+    "tracker_trades_absent_seconds": "1x120",
+    "tracker_assets_wanted": "5000x120",
+    "tracker_assets_covered": "5000x120",
+    "tracker_assets_never_confirmed": "0x120",
+    "tracker_journal_full": "0x120",
+    "tracker_journal_oldest_seconds": "0x120",
+    "tracker_journal_bytes": "1000x120",
+    "tracker_journal_cap_bytes": "1000000x120",
+    "tracker_disk_free_bytes": "90000000000x120",
+    "tracker_database_up": "1x120",
+    'tracker_database_state{state="away"}': "0x120",
+    'tracker_database_state{state="stopped"}': "0x120",
+    'tracker_database_state{state="outdated"}': "0x120",
+    "tracker_database_lag_seconds": "0x120",
+    "tracker_resolution_conflicts_open": "0x120",
+    "tracker_catalog_failing_seconds": "0x120",
+    "tracker_unknown_events_total": "0x120",
+    "tracker_accounting_balanced": "1x120",
 }
 
 
-def held(*codes: str, since: int = 10, until: int = 120) -> Series:
+def held(*codes: str, since: int = 10, until: int = 60) -> Series:
     """Return the series of reasons that degrade, for so many minutes."""
     return {
-        f'tracker_degraded{{code="{code}"}}': f"_x{since} 1x{until - since - 1} _x{240 - until}"
+        f'tracker_degraded{{code="{code}"}}': f"_x{since} 1x{until - since - 1} _x{120 - until}"
         for code in codes
     }
 
@@ -70,7 +70,7 @@ NO_DATA = {"tracker_trades_absent_seconds": during("1", "0+60", "1")}
 FILLING = {
     "tracker_journal_oldest_seconds": during("0", "0+60", "0"),
     "tracker_journal_bytes": during("1000", "1000+9000", "1000"),
-    **held("journal_filling", since=100),
+    **held("journal_filling", since=30),
 }
 LAG = {"tracker_database_lag_seconds": during("0", "0+60", "0")}
 SMALL_DISK = {"tracker_disk_free_bytes": during("90000000000", "100000000")}
@@ -81,7 +81,7 @@ CAUSES: dict[str, tuple[Series, str]] = {
             "tracker_connections_live": during("10", "0"),
             "tracker_connections_down": during("0", "10"),
             "tracker_assets_covered": during("5000", "0"),
-            "tracker_trades_absent_seconds": "1x10 0x229",  # while none listens
+            "tracker_trades_absent_seconds": "1x10 0x109",  # while none listens
             **held("no_connection_live"),
         },
         "TrackerDisconnected",
@@ -110,7 +110,7 @@ CAUSES: dict[str, tuple[Series, str]] = {
             "tracker_connections_live": during("10", "9"),
             "tracker_connections_down": during("0", "1"),
             **GAP,
-            'tracker_child_looping{child="a-0001"}': "_x10 1x109 _x120",
+            'tracker_child_looping{child="a-0001"}': "_x10 1x49 _x60",
             **held("restart_loop", "connections_down"),
         },
         "TrackerRestartLoop",
@@ -170,7 +170,7 @@ CAUSES: dict[str, tuple[Series, str]] = {
     "the embedded database ends again and again": (
         {
             "tracker_database_up": during("1", "0"),
-            'tracker_child_looping{child="embedded-database"}': "_x10 1x109 _x120",
+            'tracker_child_looping{child="embedded-database"}': "_x10 1x49 _x60",
             **held("database_away", "restart_loop"),
         },
         "TrackerDatabaseAway",
@@ -191,12 +191,12 @@ CAUSES: dict[str, tuple[Series, str]] = {
             **LAG,
             **SMALL_DISK,
             **held("version_outdated"),
-            **held("disk_low", since=60),
+            **held("disk_low", since=30),
         },
         "TrackerDegraded",
     ),
     "the database is too slow": (
-        {**FILLING, **LAG, **held("disk_low", since=105)},
+        {**FILLING, **LAG, **held("disk_low", since=32)},
         "TrackerDegraded",
     ),
     "the disk is nearly full": ({**SMALL_DISK, **held("disk_low")}, "TrackerDegraded"),
@@ -214,7 +214,7 @@ CAUSES: dict[str, tuple[Series, str]] = {
     "sources say nothing": (held("source_mute", "labels_overdue"), "TrackerDegraded"),
     "the process is gone": (
         {
-            name: f"{values.partition('x')[0]}x10 {gone}x109 {values}"
+            name: f"{values.partition('x')[0]}x10 {gone}x49 {values}"
             for name, values in WELL.items()
             if "+" not in values
             for gone in ("0" if name == "up" else "_",)
@@ -223,8 +223,8 @@ CAUSES: dict[str, tuple[Series, str]] = {
     ),
     "the process is killed again and again": (
         {
-            "up": "1 0 1 0 1 0 1 0 1 0 1 0 " * 10 + "1x120",
-            "tracker_start_time_seconds": "1000+60x119 9000x120",
+            "up": "1 0 1 0 1 0 1 0 1 0 1 0 " * 5 + "1x60",
+            "tracker_start_time_seconds": "1000+60x59 9000x60",
         },
         "TrackerRestarting",
     ),
@@ -275,9 +275,8 @@ pytestmark = pytest.mark.skipif(
 def test_one_cause_gives_one_critical_alert_and_none_after_it(cause: str, tmp_path: Path) -> None:
     changed, page = CAUSES[cause]
     # Between them nothing else fires either: a page each quarter of an hour would show here.
-    first = {"the database is too slow": 118}.get(cause, 45)
-    during_it = dict.fromkeys(range(first, 120), page)
-    after_it = dict.fromkeys(range(140, LONG_MIN, 5), "")
+    during_it = dict.fromkeys(range(50, 60), page)
+    after_it = dict.fromkeys(range(80, LONG_MIN, 5), "")
     before = {} if cause.startswith(("Gamma is away from", "the process is")) else {9: ""}
     found = judged(tmp_path, [case({**WELL, **changed}, {**before, **during_it, **after_it})])
     assert found == ""
@@ -287,10 +286,10 @@ def test_when_the_journal_is_full_because_the_database_is_away_both_fire(tmp_pat
     """The exception: from then on trades are lost."""
     changed, _ = CAUSES["the database is away"]
     full = {
-        "tracker_journal_full": "0x60 1x58 0x120",
-        "tracker_connections_live": "10x60 0x58 10x120",
-        "tracker_assets_covered": "5000x60 0x58 5000x120",
-        **held("journal_full", "no_connection_live", since=60),
+        "tracker_journal_full": "0x30 1x28 0x60",
+        "tracker_connections_live": "10x30 0x28 10x60",
+        "tracker_assets_covered": "5000x30 0x28 5000x60",
+        **held("journal_full", "no_connection_live", since=30),
     }
     both = case({**WELL, **changed, **full}, {})
     both["promql_expr_test"] = [
@@ -302,7 +301,7 @@ def test_when_the_journal_is_full_because_the_database_is_away_both_fire(tmp_pat
                 for name in ("DatabaseAway", "JournalFull")
             ],
         }
-        for minute in range(62, 118)
+        for minute in range(32, 58)
     ]
     assert judged(tmp_path, [both]) == ""
 
@@ -311,5 +310,5 @@ def test_a_second_alert_would_be_seen(tmp_path: Path) -> None:
     changed, page = CAUSES["the feed is lost"]
     other = {"tracker_accounting_balanced": during("1", "0")}
     assert "TrackerAccountingUnbalanced" in judged(
-        tmp_path, [case({**WELL, **changed, **other}, {60: page})]
+        tmp_path, [case({**WELL, **changed, **other}, {55: page})]
     )
