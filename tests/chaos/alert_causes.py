@@ -218,7 +218,8 @@ def unsafe(run: FaultRun, _: Monitor) -> Iterator[None]:
 def _with_full_page_writes(run: FaultRun, value: str) -> None:
     run.server.run(f"alter system set full_page_writes = {value}")
     run.server.run("select pg_reload_conf()")
-    _again(run)
+    for backend in run.server.backends():  # so that the tracker opens the database again
+        run.server.run("select pg_terminate_backend(%s)", backend)
 
 
 NEWER = """
