@@ -74,8 +74,9 @@ soak: $(READY)  ## renew docs/evidence/soak.md: one tracker through thousands of
 fuzz: $(READY)  ## damaged inputs for everything that strangers can send (SECONDS=600)
 	@$(BIN)/python -m tests.fuzz.fuzz --seconds $(or $(SECONDS),60)
 
-screens: $(READY)  ## renew docs/evidence/screens: tracker-status in every state; pictures of all go to build/screens
+screens: $(READY)  ## renew docs/evidence/screens (tracker-status) and docs/images (its page); pictures of every state go to build
 	@$(BIN)/python -m tests.cli.screens
+	@$(BIN)/python -m tests.health.pages
 
 installation: $(READY)  ## renew docs/evidence/installation.md: systemd/README.md carried out on a machine of its own (root)
 	@$(BIN)/python -m tests.live.installation > docs/evidence/installation.new \

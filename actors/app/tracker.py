@@ -39,9 +39,9 @@ from actors.app.shutdown import FORCED_EXIT_S, STOP_S, Shutdown, force_exit_afte
 from actors.config.load import Config
 from actors.database.schema.opening import MigrationRule
 from actors.database.server.watchdog import MAX_WAIT_S, QueryWatchdog
-from actors.errors import EXIT_INTERNAL, EXIT_IO, EXIT_OK, AddressTaken
+from actors.errors import EXIT_INTERNAL, EXIT_IO, EXIT_OK, AddressTaken, Fatal
 from actors.health.changes import HealthChanges
-from actors.health.metrics import Metrics
+from actors.health.metrics import Metrics, open_sentence
 from actors.health.rules import headline
 from actors.health.state import Health, HealthState, Limits
 from actors.health.status_socket import StatusSocket
@@ -195,16 +195,24 @@ class Tracker:
 
         Raises:
             AddressTaken: The port is in use at the start, and there is no other tracker.
+            Fatal: They cannot be served, at the start. Later that ends no tracker that records.
         """
+        config = self._config
         try:
-            metrics = Metrics(self._config.metrics_port or 0, self._document)
-        except AddressTaken:
-            if not self._metrics_wait and self._trackers == 1:
+            metrics = Metrics(
+                config.metrics_port or 0, self._document, address=config.metrics_address
+            )
+        except Fatal as exc:
+            if self._metrics_wait:
+                return
+            if not isinstance(exc, AddressTaken) or self._trackers == 1:
                 raise
-            if not self._metrics_wait:
-                log.info("metrics_wait", extra={"port": self._config.metrics_port})
+            log.info("metrics_wait", extra={"port": config.metrics_port})
             self._metrics_wait = True
             return
+        if config.open_to:
+            note = open_sentence(config.open_to)
+            log.warning("metrics_open", extra={"address": config.open_to, "note": note})
         self._metrics_wanted = False
         self._shutdown.at_end(metrics.close)
         self._threads.add("metrics", lambda: metrics.is_alive)

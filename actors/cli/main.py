@@ -35,6 +35,7 @@ from actors.errors import (
     StoreUnavailable,
     reason_of,
 )
+from actors.health.metrics import open_sentence, require_address
 from actors.model.storage import unsafe_sentence, unverified_sentence
 from actors.process import logs
 from actors.process.runtime import limit_automatic_gc, stop_signals, use_one_malloc_arena
@@ -122,6 +123,9 @@ def _check(invocation: Invocation) -> int:
     config = invocation.config
     is_running = check_places(config)
     attention: list[str] = []
+    if config.metrics_port is not None:
+        require_address(config.metrics_address)
+    attention.extend(filter(None, (open_sentence(config.open_to),)))
     if config.dsn:
         found = migrate.check(check_dsn(config.dsn).dsn, may_migrate=config.migrate)
         schema = f"{len(found.pending)} migrations to apply" if found.pending else "up to date"

@@ -11,8 +11,7 @@ from rich.text import Text
 
 from actors.errors import PayloadRejected
 from actors.health.document import Connection, Coverage, Health
-from actors.health.rules import headline, state_line
-from actors.model.connection import LISTENING
+from actors.health.rules import headline, in_trouble_first, state_line
 from actors.model.conversion import terminal_safe
 
 SHOWN_CONNECTIONS = 12
@@ -219,8 +218,7 @@ def _connections(each: Sequence[Connection]) -> Iterator[RenderableType]:
     for name in ("data", "tokens", "minute", "hour", "reconnects"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("last reason", no_wrap=True)
-    order = sorted(each, key=lambda one: (one.state == LISTENING, -one.last_hour, one.id))
-    for one in order[:SHOWN_CONNECTIONS]:
+    for one in in_trouble_first(each)[:SHOWN_CONNECTIONS]:
         age = "never" if one.data_age_s is None else _age(one.data_age_s)
         counts = (f"{one.last_minute:,}", f"{one.last_hour:,}", f"{one.reconnects:,}")
         cells = (one.id, one.state, age, f"{one.confirmed}/{one.tokens}", *counts, one.last_reason)

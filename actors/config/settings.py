@@ -6,6 +6,7 @@ the fields of `Config`. `actors.config.load` reads the sources.
 
 from collections.abc import Mapping
 from decimal import Decimal
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 
@@ -28,6 +29,7 @@ from pydantic_settings import (
 from actors import __version__
 from actors.config.paths import DEFAULT_STATE_DIR, ROOT_STATE_DIR, SOCKET_NAME
 from actors.config.types import (
+    Address,
     DatabaseUrl,
     Directory,
     FeedUrl,
@@ -54,6 +56,7 @@ PUBLIC_NODES = (
     "https://1rpc.io/matic",
 )
 """Nodes of Polygon that anybody may ask without a key, a little."""
+LOOPBACK = "127.0.0.1"
 _NOT_SET = Path("/")
 
 
@@ -239,11 +242,16 @@ class Config(BaseSettings):
     )
     metrics_port: Port = _setting(
         None,
-        "TCP port on 127.0.0.1 for Prometheus metrics.",
+        "TCP port for Prometheus metrics, and for a page of the status.",
         group="Monitoring",
         shown="off",
         ge=1,
         le=65535,
+    )
+    metrics_address: Address = _setting(
+        LOOPBACK,
+        "IP address on which that port is served. Whoever reaches it may read, without a password.",
+        group="Monitoring",
     )
     log_level: Level = _setting("INFO", "Lowest level that is logged.", group="Monitoring")
     log_format: Literal["auto", "json", "console"] = _setting(
@@ -321,6 +329,13 @@ class Config(BaseSettings):
     def has_public_nodes(self) -> bool:
         """Return whether the chain is asked through the default nodes, which are for everybody."""
         return self.rpc_urls == PUBLIC_NODES
+
+    @property
+    def open_to(self) -> str:
+        """Return the address at which others than this host may read; empty: at none."""
+        served = self.metrics_port is not None
+        is_open = served and not ip_address(self.metrics_address).is_loopback
+        return self.metrics_address if is_open else ""
 
     def journal_cap(self, space: int) -> int:
         """Return the largest size of the journal, in bytes.

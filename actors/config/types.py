@@ -4,6 +4,7 @@ An error message never repeats any part of a value: it may be a password.
 """
 
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
@@ -101,6 +102,20 @@ def _header(text: str) -> str:
     return text
 
 
+def _ip_address(text: str) -> str:
+    try:
+        found = ip_address(text.strip())
+    except ValueError:
+        found = None
+    # With a zone it would be another one on each host; nobody can listen on a group's address.
+    if found is None or "%" in text or found.is_multicast:
+        raise ValueError(
+            "must be an IP address of this host, such as 127.0.0.1, or 0.0.0.0 or :: for all;"
+            " not a name, and without a port"
+        )
+    return str(found)
+
+
 def _share(text: str) -> str:
     found = _SHARE.fullmatch(text)
     if not found or int(found[1]) > int(found[2]):
@@ -118,6 +133,7 @@ RpcUrls = Annotated[
 Words = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_lower)]
 Directory = Annotated[Path, AfterValidator(_expanded)]
 Port = Annotated[int | None, BeforeValidator(_unset)]
+Address = Annotated[str, AfterValidator(_ip_address)]
 HeaderText = Annotated[str, AfterValidator(_header)]
 Share = Annotated[str, AfterValidator(_share)]
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]

@@ -1,4 +1,4 @@
-"""The metrics: every field of the status document under a Prometheus name, on 127.0.0.1.
+"""The metrics: every field of the status document under a Prometheus name, served over HTTP.
 
 `metric_tables.py` has the names. Single connections have metrics of their own only as long as
 there are at most `MOST_CONNECTIONS`: a series for each of thousands costs the Prometheus more than
@@ -6,10 +6,15 @@ all others. `process_…` are memory, processor time and descriptors of the proc
 library has them.
 
 Each scrape asks for a new document, by the same callable as the status socket. When nobody
-answers, `tracker_up` is 0 and the other metrics of the tracker are missing.
+answers, `tracker_up` is 0 and the other metrics of the tracker are missing. The same port serves
+the page for people (`page.py`).
 """
 
+import errno
+import socket
 from collections.abc import Callable, Iterator
+from ipaddress import ip_address
+from pathlib import Path
 
 import msgspec
 from prometheus_client import CollectorRegistry, ProcessCollector, make_wsgi_app
@@ -21,7 +26,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from actors.errors import SHORTAGES, AddressTaken, start_error
+from actors.errors import AddressTaken, Fatal, Shortage, start_error
 from actors.health.document import Health
 from actors.health.metric_tables import (
     COUNTERS,
@@ -36,10 +41,11 @@ from actors.health.metric_tables import (
     buckets,
     value,
 )
-from actors.health.metrics_server import BoundedServer
+from actors.health.metrics_server import BoundedServer, family_of
+from actors.health.page import Pages
 
-# Loopback only: whoever reaches the port may read, without a password.
-HOST = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
+PAGE = Path(__file__).with_name("page.html")
 MOST_CONNECTIONS = 300
 LONGEST_LABEL = 80
 UP_TEXT = "1 when the tracker answers; when it is 0, the tracker has no other metric."
@@ -116,30 +122,30 @@ def _histogram(timed: Timed, health: Health) -> Metric:
 
 
 class Metrics:
-    """Serves the metrics until closed, in threads of its own.
+    """Serves the metrics and the page until closed, in threads of its own.
 
     Args:
         port: TCP port; 0 takes any.
         answer: Returns the status document as JSON; may raise TimeoutError.
+        address: IP address to listen on. Whoever reaches it may read, without a password.
 
     Raises:
         AddressTaken: The port is in use.
-        Shortage: The machine lacks what it takes.
+        ConfigError: It cannot be served there.
+        Shortage: The machine lacks what it takes, or the address, for now.
     """
 
-    def __init__(self, port: int, answer: Callable[[], bytes]) -> None:
+    def __init__(self, port: int, answer: Callable[[], bytes], *, address: str = LOOPBACK) -> None:
         # Describing would collect at registration, when the tracker cannot answer yet.
         registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=registry)
         registry.register(_HealthCollector(answer))
+        html = PAGE.read_text(encoding="utf-8")
+        pages = Pages(html, answer, make_wsgi_app(registry), names=(socket.gethostname(),))
         try:
-            self._server = BoundedServer((HOST, port), make_wsgi_app(registry))
+            self._server = BoundedServer((address, port), pages)
         except OSError as exc:
-            if exc.errno in SHORTAGES:
-                raise start_error(exc, f"metrics port {port}") from exc
-            raise AddressTaken(
-                f"metrics port {port}: {exc.strerror or exc}; set another TRACKER_METRICS_PORT"
-            ) from exc
+            raise _unusable(exc, address, port) from exc
         self._server.start()
 
     @property
@@ -155,6 +161,46 @@ class Metrics:
     def close(self) -> None:
         """Stop serving."""
         self._server.stop()
+
+
+def require_address(address: str) -> None:
+    """Check that this host has an address on which the port can be served.
+
+    Raises:
+        ConfigError: It cannot be served there.
+        Shortage: The machine lacks the address, for now.
+    """
+    try:
+        with socket.socket(family_of(address)) as probe:
+            probe.bind((address, 0))
+    except OSError as exc:
+        raise _unusable(exc, address, 0) from exc
+
+
+def open_sentence(address: str) -> str:
+    """Return what a person should know about a port that others than this host can reach."""
+    if not address:
+        return ""
+    where = "this host" if ip_address(address).is_unspecified else address
+    return (
+        f"whoever reaches {where} reads metrics and status page without a password and without"
+        " TLS: keep others away with a firewall, or serve on 127.0.0.1 behind a proxy with a login"
+    )
+
+
+def _unusable(exc: OSError, address: str, port: int) -> Fatal:
+    """Return the error of a port that cannot be served, with what to change."""
+    if exc.errno == errno.EADDRINUSE:
+        what = f"metrics port {port}: {exc.strerror}"
+        return AddressTaken(f"{what}; set another TRACKER_METRICS_PORT")
+    if exc.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+        # Its interface may come up later, as after a boot: a start is tried again then.
+        return Shortage(
+            f"metrics address {address}: this host does not have it now; set"
+            f" TRACKER_METRICS_ADDRESS to one that it has, or to {LOOPBACK}"
+        )
+    place = f"metrics port {port} on {address}"
+    return start_error(exc, place, "set another TRACKER_METRICS_PORT or TRACKER_METRICS_ADDRESS")
 
 
 class _HealthCollector(Collector):

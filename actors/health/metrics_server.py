@@ -1,10 +1,10 @@
-"""An HTTP server on loopback that no local user can make costly.
+"""An HTTP server that nobody who reaches its port can make costly.
 
-Every user of the host can reach the port. So a connection costs a descriptor until its request is
-here as a whole; few of those wait, and the oldest has to go for a new one. Who asks at once is
-therefore served at once, however many others hold connections and say nothing. Answers are made
-for few clients at a time, each for a few seconds however slowly it reads, ten a second at most:
-more wait in the kernel, where they cost the tracker neither threads nor time.
+Every user of the host can reach the port, or whoever is in the network. So a connection costs a
+descriptor until its request is here as a whole; few of those wait, and the oldest has to go for a
+new one. Who asks at once is therefore served at once, however many others hold connections and say
+nothing. Answers are made for few clients at a time, each for a few seconds however slowly it reads,
+ten a second at most: more wait in the kernel, where they cost the tracker neither threads nor time.
 """
 
 import contextlib
@@ -67,6 +67,7 @@ class BoundedServer(ThreadingWSGIServer):
         self._lock = threading.Lock()
         self._deadlines: dict[socket.socket, float] = {}
         self._stopping = threading.Event()
+        self.address_family = family_of(address[0])
         super().__init__(address, _Handler)
         self.set_app(app)
         self._thread = threading.Thread(target=self._serve, name="metrics", daemon=True)
@@ -174,6 +175,11 @@ class BoundedServer(ThreadingWSGIServer):
                 # Its own thread closes it.
                 with contextlib.suppress(OSError):
                     each.shutdown(socket.SHUT_RDWR)
+
+
+def family_of(address: str) -> socket.AddressFamily:
+    """Return the family of an IP address."""
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 def _asked(peer: socket.socket) -> bool | None:

@@ -4,13 +4,14 @@ A rule has a level. `degraded`: data or labels are at risk now; someone is woken
 nothing is at risk yet; a person should look, today.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import msgspec
 
-from actors.health.document import ATTENTION, DEGRADED, MUTE, Health, Level, because
+from actors.health.document import ATTENTION, DEGRADED, MUTE, Connection, Health, Level, because
 from actors.model.assumptions import Assumption
+from actors.model.connection import LISTENING
 from actors.model.conversion import terminal_safe
 from actors.model.storage import unsafe_sentence, unverified_sentence
 
@@ -428,3 +429,8 @@ def headline(health: Health) -> str:
         f" | {connections.live} of {connections.wanted} connections live"
         f" | {health.resolutions.recorded:,} resolutions"
     )
+
+
+def in_trouble_first(each: Iterable[Connection]) -> list[Connection]:
+    """Return connections as people want to see them: those in trouble, then the busiest."""
+    return sorted(each, key=lambda one: (one.state == LISTENING, -one.last_hour, one.id))

@@ -17,7 +17,7 @@ from actors.actor import Addresses
 from actors.app import shutdown
 from actors.app.tracker import FLUSH_S, TICK_S, Tracker, process_started
 from actors.config.load import Config
-from actors.errors import AddressTaken
+from actors.errors import AddressTaken, Shortage
 from actors.journal.journal import Journal
 from actors.messages import Flush, Tick
 from actors.model import facts
@@ -209,13 +209,16 @@ def test_a_metrics_port_of_another_tracker_is_waited_for(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", logger="actors.app.tracker")
-    answers: list[Exception | None] = [AddressTaken("taken")] * 3 + [None]
+    # Whatever keeps it from its port later ends no tracker that records.
+    answers: list[Exception | None] = [
+        AddressTaken("taken"), AddressTaken("taken"), Shortage("no descriptor"), None,
+    ]  # fmt: skip
 
     class FakeMetrics:
         is_alive = True
 
-        def __init__(self, port: int, _: object) -> None:
-            assert port == 9464
+        def __init__(self, port: int, _: object, *, address: str) -> None:
+            assert (port, address) == (9464, "127.0.0.1")
             answer = answers.pop(0)
             if answer is not None:
                 raise answer
@@ -241,7 +244,7 @@ def test_a_metrics_port_of_another_tracker_is_waited_for(
 def test_a_metrics_port_in_use_ends_the_start_of_a_tracker_that_is_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def taken(*_: object) -> None:
+    def taken(*_: object, **__: object) -> None:
         raise AddressTaken
 
     monkeypatch.setattr("actors.app.tracker.Metrics", taken)
@@ -251,3 +254,38 @@ def test_a_metrics_port_in_use_ends_the_start_of_a_tracker_that_is_alone(
         tracker._host_trackers = cast("HostTrackers", Host(1))
         with pytest.raises(AddressTaken):
             tracker._check_host()
+
+
+def test_an_address_that_this_host_lacks_ends_the_start_whoever_else_runs() -> None:
+    with clocks() as held:
+        tracker = Loop(held).tracker
+        tracker._config = Config(layers=({"metrics_port": 9464, "metrics_address": "192.0.2.1"},))  # type: ignore[call-arg]
+        tracker._metrics_wanted = True
+        tracker._host_trackers = cast("HostTrackers", Host(2))
+        with pytest.raises(Shortage, match=r"192\.0\.2\.1.*TRACKER_METRICS_ADDRESS"):
+            tracker._check_host()
+
+
+@pytest.mark.parametrize(("address", "warned"), [("10.0.0.5", 1), ("127.0.0.1", 0), ("::1", 0)])
+def test_an_address_that_others_reach_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, address: str, warned: int
+) -> None:
+    class FakeMetrics:
+        is_alive = True
+
+        def __init__(self, *_: object, address: str) -> None:
+            self.address = address
+
+        def close(self) -> None:
+            """Do nothing."""
+
+    monkeypatch.setattr("actors.app.tracker.Metrics", FakeMetrics)
+    with clocks() as held:
+        tracker = Loop(held).tracker
+        tracker._config = Config(layers=({"metrics_port": 9464, "metrics_address": address},))  # type: ignore[call-arg]
+        tracker._metrics_wanted = True
+        tracker._host_trackers = cast("HostTrackers", Host(1))
+        tracker._check_host()
+    found = [record for record in caplog.records if record.msg == "metrics_open"]
+    assert len(found) == warned
+    assert all(record.levelname == "WARNING" for record in found)

@@ -45,6 +45,7 @@ NOT_DECIDING = {
     "supervision.monitor": "sends to actors, and logs",
     "health.metrics": "an HTTP server",
     "health.metrics_server": "an HTTP server",
+    "health.page": "answers HTTP requests",
     "health.status_socket": "a socket and its thread",
     "journal.active_segment": "files",
     "journal.appender": "files and a thread",

@@ -82,7 +82,7 @@ FIGURES = {
         f"{WORDS.get(int(status_socket.REQUEST_S))} second",
         f"{WORDS.get(status_socket.MOST_CLIENTS)} clients",
     ),
-    "Whoever is on the host": (
+    "Whoever reaches the port": (
         f"{metrics_server.MOST_WAITING} wait",
         f"{WORDS.get(metrics_server.MOST_CLIENTS)} answers at a time",
         f"{WORDS.get(int(metrics_server.CLIENT_S))} seconds each",

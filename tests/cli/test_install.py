@@ -149,6 +149,23 @@ def test_the_commands_of_the_page_are_those_of_the_evidence() -> None:
         assert f"\n$ {line}\n" in evidence, "run it again: make installation"
 
 
+def test_what_a_module_reads_is_laid_out_and_in_the_package(laid_out: Path) -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    data = setup["options.package_data"]
+    others = [
+        path.relative_to(ROOT)
+        for path in (ROOT / "actors").rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc")
+    ]
+
+    assert Path("actors/health/page.html") in others
+    for path in others:
+        package = ".".join(path.parent.parts)
+        assert any(path.match(pattern.strip()) for pattern in data[package].split(",")), path
+        assert (laid_out / "opt/tracker" / path).read_bytes() == (ROOT / path).read_bytes()
+
+
 def test_every_path_of_the_unit_is_laid_out(laid_out: Path) -> None:
     paths = re.findall(r"(/(?:opt|etc)/tracker[\w./-]*)", UNIT)
     made_elsewhere = {"/opt/tracker/.venv/bin/python", "/etc/tracker/credentials/database_url"}

@@ -232,3 +232,31 @@ def test_the_trial_keeps_nobody_out_who_migrates_behind_it(
 ) -> None:
     assert run("--check", dsn=empty_database)[0] == EXIT_OK
     assert len(migrate.apply(empty_database)) == len(migrations())
+
+
+# ---------------------------------------------------------- the address of the metrics
+
+
+@pytest_db
+def test_the_check_warns_of_metrics_that_others_reach(
+    run: Callable[..., Said], database: str
+) -> None:
+    port = {"TRACKER_METRICS_PORT": "9464"}
+    everywhere = "0.0.0.0"  # noqa: S104 - checked, not served
+    code, said = run("--check", dsn=database, TRACKER_METRICS_ADDRESS=everywhere, **port)
+    assert code == EXIT_OK
+    assert "attention: whoever reaches this host reads metrics and status page without a" in said
+    for address in ("127.0.0.1", "::1"):
+        code, said = run("--check", dsn=database, TRACKER_METRICS_ADDRESS=address, **port)
+        assert (code, "whoever reaches" in said) == (EXIT_OK, False)
+
+
+def test_the_check_names_an_address_that_this_host_does_not_have(run: Callable[..., Said]) -> None:
+    code, said = run(
+        "--check",
+        TRACKER_DATABASE_URL="postgresql://u@127.0.0.1:1/x",
+        TRACKER_METRICS_PORT="9464",
+        TRACKER_METRICS_ADDRESS="192.0.2.1",
+    )
+    assert code == EXIT_IO
+    assert "192.0.2.1: this host does not have it now; set TRACKER_METRICS_ADDRESS" in said

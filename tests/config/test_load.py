@@ -80,6 +80,7 @@ def test_every_setting_has_a_flag_a_variable_a_file_key_and_a_line_in_the_help(
         "metrics_port": "9000", "redundancy": "3", "assets_per_connection": "50",
         "max_message_bytes": "1MiB", "journal_max_bytes": "1GiB", "inflight_max": "500",
         "journal_sync_ms": "5", "max_assets": "9", "shard": "2/3", "cpus": "all",
+        "metrics_address": "::1",
     }  # fmt: skip
     text = "false" if name == "migrate" else values.get(name, "77")
     by_variable = load([], {manual.variable(name): text}).config
@@ -275,6 +276,13 @@ def test_modes_that_make_no_sense_are_rejected(argv: tuple[str, ...]) -> None:
         ("JOURNAL_SYNC_MS", "0", "greater than or equal to 1"),
         ("JOURNAL_MAX_BYTES", "12 parsecs", "byte"),
         ("METRICS_PORT", "65536", "less than or equal to 65535"),
+        ("METRICS_ADDRESS", "localhost", "IP address of this host"),
+        ("METRICS_ADDRESS", "0.0.0.0:9464", "without a port"),
+        ("METRICS_ADDRESS", "*", "0.0.0.0 or :: for all"),
+        ("METRICS_ADDRESS", "10.0.0.256", "IP address"),
+        ("METRICS_ADDRESS", "[::1]", "IP address"),
+        ("METRICS_ADDRESS", "fe80::1%eth0", "IP address"),
+        ("METRICS_ADDRESS", "224.0.0.1", "IP address"),
         ("LOG_LEVEL", "LOUD", "'DEBUG', 'INFO'"),
         ("LOG_FORMAT", "xml", "'json'"),
         ("MARKET_WS_URL", "https://x", "wss://host"),

@@ -34,6 +34,7 @@ def test_without_any_source_the_defaults_apply() -> None:
     assert found.max_message_bytes == 16 << 20
     assert (found.min_volume, found.tags, found.markets) == (Decimal(0), (), ())
     assert (found.metrics_port, found.log_level, found.log_format) == (None, "INFO", "auto")
+    assert (found.metrics_address, found.open_to) == ("127.0.0.1", "")
     assert found.migrate
     assert found.rpc_urls == PUBLIC_NODES
     assert found.has_public_nodes
@@ -43,6 +44,24 @@ def test_no_message_may_be_larger_than_a_record_of_the_journal() -> None:
     assert loaded(TRACKER_MAX_MESSAGE_BYTES="32MiB").config.max_message_bytes == MAX_BODY_BYTES
     with pytest.raises(ConfigError, match=r"TRACKER_MAX_MESSAGE_BYTES.*33554432"):
         loaded(TRACKER_MAX_MESSAGE_BYTES=str(MAX_BODY_BYTES + 1))
+
+
+@pytest.mark.parametrize(
+    ("address", "others"),
+    [
+        ("127.0.0.1", ""),
+        ("127.8.9.1", ""),
+        ("::1", ""),
+        ("0.0.0.0", "0.0.0.0"),  # noqa: S104 - nothing is bound
+        ("::", "::"),
+        ("10.0.0.5", "10.0.0.5"),
+        (" 2001:DB8::5 ", "2001:db8::5"),
+    ],
+)
+def test_it_is_known_who_else_reaches_the_metrics(address: str, others: str) -> None:
+    served = loaded(TRACKER_METRICS_ADDRESS=address, TRACKER_METRICS_PORT="9464").config
+    assert served.open_to == others
+    assert loaded(TRACKER_METRICS_ADDRESS=address).config.open_to == "", "no port, nothing served"
 
 
 @pytest.mark.parametrize("word", ["off", "OFF", " off "])

@@ -1,3 +1,5 @@
+import errno
+import http.client
 import re
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -7,8 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.errors import AddressTaken
-from actors.health.metrics import Metrics
+from actors.errors import AddressTaken, ConfigError, Shortage
+from actors.health import metrics
+from actors.health.metrics import PAGE, Metrics, require_address
 from actors.health.state import HealthState
 
 pytestmark = pytest.mark.live
@@ -77,3 +80,38 @@ def test_counters_only_and_all_of_them_end_in_total(serve: Callable[..., Metrics
     kinds: dict[str, Any] = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
     assert all(name.endswith("_total") == (kind == "counter") for name, kind in kinds.items())
     assert len(kinds) > 20
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_the_page_and_its_probes_are_served_beside_the_metrics(address: str) -> None:
+    served = Metrics(0, document, address=address)
+    try:
+        peer = http.client.HTTPConnection(address, served.port, timeout=10)
+        answers = {}
+        for path in ("/", "/metrics", "/readyz"):
+            peer.request("GET", path)
+            with peer.getresponse() as reply:
+                answers[path] = (reply.status, reply.read())
+                assert "sha256-" in reply.headers["Content-Security-Policy"]
+                assert reply.headers["X-Content-Type-Options"] == "nosniff"
+    finally:
+        served.close()
+    assert answers["/"] == (200, PAGE.read_bytes())
+    assert answers["/metrics"][0] == 200
+    assert answers["/readyz"][0] == 503
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
+def test_an_address_that_this_host_does_not_have_is_named_with_its_setting(address: str) -> None:
+    for tried in (lambda: require_address(address), lambda: Metrics(0, document, address=address)):
+        with pytest.raises(Shortage, match=f"{address}.*TRACKER_METRICS_ADDRESS"):
+            tried()
+    require_address("127.0.0.1")
+
+
+def test_a_port_that_this_user_may_not_have_is_a_wrong_setting() -> None:
+    found = metrics._unusable(PermissionError(errno.EACCES, "Permission denied"), "127.0.0.1", 80)
+    assert isinstance(found, ConfigError)
+    assert re.search(
+        r"port 80 on 127\.0\.0\.1: Permission denied; .*TRACKER_METRICS_PORT", str(found)
+    )

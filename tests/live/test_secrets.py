@@ -1,9 +1,9 @@
 """Whatever a tracker puts out in a whole run, no secret is in it, even if a server repeats one."""
 
+import http.client
 import socket
 import struct
 import threading
-import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -86,6 +86,16 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+def served(port: int, path: str) -> str:
+    """Return what the metrics port answers, whether all is well or not."""
+    peer = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        peer.request("GET", f"/{path}")
+        return peer.getresponse().read().decode()
+    finally:
+        peer.close()
+
+
 def test_a_run_tells_its_log_its_status_and_systemd_no_secret(
     processes: Processes, repeating: Repeating
 ) -> None:
@@ -115,8 +125,9 @@ def test_a_run_tells_its_log_its_status_and_systemd_no_secret(
             return "wrong password" in told[-1]
 
         until("systemd is told, too", systemd_knows)
-        with urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=10) as answer:
-            told.append(answer.read().decode())
+        paths = ("metrics", "status.json", "", "healthz", "readyz")
+        told.extend(served(metrics, path) for path in paths)
+        assert "wrong password" in told[-1]
         assert tracker.stop() == 0
     told.append(tracker.log_text())
     assert repeating.got[0] == PASSWORD.encode()

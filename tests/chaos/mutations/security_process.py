@@ -4,6 +4,7 @@ from tests.chaos.mutations.mutation import Mutation
 
 SYSTEMD_LIVE = "tests/live/test_systemd_live.py::"
 INSTALL = "tests/cli/test_install.py::"
+PAGE = "tests/health/test_page.py::"
 METRICS = "tests/health/test_metrics_server.py::"
 PINS = "tests/architecture/test_pins.py::"
 SECURITY = "tests/architecture/test_security.py::"
@@ -12,13 +13,18 @@ SOCKET = "tests/health/test_status_socket.py::"
 WHO_ASKS = "The status socket is 0660"
 NOTHING_CHANGES = "Through it nothing can be changed"
 REMOVED = "Only the socket of a tracker that has ended"
-LOOPBACK = "Metrics are served on 127.0.0.1"
-COSTLY = "Whoever is on the host cannot"
+LOOPBACK = "Metrics and page are served on 127.0.0.1"
+REBOUND = "A page of a stranger that somebody"
+ONLY_TEXT = "In the page a text of a market"
+ONLY_READ = "Nothing can be changed through the port"
+COSTLY = "Whoever reaches the port cannot"
 LOCKED_DOWN = "The unit is locked down"
 NO_SHELL = "No shell, no pickle"
 HASHES = "Everything is installed with hashes"
 BEHIND = "Which pins are behind"
 ISOLATED = "Python runs isolated"
+
+TRACKER = "tests/app/test_tracker.py::"
 
 TWO_HUNDRED = METRICS + (
     "test_two_hundred_silent_clients_hold_no_thread_and_metrics_are_served_beside_them"
@@ -96,10 +102,58 @@ OF_SOCKETS = (
     Mutation(
         "loopback",
         "actors/health/metrics.py",
-        'HOST = "127.0.0.1"',
-        'HOST = ""',
+        'LOOPBACK = "127.0.0.1"',
+        'LOOPBACK = "0.0.0.0"',
         (SECURITY + "test_metrics_are_served_on_loopback_alone",),
         LOOPBACK,
+    ),
+    Mutation(
+        "a warning of metrics that others reach",
+        "actors/app/tracker.py",
+        "        if config.open_to:\n",
+        "        if not config:\n",
+        (TRACKER + "test_an_address_that_others_reach_is_warned_of",),
+        LOOPBACK,
+    ),
+    Mutation(
+        "names that only mean this host",
+        "actors/health/page.py",
+        "        if not is_own(host, self._names):\n",
+        "        if not host and self._names is None:\n",
+        (PAGE + "test_a_name_that_a_stranger_could_lead_here_is_not_answered",),
+        REBOUND,
+    ),
+    Mutation(
+        "scripts by their hashes",
+        "actors/health/page.py",
+        "            f\"script-src{allowed['script']}\",\n",
+        "            \"script-src 'unsafe-inline'\",\n",
+        (PAGE + "test_a_browser_runs_the_pages_own_script_and_style_alone",),
+        ONLY_TEXT,
+    ),
+    Mutation(
+        "texts of the page",
+        "actors/health/page.py",
+        "        return terminal_safe(cut)\n",
+        "        return cut\n",
+        (PAGE + "test_hostile_texts_are_short_and_hide_nothing",),
+        ONLY_TEXT,
+    ),
+    Mutation(
+        "text and not HTML",
+        "actors/health/page.html",
+        "if (node.textContent !== text) node.textContent = text;",
+        "if (node.textContent !== text) node.innerHTML = text;",
+        (PAGE + "test_the_page_names_no_other_place_and_makes_no_html_of_a_text",),
+        ONLY_TEXT,
+    ),
+    Mutation(
+        "only reading",
+        "actors/health/page.py",
+        '        if method not in ("GET", "HEAD"):\n',
+        "        if not method and not path:\n",
+        (PAGE + "test_nothing_can_be_changed",),
+        ONLY_READ,
     ),
     Mutation(
         "the oldest silent client goes",
