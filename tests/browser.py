@@ -89,10 +89,11 @@ class Browser:
         self._until_event("Emulation.virtualTimeBudgetExpired")
         self.run("document.getAnimations().forEach(each => each.finish())")
 
-    def picture(self) -> bytes:
-        """Return the whole page as PNG."""
+    def picture(self, most_high: int = 10_000) -> bytes:
+        """Return the page as PNG, or its upper part if it is higher than so many pixels."""
         whole = self._call("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": whole["width"], "height": whole["height"], "scale": 1}
+        height = min(whole["height"], most_high)
+        clip = {"x": 0, "y": 0, "width": whole["width"], "height": height, "scale": 1}
         shot = self._call(
             "Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True
         )

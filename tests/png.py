@@ -6,17 +6,22 @@ from collections import Counter
 from collections.abc import Iterator
 
 _HEAD = b"\x89PNG\r\n\x1a\n"
-_STEP = 4
-"""Colours that differ by less in each channel become one: nobody sees it in a letter."""
 
 
 def smaller(png: bytes) -> bytes:
-    """Return a picture of at most 256 colours; one of 8 bits a channel, as browsers make them."""
+    """Return a picture with its 256 commonest colours, each other one as the nearest of these.
+
+    Args:
+        png: A picture of 8 bits a channel, not interlaced, as browsers make them.
+    """
     width, height, depth, kind = struct.unpack(">IIBB", png[16:26])
     assert depth == 8
     channels = {2: 3, 6: 4}[kind]
     data = zlib.decompress(b"".join(body for name, body in _chunks(png) if name == b"IDAT"))
-    pixels = [_rounded(row, channels) for row in _rows(data, width * channels, channels)]
+    pixels = [
+        list(zip(row[0::channels], row[1::channels], row[2::channels], strict=True))
+        for row in _rows(data, width * channels, channels)
+    ]
     counts = Counter(pixel for row in pixels for pixel in row)
     colours = [colour for colour, _ in counts.most_common(256)]
     places = {colour: number for number, colour in enumerate(colours)}
@@ -63,12 +68,6 @@ def _guess(kind: int, left: int, up: int, corner: int) -> int:
         near = left + up - corner
         return min((left, up, corner), key=lambda each: abs(near - each))
     return (0, left, up, (left + up) // 2)[kind]
-
-
-def _rounded(row: bytearray, channels: int) -> list[tuple[int, ...]]:
-    rounded = bytes(min(255, round(n / _STEP) * _STEP) for n in range(256))
-    row = row.translate(rounded)
-    return list(zip(row[0::channels], row[1::channels], row[2::channels], strict=True))
 
 
 def _far(one: tuple[int, ...], other: tuple[int, ...]) -> int:

@@ -72,6 +72,8 @@ LOOKS: dict[str, dict[str, Any]] = {
     "dark": {"width": 1_000, "scheme": "dark"},
     "narrow": {"width": 360},
 }
+MOST_HIGH = {DEAD: 760}
+"""Pixels of a picture that is cut: what is below looks like what is seen."""
 SHOWN = {
     "healthy-light": "page-healthy.png",
     "no_connection_live-dark": "page-degraded.png",
@@ -143,7 +145,7 @@ def wait_for_an_answer(page: Browser) -> None:
     page.until("document.readyState === 'complete' && typeof told !== 'undefined' && told !== null")
 
 
-def _take(page: Browser, state: str, look: dict[str, Any]) -> bytes:
+def _take(page: Browser, state: str, look: dict[str, Any], most_high: int) -> bytes:
     with tracker() as made:
         made.says = told("healthy" if state == DEAD else state)
         page.open(made.url, **look)
@@ -152,7 +154,7 @@ def _take(page: Browser, state: str, look: dict[str, Any]) -> bytes:
             made.die()
             page.skip(60)
         time.sleep(0.6)  # what fades has faded
-        return page.picture()
+        return page.picture(most_high)
 
 
 def main() -> int:
@@ -165,7 +167,7 @@ def main() -> int:
     with browser() as page:
         for state in STATES:
             for name, look in LOOKS.items():
-                picture = _take(page, state, look)
+                picture = _take(page, state, look, MOST_HIGH.get(state, 10_000))
                 (ALL / f"{state}-{name}.png").write_bytes(picture)
                 if kept := SHOWN.get(f"{state}-{name}"):
                     (KEPT / kept).write_bytes(smaller(picture))
