@@ -69,7 +69,7 @@ def opened(page: Browser, served: Tracker, **look: Any) -> None:
     ("state", "headline"),
     [
         ("healthy", "Healthy"),
-        ("source_failing", "Attention: no answer from clob"),
+        ("source_failing", "Attention: no answer from clob for 400 s (503 Service Unavailable)"),
         ("database_away", "Degraded: database away for 754 s: connection refused"),
         ("starting", "Starting: waiting for the database"),
     ],
@@ -103,6 +103,16 @@ def test_the_figures_are_those_of_the_document(page: Browser, served: Tracker) -
     assert bars == len([count for count in pages.told()["trades"]["minutes"] if count])
     assert "minutes ago" in text(page, "#chart")
     assert "trades a minute" in text(page, "#chart")
+
+
+def test_what_of_today_is_missing_is_never_100_percent(page: Browser, served: Tracker) -> None:
+    assert served.says is not None
+    served.says["coverage"] |= {
+        "wanted_token_s": 2_000_000.0, "gap_token_s": 1.0, "blackout_s": 400.0, "down_s": 310.0,
+    }  # fmt: skip
+    opened(page, served)
+    assert text(page, "#coverage") == "99.99 %"
+    assert "tracker not running for 5 min; blackout of 90 s" in text(page, "#coverage-note")
 
 
 def test_a_document_without_the_latest_is_shown_with_that_unknown(
