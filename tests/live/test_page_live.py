@@ -129,7 +129,10 @@ def test_a_document_without_the_latest_is_shown_with_that_unknown(
     page.until("!document.getElementById('trades-table').hidden")
     assert text(page, "#trades-table tbody tr") == "not known" * 6
     told["latest"] = {"trades": [], "resolutions": []}
-    page.until("document.getElementById('no-trades').textContent === 'No trade yet.'")
+    page.until("document.getElementById('no-trades').textContent.startsWith('No trade since')")
+    told["latest"]["resolutions"] = [{"question": "Half?", "winner": ""}]
+    page.until("!document.getElementById('resolutions-table').hidden")
+    assert "Half?split" in text(page, "#resolutions-table tbody")
     assert page.said == []
 
 
