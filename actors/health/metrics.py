@@ -7,7 +7,7 @@ library has them.
 
 Each scrape asks for a new document, by the same callable as the status socket. When nobody
 answers, `tracker_up` is 0 and the other metrics of the tracker are missing. The same port serves
-the page for people (`page.py`).
+the page for people (`web`).
 """
 
 import errno
@@ -41,11 +41,11 @@ from actors.health.metric_tables import (
     buckets,
     value,
 )
-from actors.health.metrics_server import BoundedServer, family_of
-from actors.health.page import Pages
+from actors.health.web.page import Pages
+from actors.health.web.server import BoundedServer, family_of
 
 LOOPBACK = "127.0.0.1"
-PAGE = Path(__file__).with_name("page.html")
+PAGE = Path(__file__).parent / "web" / "page.html"
 MOST_CONNECTIONS = 300
 LONGEST_LABEL = 80
 UP_TEXT = "1 when the tracker answers; when it is 0, the tracker has no other metric."

@@ -10,7 +10,8 @@ import pytest
 from actors.catalog import universe
 from actors.config.settings import Config
 from actors.feed.samples import Samples
-from actors.health import metrics_server, status_socket
+from actors.health import status_socket
+from actors.health.web import server as web_server
 from actors.journal.segment import MAX_BODY_BYTES
 from actors.network import connect
 from actors.polymarket import client, gamma_details, http, pagination, strict_json
@@ -83,10 +84,10 @@ FIGURES = {
         f"{WORDS.get(status_socket.MOST_CLIENTS)} clients",
     ),
     "Whoever reaches the port": (
-        f"{metrics_server.MOST_WAITING} wait",
-        f"{WORDS.get(metrics_server.MOST_CLIENTS)} answers at a time",
-        f"{WORDS.get(int(metrics_server.CLIENT_S))} seconds each",
-        f"{WORDS.get(round(1 / metrics_server.BETWEEN_CLIENTS_S))} a second",
+        f"{web_server.MOST_WAITING} wait",
+        f"{WORDS.get(web_server.MOST_CLIENTS)} answers at a time",
+        f"{WORDS.get(int(web_server.CLIENT_S))} seconds each",
+        f"{WORDS.get(round(1 / web_server.BETWEEN_CLIENTS_S))} a second",
     ),
 }
 """How a line of the page begins → what it must say with what is in force."""

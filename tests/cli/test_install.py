@@ -159,7 +159,7 @@ def test_what_a_module_reads_is_laid_out_and_in_the_package(laid_out: Path) -> N
         if path.is_file() and path.suffix not in (".py", ".pyc")
     ]
 
-    assert Path("actors/health/page.html") in others
+    assert Path("actors/health/web/page.html") in others
     for path in others:
         package = ".".join(path.parent.parts)
         assert any(path.match(pattern.strip()) for pattern in data[package].split(",")), path

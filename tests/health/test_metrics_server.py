@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from actors.health import metrics_server
-from actors.health.metrics_server import CLIENT_S, MOST_CLIENTS, MOST_WAITING, BoundedServer
+from actors.health.web import server as web_server
+from actors.health.web.server import CLIENT_S, MOST_CLIENTS, MOST_WAITING, BoundedServer
 from tests.chaos.hostile import SilentClients
 
 pytestmark = pytest.mark.live
@@ -128,7 +128,7 @@ def test_scrapes_without_end_take_a_bounded_number_of_turns(
             peer.sendall(GET)
             while peer.recv(4096):
                 pass
-    assert 2 <= len(served) <= 2 / metrics_server.BETWEEN_CLIENTS_S + 1
+    assert 2 <= len(served) <= 2 / web_server.BETWEEN_CLIENTS_S + 1
 
 
 def test_a_client_that_leaves_in_the_middle_leaves_no_trace(

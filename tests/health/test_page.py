@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from actors.cli import status
-from actors.health import page
 from actors.health.metrics import PAGE
-from actors.health.page import Pages
+from actors.health.web import page
+from actors.health.web.page import Pages
 from tests.architecture.test_security import HOSTILE
 from tests.cli.screens import SPOILS
 from tests.health import pages

@@ -117,7 +117,7 @@ OF_SOCKETS = (
     ),
     Mutation(
         "names that only mean this host",
-        "actors/health/page.py",
+        "actors/health/web/page.py",
         "        if not is_own(host, self._names):\n",
         "        if not host and self._names is None:\n",
         (PAGE + "test_a_name_that_a_stranger_could_lead_here_is_not_answered",),
@@ -125,7 +125,7 @@ OF_SOCKETS = (
     ),
     Mutation(
         "scripts by their hashes",
-        "actors/health/page.py",
+        "actors/health/web/page.py",
         "            f\"script-src{allowed['script']}\",\n",
         "            \"script-src 'unsafe-inline'\",\n",
         (PAGE + "test_a_browser_runs_the_pages_own_script_and_style_alone",),
@@ -133,7 +133,7 @@ OF_SOCKETS = (
     ),
     Mutation(
         "texts of the page",
-        "actors/health/page.py",
+        "actors/health/web/page.py",
         "        return terminal_safe(cut)\n",
         "        return cut\n",
         (PAGE + "test_hostile_texts_are_short_and_hide_nothing",),
@@ -141,7 +141,7 @@ OF_SOCKETS = (
     ),
     Mutation(
         "text and not HTML",
-        "actors/health/page.html",
+        "actors/health/web/page.html",
         "if (node.textContent !== text) node.textContent = text;",
         "if (node.textContent !== text) node.innerHTML = text;",
         (PAGE + "test_the_page_names_no_other_place_and_makes_no_html_of_a_text",),
@@ -149,7 +149,7 @@ OF_SOCKETS = (
     ),
     Mutation(
         "only reading",
-        "actors/health/page.py",
+        "actors/health/web/page.py",
         '        if method not in ("GET", "HEAD"):\n',
         "        if not method and not path:\n",
         (PAGE + "test_nothing_can_be_changed",),
@@ -157,7 +157,7 @@ OF_SOCKETS = (
     ),
     Mutation(
         "the oldest silent client goes",
-        "actors/health/metrics_server.py",
+        "actors/health/web/server.py",
         "if not _asked(each)][:surplus]:",
         "if not _asked(each)][:0]:",
         (TWO_HUNDRED,),
@@ -165,7 +165,7 @@ OF_SOCKETS = (
     ),
     Mutation(
         "three seconds of a client",
-        "actors/health/metrics_server.py",
+        "actors/health/web/server.py",
         "late = [each for each, deadline in self._deadlines.items() if deadline <= now]",
         "late: list[socket.socket] = []",
         (METRICS + "test_who_does_not_read_the_answer_is_cut_off",),
@@ -173,7 +173,7 @@ OF_SOCKETS = (
     ),
     Mutation(
         "ten answers a second",
-        "actors/health/metrics_server.py",
+        "actors/health/web/server.py",
         "                self._next_at = now + BETWEEN_CLIENTS_S\n",
         "                self._next_at = now\n",
         (METRICS + "test_scrapes_without_end_take_a_bounded_number_of_turns",),

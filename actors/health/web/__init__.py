@@ -1,0 +1,1 @@
+"""What the metrics port serves over HTTP: the bounded server, and the page for people."""
