@@ -26,7 +26,7 @@ from actors.model.market import (
     TimeWindow,
     Transition,
 )
-from actors.model.storage import DayStored
+from actors.model.storage import DayStored, RecordedOutcome, TokenName
 from actors.model.trade import Busiest, ConditionId, MissedTrade, Rejection, TokenId, Trade
 
 
@@ -447,6 +447,19 @@ class BatchWritten(Message, frozen=True, kw_only=True):
     rejected_rows: int = 0
     took_s: float = 0.0
     ages: Histogram = Histogram()
+
+
+class LatestStored(Message, frozen=True, kw_only=True):
+    """Writer → supervisor, on Tick: the last trades and resolutions that were committed since.
+
+    Attributes:
+        trades: A few; one that several connections received may be there several times.
+        names: Of their tokens, as far as the database has them.
+    """
+
+    trades: tuple[Trade, ...]
+    names: tuple[TokenName, ...]
+    resolutions: tuple[RecordedOutcome, ...]
 
 
 class TradesMissed(Message, frozen=True, kw_only=True):

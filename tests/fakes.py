@@ -27,7 +27,9 @@ from actors.model.storage import (
     JournalStats,
     OpenConflicts,
     Opened,
+    RecordedOutcome,
     Review,
+    TokenName,
     Unresolved,
 )
 from actors.model.trade import ConditionId, TokenId, Trade
@@ -235,6 +237,9 @@ class FakeStore:
         self.chores: list[Housekept] = []
         self.rejected_rows: tuple[tuple[str, int], ...] = ()
         self.reviewed = Review()
+        self.names: tuple[TokenName, ...] = ()
+        self.outcomes: tuple[RecordedOutcome, ...] = ()
+        self.asked_names: list[tuple[tuple[TokenId, ...], tuple[ConditionId, ...]]] = []
         self.reviews: list[ConditionId] = []
         self.unsafe: tuple[str, ...] = ()
         self.unverified: tuple[str, ...] = ()
@@ -365,6 +370,17 @@ class FakeStore:
         known = (*self.unresolved, *self.ended.markets, *rechecked)
         assert set(conditions) <= {market.condition_id for market in known}
         return self.evidence
+
+    def named(
+        self, tokens: Sequence[TokenId], conditions: Sequence[ConditionId]
+    ) -> tuple[tuple[TokenName, ...], tuple[RecordedOutcome, ...]]:
+        if self.away:
+            raise StoreUnavailable("server closed the connection")
+        self.asked_names.append((tuple(tokens), tuple(conditions)))
+        return (
+            tuple(each for each in self.names if each.token_id in tokens),
+            tuple(each for each in self.outcomes if each.condition_id in conditions),
+        )
 
     def recheck_window(self, window: TimeWindow) -> TimeWindow:
         return self.recheck_part or window

@@ -9,12 +9,15 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from actors.cli.latest_table import last_resolutions, last_trades
 from actors.errors import PayloadRejected
 from actors.health.document import Connection, Coverage, Health
+from actors.health.latest import Latest
 from actors.health.rules import headline, in_trouble_first, state_line
 from actors.model.conversion import terminal_safe
 
 SHOWN_CONNECTIONS = 12
+SHOWN_TRADES, SHOWN_RESOLUTIONS = 5, 3
 _BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "._-=+*#@"
 _COLOURS = {"healthy": "green", "degraded": "red"}
 """Of the states; the others are yellow."""
@@ -35,7 +38,7 @@ def render(document: Mapping[str, Any]) -> RenderableType:
         if name == "trades":
             facts.add_row("each minute", Sparkline(health.trades.minutes))
     head = Text(state_line(health), style=f"bold {_COLOURS.get(health.state, 'yellow')}")
-    return Group(head, facts, *_connections(health.connections.each))
+    return Group(head, facts, *_connections(health.connections.each), *_latest(health.latest))
 
 
 class Sparkline:
@@ -227,6 +230,17 @@ def _connections(each: Sequence[Connection]) -> Iterator[RenderableType]:
     yield table
     if len(each) > SHOWN_CONNECTIONS:
         yield Text(f"and {len(each) - SHOWN_CONNECTIONS:,} more: --json shows all", style="dim")
+
+
+def _latest(latest: Latest) -> Iterator[RenderableType]:
+    """Return the last trades and resolutions; at the end, as they are the first to be cut off."""
+    tables = (
+        *last_trades(latest, SHOWN_TRADES),
+        *last_resolutions(latest, SHOWN_RESOLUTIONS),
+    )
+    for table in tables:
+        yield Text()
+        yield table
 
 
 def _largest(counts: Mapping[str, int]) -> list[tuple[str, int]]:

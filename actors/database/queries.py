@@ -79,6 +79,8 @@ RESTORE_LISTENING = read("restore_listening")
 SET_CHORE_LIMITS = read("set_chore_limits")
 DELETE_OLD_SAMPLES = read("delete_old_samples")
 DELETE_OLD_EVENTS = read("delete_old_events")
+SELECT_TOKEN_NAMES = read("select_token_names")
+SELECT_RECORDED_OUTCOMES = read("select_recorded_outcomes")
 SELECT_MARKET_PROGRESS = read("select_market_progress")
 
 UPSERT_EVENTS = read("upsert_events")

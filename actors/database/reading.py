@@ -20,7 +20,7 @@ from actors.model.market import (
     Source,
     StoredEvidence,
 )
-from actors.model.storage import DayStored
+from actors.model.storage import DayStored, RecordedOutcome, TokenName
 from actors.model.trade import ConditionId, TokenId
 
 Row = tuple[Any, ...]
@@ -106,4 +106,23 @@ def recheck(row: Row) -> Recheck:
         recorded_at_ms=recorded_ms,
         due_at_ms=due_ms,
         contradicted_by=tuple((Source(source), observed) for source, observed in known),
+    )
+
+
+def token_name(row: Row) -> TokenName:
+    """Return a row of `select_token_names`."""
+    token_id, slug, question, outcome = row
+    return TokenName(token_id=token_id, slug=slug, question=question, outcome=outcome)
+
+
+def recorded_outcome(row: Row) -> RecordedOutcome:
+    """Return a row of `select_recorded_outcomes`."""
+    condition_id, slug, question, winner, resolved_ms, recorded_ms = row
+    return RecordedOutcome(
+        condition_id=condition_id,
+        slug=slug,
+        question=question,
+        winner=winner,
+        resolved_at_ms=resolved_ms,
+        recorded_at_ms=recorded_ms,
     )

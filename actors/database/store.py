@@ -19,7 +19,7 @@ from uuid import UUID, uuid4
 
 from msgspec.structs import replace
 
-from actors.database import binary_copy, cache, queries
+from actors.database import binary_copy, cache, lookups, queries
 from actors.database.housekeeping import Housekeeping
 from actors.database.reading import Row, day_stored, decode_market, evidence, recheck
 from actors.database.schema import objects, versions
@@ -33,7 +33,6 @@ from actors.errors import StoreUnavailable
 from actors.model.conversion import DAY_NS, instant, instant_of_ms, milliseconds
 from actors.model.market import (
     RECHECKS_MS,
-    ContradictionKind,
     Market,
     Recheck,
     StoredEvidence,
@@ -46,19 +45,18 @@ from actors.model.storage import (
     Housekept,
     OpenConflicts,
     Opened,
+    RecordedOutcome,
     Review,
+    TokenName,
     Unresolved,
 )
-from actors.model.trade import ConditionId
+from actors.model.trade import ConditionId, TokenId
 
 log = logging.getLogger(__name__)
 
 REPORT_EVERY_S = 5.0
 """How often a long call says that it goes on."""
 _PAGE_ROWS = 250
-_REVIEW_TOKENS = 1_000
-_UNRESOLVED_MARKETS = 500
-_OPEN_CONFLICTS = 1_000
 _RECHECK_WINDOW_MS = 900_000
 _RECHECK_AGES = [timedelta(milliseconds=each) for each in RECHECKS_MS]
 
@@ -310,12 +308,7 @@ class Store:
             StoreUnavailable: The database went away.
         """
         with self._waiting():
-            given = {"after": after, "limit": _REVIEW_TOKENS}
-            found = self._connection().execute(queries.SELECT_MARKETS_TO_REVIEW, given).fetchall()
-        return Review(
-            unknown=tuple(condition_id for condition_id, is_end in found if not is_end),
-            until=next((condition_id for condition_id, is_end in found if is_end), None),
-        )
+            return lookups.review(self._connection(), after)
 
     def unresolved_after(self, after: ConditionId) -> Unresolved:
         """Return those of the next 500 markets without a resolution that ended.
@@ -324,12 +317,7 @@ class Store:
             StoreUnavailable: The database went away.
         """
         with self._waiting():
-            given = {"after": after, "limit": _UNRESOLVED_MARKETS}
-            rows = self._connection().execute(queries.SELECT_UNRESOLVED, given).fetchall()
-        return Unresolved(
-            markets=tuple(decode_market(text) for _, text in rows if text is not None),
-            until=rows[-1][0] if len(rows) == _UNRESOLVED_MARKETS else None,
-        )
+            return lookups.unresolved_after(self._connection(), after)
 
     def open_conflicts(self) -> OpenConflicts:
         """Return the first 1,000 contradictions that are open, and about how many markets any is.
@@ -338,15 +326,7 @@ class Store:
             StoreUnavailable: The database went away.
         """
         with self._waiting():
-            run = self._connection().execute
-            total = run(queries.COUNT_OPEN_CONFLICTS).fetchone()
-            rows = run(queries.SELECT_OPEN_CONFLICTS, {"limit": _OPEN_CONFLICTS}).fetchall()
-        found = {row[0]: (row[0], row[2], row[3], *row[4:]) for row in rows if row[4] is not None}
-        return OpenConflicts(
-            total=total[0] if total else 0,
-            open=tuple((row[0], ContradictionKind(row[1])) for row in rows),
-            rechecks=tuple(map(recheck, found.values())),
-        )
+            return lookups.open_conflicts(self._connection())
 
     def stored_evidence(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
         """Return the last observation of each source about these markets, and their last state.
@@ -389,6 +369,17 @@ class Store:
         }
         for rows in self._pages(queries.SELECT_RESOLUTIONS_TO_CHECK, given):
             yield tuple(recheck(row) for row in rows)
+
+    def named(
+        self, tokens: Sequence[TokenId], conditions: Sequence[ConditionId]
+    ) -> tuple[tuple[TokenName, ...], tuple[RecordedOutcome, ...]]:
+        """Return the names of these tokens, and the stored resolutions of these markets.
+
+        Raises:
+            StoreUnavailable: The database went away.
+        """
+        with self._waiting():
+            return lookups.named(self._connection(), tokens, conditions)
 
     def abort(self) -> None:
         """Cut the connection, from any thread: a waiting call raises StoreUnavailable at once."""

@@ -14,6 +14,7 @@ from actors.health.document import (
     Assets,
     Connection,
     Connections,
+    Drift,
     Lateness,
     span,
 )
@@ -142,6 +143,17 @@ class ConnectionsHealth:
         """Add how late the trades were that arrived since the last report."""
         self._late += report.lateness - entry.lateness
         entry.lateness, entry.allowance_ms = report.lateness, report.allowance_ms
+
+    def drift(self, now: float) -> Drift:
+        """Return how many events on all connections could not be used."""
+        return Drift(
+            unknown_last_hour=self.unknown.hour(now),
+            unknown_total=self.unknown.all,
+            doubtful_last_hour=self.doubtful.hour(now),
+            doubtful_total=self.doubtful.all,
+            left_out_last_hour=self.left_out.hour(now),
+            left_out_total=self.left_out.all,
+        )
 
     def lateness(self) -> Lateness:
         """Return how late trades arrive, and the most that a proof must stay behind for it."""

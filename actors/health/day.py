@@ -5,8 +5,8 @@ next one goes on from there, as soon as the writer has read the journal to its e
 between the last sign of life and the start of the next process is time in which nothing ran.
 """
 
-from actors.health.document import Coverage, iso
-from actors.model.conversion import DAY_NS
+from actors.health.document import Coverage
+from actors.model.conversion import DAY_NS, iso
 from actors.model.facts import DayMeasured
 from actors.model.storage import DayStored
 

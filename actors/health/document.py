@@ -10,8 +10,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from actors.health.latest import Latest
 from actors.health.timing import Timing
-from actors.model.conversion import instant
 
 Level = Literal["attention", "degraded"]
 """How bad a reason is: a person should look today, or data or labels are at risk now."""
@@ -26,11 +26,6 @@ LONGEST_REASON = 200
 def span(now: float, since: float | None) -> float:
     """Return the seconds since a moment, never less than 0; 0 when there is none."""
     return 0.0 if since is None else max(0.0, round(now - since, 3))
-
-
-def iso(wall_ns: int) -> str:
-    """Return a wall-clock time (nanoseconds since 1970) as the document writes it."""
-    return instant(wall_ns).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def because(what: str, why: str) -> str:
@@ -446,3 +441,4 @@ class Health(Part, frozen=True, kw_only=True):
     lateness: Lateness
     timing: Timing
     assumptions: dict[str, AssumptionCount]
+    latest: Latest

@@ -25,16 +25,15 @@ from actors.health.document import (
     Assets,
     Catalog,
     Descriptors,
-    Drift,
     Health,
     Journal,
     Reconnect,
     RequestState,
     Trades,
     because,
-    iso,
     span,
 )
+from actors.health.latest import LatestHealth
 from actors.health.outcomes import OutcomesHealth
 from actors.health.rules import Limits
 from actors.health.timing import TimingHealth
@@ -49,6 +48,7 @@ from actors.messages import (
 )
 from actors.model.assumptions import Assumption
 from actors.model.connection import DescriptorLimit
+from actors.model.conversion import iso
 from actors.model.histogram import Histogram
 from actors.model.storage import JournalStats
 
@@ -94,6 +94,7 @@ class HealthState:
         self._catalog_failing: dict[str, float] = {}
         self._outcomes = OutcomesHealth()
         self._timing = TimingHealth()
+        self.latest = LatestHealth()
         self._restarts = RestartCounts(self._limits)
         self._violations = ViolationSums()
         self._stopping = False
@@ -249,8 +250,9 @@ class HealthState:
                 accounting=self._accounting.accounting(),
                 lateness=self._connections.lateness(),
                 timing=self._timing.part(),
-                drift=self._drift(now),
+                drift=self._connections.drift(now),
                 assumptions=self._violations.assumptions(now),
+                latest=self.latest.part(),
             )
         )
 
@@ -314,18 +316,6 @@ class HealthState:
             limit=found.limit,
             connections=found.connections,
             needed=found.needed(self._connections.slots()),
-        )
-
-    def _drift(self, now: float) -> Drift:
-        unknown, doubtful = self._connections.unknown, self._connections.doubtful
-        left_out = self._connections.left_out
-        return Drift(
-            unknown_last_hour=unknown.hour(now),
-            unknown_total=unknown.all,
-            doubtful_last_hour=doubtful.hour(now),
-            doubtful_total=doubtful.all,
-            left_out_last_hour=left_out.hour(now),
-            left_out_total=left_out.all,
         )
 
     def _reconnect(self, now: float, wall_ns: int) -> Reconnect | None:

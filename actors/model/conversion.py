@@ -55,6 +55,11 @@ def instant(ns: int) -> datetime:
     return EPOCH + timedelta(microseconds=ns // 1000)
 
 
+def iso(wall_ns: int) -> str:
+    """Return a wall-clock time (nanoseconds since 1970) as the status document writes it."""
+    return instant(wall_ns).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def instant_of_ms(ms: int) -> datetime:
     """Return the aware UTC time of milliseconds since 1970.
 

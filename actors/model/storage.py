@@ -197,6 +197,38 @@ class Committed(msgspec.Struct, frozen=True, kw_only=True):
     ages: Histogram = Histogram()
 
 
+MOST_LATEST = 10
+"""So many of the last trades and of the last resolutions are shown."""
+
+
+class TokenName(msgspec.Struct, frozen=True, kw_only=True):
+    """What the database knows of a token, for people; texts are cut, what it does not know is None.
+
+    Attributes:
+        slug, question: Of its market.
+    """
+
+    token_id: TokenId
+    slug: str | None
+    question: str | None
+    outcome: str | None
+
+
+class RecordedOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored resolution, for people; texts are cut, what the database does not know is None.
+
+    Attributes:
+        winner: Its name; empty for a split.
+    """
+
+    condition_id: ConditionId
+    slug: str | None
+    question: str | None
+    winner: str | None
+    resolved_at_ms: int
+    recorded_at_ms: int
+
+
 class Housekept(msgspec.Struct, frozen=True, kw_only=True):
     """What one step of housekeeping did.
 

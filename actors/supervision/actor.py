@@ -5,9 +5,9 @@ Receives: Tick, DatabaseServerEnded, GetConnections, GetListening and StopListen
 thread; GetHealth from the status, metrics and watchdog threads; UniverseChanged and CatalogReport
 from the catalog;
 ResolutionReport from resolution; AnnouncedConfirmed, ConnectionReport and ConnectionEnded from
-connections; Report, WriterReport, BatchWritten, TradesMissed, StoreOpened, DayRestored,
-CoverageForgotten and StoreLost from the writer; ChildDied from all children; MailboxDrained
-from itself.
+connections; Report, WriterReport, BatchWritten, LatestStored, TradesMissed, StoreOpened,
+DayRestored, CoverageForgotten and StoreLost from the writer; ChildDied from all children;
+MailboxDrained from itself.
 Sends: Tick to all children; Subscribe, Unsubscribe, ChangeCanary, HeardElsewhere, Renew,
 RenewEpoch, RecheckCoverage and Retire to connections; ConnectionNoted and coverage facts to the
 writer.
@@ -39,6 +39,7 @@ from actors.messages import (
     GetConnections,
     GetHealth,
     GetListening,
+    LatestStored,
     MailboxDrained,
     Message,
     RenewEpoch,
@@ -182,6 +183,7 @@ class SupervisorActor(BaseActor):
             CatalogReport: self._catalog_reported,
             ResolutionReport: self._resolution_reported,
             BatchWritten: self._batch_written,
+            LatestStored: self._health.latest.stored,
             TradesMissed: self._monitor.trades_missed,
             StoreOpened: self._health.store_opened,
             DayRestored: lambda restored: self._health.day.restored(restored.found),

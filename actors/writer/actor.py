@@ -7,17 +7,16 @@ ResolutionObserved, MarketStateChanged, MarketResolved, ResolutionConfirmed, Res
 ConflictCleared, RequestMarkets, RequestUnresolved, RequestConflicts and RequestRechecks from
 resolution; Flush and Drain from the main thread, Tick from the
 supervisor; Open, CatchUp and SendMarkets from itself.
-Sends: BatchWritten, TradesMissed, StoreOpened, CoverageForgotten, StoreLost and reports to the
-supervisor; StoreOpened, MarketsRestored, TicketsStored to catalog and resolution; MarketsReviewed
-to the catalog; EvidenceRestored, UnresolvedRestored, ConflictsRestored and RechecksRestored to
-resolution.
+Sends: BatchWritten, LatestStored, TradesMissed, StoreOpened, CoverageForgotten, StoreLost and
+reports to the supervisor; StoreOpened, MarketsRestored, TicketsStored to catalog and resolution;
+MarketsReviewed to the catalog; EvidenceRestored, UnresolvedRestored, ConflictsRestored and
+RechecksRestored to resolution.
 Ends when: the unexpected happens; a database that is away is not unexpected.
 Restarted: by the supervisor; what was gathered is read again from the journal.
 
 While the database is away, or is none that this version can or must write to, or while the journal
-is read, messages about journal records are dropped: the journal has them, and
-`_catch_up` reads them in order. What is not in the journal carries a ticket, and its sender sends
-it again until the ticket is stored.
+is read, messages about journal records are dropped: the journal has them, and `_catch_up` reads
+them in order. What is not there carries a ticket; its sender sends it again until that is stored.
 """
 
 from collections import deque
@@ -73,6 +72,7 @@ from actors.model.storage import AWAY, BEHIND, ConnectionEvent
 from actors.writer.catchup import Store, has_forgotten, open_store, read_range, renew
 from actors.writer.feed_comparison import FeedComparison
 from actors.writer.gather import Finding, FindingsBatch, TradeBatch, mark, to_batch
+from actors.writer.latest import MOST_COPIES
 from actors.writer.notify import WriterNotifier
 from actors.writer.pacing import BatchSize, DatabaseState
 from actors.writer.upkeep import Upkeep
@@ -147,7 +147,7 @@ class WriterActor(BaseActor):
         self._possible: tuple[int, ...] = ()
         self._now, self._wall_ns = incarnation.at.now, incarnation.at.wall_ns
         self._stall = StallDetector(settings.hole_s)
-        self._upkeep = Upkeep(store, self._notifier, self._now)
+        self._upkeep = Upkeep(store, self._notifier, to.supervisor, self._now)
         self._gathered = TradeBatch()
         self._findings = FindingsBatch()
         self._comparison = FeedComparison(settings.feeds)
@@ -399,6 +399,10 @@ class WriterActor(BaseActor):
         # Only now: after a failed commit they wait for the next one.
         for _ in notes:
             self._notes.popleft()
+        # Which trades the database could not hold is not known here; then none is shown.
+        if committed.rejected == len(gathered.rejections):
+            self._upkeep.latest.trades.extend(gathered.trades[-MOST_COPIES:])
+        self._upkeep.latest.resolved.extend(each.condition_id for each in findings.resolutions)
         self._journal.release(self._watermark.seq)
         self._notifier.committed(gathered, findings, committed, self._wall_ns)
 

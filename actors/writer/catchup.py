@@ -26,10 +26,12 @@ from actors.model.storage import (
     Housekept,
     OpenConflicts,
     Opened,
+    RecordedOutcome,
     Review,
+    TokenName,
     Unresolved,
 )
-from actors.model.trade import ConditionId
+from actors.model.trade import ConditionId, TokenId
 from actors.writer.gather import TradeBatch
 
 log = logging.getLogger(__name__)
@@ -97,6 +99,11 @@ class Store(Protocol):
 
     def resolutions_to_check(self, window: TimeWindow) -> Iterator[tuple[Recheck, ...]]:
         """Yield the resolutions whose recheck falls due in this time, in chunks."""
+
+    def named(
+        self, tokens: Sequence[TokenId], conditions: Sequence[ConditionId]
+    ) -> tuple[tuple[TokenName, ...], tuple[RecordedOutcome, ...]]:
+        """Return the names of these tokens, and the stored resolutions of these markets."""
 
     def close(self) -> None:
         """Close the connection."""

@@ -1,6 +1,11 @@
-"""What the writer does between commits: settle coverage, delete what is kept for a time only."""
+"""What the writer does between commits: settle coverage, delete what is kept for a time only.
 
+Before that it sends what was committed last, for people to see.
+"""
+
+from actors.actor import Mailbox
 from actors.writer.catchup import Store
+from actors.writer.latest import LatestTrades
 from actors.writer.notify import WriterNotifier
 from actors.writer.pacing import HousekeepingPace
 
@@ -16,12 +21,19 @@ class Upkeep:
     Args:
         store: The open database.
         notifier: Is given what was deleted.
+        supervisor: Is sent what was committed last.
         now: Monotonic seconds.
+
+    Attributes:
+        latest: The last trades and resolutions; the writer adds to them.
     """
 
-    def __init__(self, store: Store, notifier: WriterNotifier, now: float) -> None:
+    def __init__(
+        self, store: Store, notifier: WriterNotifier, supervisor: Mailbox, now: float
+    ) -> None:
         self._store = store
         self._notifier = notifier
+        self.latest = LatestTrades(store, supervisor)
         self._settle_at = now
         self._housekeeping = HousekeepingPace(now)
 
@@ -36,6 +48,7 @@ class Upkeep:
             StoreUnavailable: The database went away.
             SchemaNewer: It was migrated, and this version must not write any more.
         """
+        self.latest.send()
         if now >= self._settle_at:
             self._settle(now)
         if is_live and self._housekeeping.due(now):

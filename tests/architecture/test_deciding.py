@@ -36,6 +36,7 @@ NOT_DECIDING = {
     "resolution.under_way": "has the threads asked",
     "writer.actor": "the actor itself",
     "writer.catchup": "reads the journal",
+    "writer.latest": "sends to an actor",
     "writer.notify": "sends to actors, and logs",
     "writer.upkeep": "calls the database",
     "supervision.actor": "the actor itself",

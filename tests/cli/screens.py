@@ -20,7 +20,7 @@ from actors.cli import status
 from actors.cli.status_table import render
 from actors.health import rules
 from actors.health.state import HealthState
-from actors.messages import StoreOpened
+from actors.messages import CatalogReport, StoreOpened
 from actors.model.assumptions import Assumption
 from actors.model.connection import DescriptorLimit
 from actors.model.market import EndedMarkets, Source
@@ -31,6 +31,7 @@ from tests.health.health_samples import (
     commit,
     connection,
     document,
+    latest,
     outcomes,
     sample,
     state,
@@ -44,7 +45,9 @@ SHOWN = "healthy"
 """The state whose picture is kept beside the texts."""
 NOW = START + 3_681.0
 CONNECTIONS = ("a-0001", "a-0002", "b-0001", "b-0002", "lifecycle")
-TOKENS = 380
+TOKENS = 190
+"""On each connection of a feed; a market has two."""
+VERSION = "0.1.0"
 SOURCES = (("gamma", "ok"), ("clob", "ok"), ("data", "ok"))
 SERVER = "PostgreSQL 16.9, TimescaleDB 2.28.1, tracker@db.example:5432/polymarket"
 
@@ -53,7 +56,7 @@ Spoil = Callable[[HealthState], None]
 
 def busy() -> HealthState:
     """Return a tracker that has been healthy for an hour."""
-    health = state()
+    health = state(VERSION)
     health.universe_planned(wanted=2 * TOKENS)
     for number, name in enumerate(CONNECTIONS):
         health.connection_wanted(name, feed=number // 2 if number < 4 else -1, at=START)
@@ -66,13 +69,18 @@ def busy() -> HealthState:
         count = 1_200 + 4_900 * (minute * minute % 17) // 16
         commit(health, at=at, stored=count, duplicates=count - 3)
     health.writer_reported(writer(waiting=12), at=NOW)
-    health.catalog_reported(catalog(), at=NOW - 1)
+    health.catalog_reported(_listed(), at=NOW - 1)
     pending = (("not closed", 312), ("proposed", 9), ("disputed", 1))
     said = outcomes(recorded_total=41, pending=pending, sources=SOURCES)
     health.resolution_reported(said, at=NOW - 1)
+    health.latest.stored(latest())
     _journal(health)
     _receive(health, NOW - 1, 61)
     return health
+
+
+def _listed(error: str = "", **said: Any) -> CatalogReport:
+    return catalog(error, markets=TOKENS, last_sweep_at=NOW - 290, **said)
 
 
 def _journal(health: HealthState, **said: Any) -> None:
@@ -143,16 +151,16 @@ def _be_late(health: HealthState) -> None:
 
 def _fail_catalog(health: HealthState) -> None:
     for at in (NOW - 400, NOW - 1):
-        health.catalog_reported(catalog("gamma-api.polymarket.com: 429 Too Many Requests"), at=at)
+        health.catalog_reported(_listed("gamma-api.polymarket.com: 429 Too Many Requests"), at=at)
 
 
 def _fail_keyset(health: HealthState) -> None:
     for at in (NOW - 400, NOW - 1):
-        health.catalog_reported(catalog(keyset_error="keyset: HTTP 404 route not found"), at=at)
+        health.catalog_reported(_listed(keyset_error="keyset: HTTP 404 route not found"), at=at)
 
 
 def _violate(health: HealthState, assumption: Assumption, count: int) -> None:
-    health.catalog_reported(catalog(violations=((assumption, count),)), at=NOW - 30)
+    health.catalog_reported(_listed(violations=((assumption, count),)), at=NOW - 30)
 
 
 def _poison(health: HealthState) -> None:
@@ -239,7 +247,7 @@ def screens() -> dict[str, tuple[tuple[str, ...], RenderableType]]:
         found[name] = (said.codes, render(msgspec.to_builtins(said)))
 
     add("healthy", busy())
-    young = state()
+    young = state(VERSION)
     _young(young)
     add("starting", young, START + 7)
     ending = busy()

@@ -7,7 +7,7 @@ import msgspec
 from actors.health.state import HealthState
 from actors.messages import BatchWritten, ConnectionReport, StoreOpened
 from actors.model.storage import JournalStats
-from tests.health.health_samples import writer
+from tests.health.health_samples import latest, writer
 
 WALL = 1_780_000_000_000_000_000
 Told = dict[str, Any]
@@ -23,8 +23,11 @@ JOURNAL = JournalStats(
 )
 
 
-def health(*, live: bool = True, reason: str = "reset") -> Told:
-    """Return the document of a tracker that has two connections and one batch."""
+def health(*, live: bool = True, reason: str = "reset", traded: bool = False) -> Told:
+    """Return the document of a tracker that has two connections and one batch.
+
+    `traded`: with its last trades and resolutions.
+    """
     state = HealthState(version="1.2.3", host="here", pid=7, now=0.0, wall_ns=WALL)
     state.universe_planned(wanted=10)
     opened = StoreOpened(server="PostgreSQL 18.6")
@@ -40,6 +43,8 @@ def health(*, live: bool = True, reason: str = "reset") -> Told:
         stored=1234, duplicates=5, rejected=0, recovered=0, watermark=9, oldest_received_ns=0
     )
     state.batch_written(written, at=60.0, wall_ns=WALL)
+    if traded:
+        state.latest.stored(latest())
     state.journal_sampled(JOURNAL, full=False, oldest_s=0.0)
     found: Told = msgspec.to_builtins(state.document(70.0, WALL + 70 * 10**9))
     return found

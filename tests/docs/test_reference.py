@@ -94,6 +94,7 @@ def test_every_field_of_the_status_is_explained_with_its_type() -> None:
 def spelled(field: str) -> str:
     """Return how the pages write the field of a metric."""
     field = re.sub(r"^assumptions\.", "assumptions.*.", field)
+    field = re.sub(r"^latest\.(\w+)\.", r"latest.\1[].", field)
     field = re.sub(r"^connections\.list\.", "connections.list[].", field)
     return re.sub(r"^(resolutions\.sources|catalog\.requests|timing\.requests)\.", r"\1.*.", field)
 

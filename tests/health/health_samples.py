@@ -1,5 +1,6 @@
 """A tracker in its best state, and ways to spoil it."""
 
+from decimal import Decimal
 from typing import Any
 
 from actors.health.state import Health, HealthState
@@ -7,18 +8,21 @@ from actors.messages import (
     BatchWritten,
     CatalogReport,
     ConnectionReport,
+    LatestStored,
     ResolutionReport,
     StoreOpened,
     WriterReport,
 )
+from actors.model.storage import RecordedOutcome, TokenName
+from actors.model.trade import ConditionId, TokenId, Trade
 from tests.fakes import journal_stats
 
 START = 1_000.0
 WALL = 1_780_000_000_000_000_000
 
 
-def state() -> HealthState:
-    return HealthState(version="1.2.3", host="here", pid=7, now=START, wall_ns=WALL)
+def state(version: str = "1.2.3") -> HealthState:
+    return HealthState(version=version, host="here", pid=7, now=START, wall_ns=WALL)
 
 
 def document(health: HealthState, now: float) -> Health:
@@ -87,16 +91,15 @@ def outcomes(**said: Any) -> ResolutionReport:
 
 
 def catalog(error: str = "", **said: Any) -> CatalogReport:
-    return CatalogReport(
-        child="catalog",
-        incarnation=1,
-        now=0.0,
-        markets=5,
-        last_sweep_at=START,
-        last_error=error,
-        waiting=0,
-        **said,
-    )
+    values: dict[str, Any] = {
+        "child": "catalog",
+        "incarnation": 1,
+        "now": 0.0,
+        "markets": 5,
+        "last_sweep_at": START,
+        "waiting": 0,
+    }
+    return CatalogReport(last_error=error, **{**values, **said})
 
 
 def well() -> HealthState:
@@ -117,3 +120,38 @@ def well() -> HealthState:
 
 def codes(health: HealthState, now: float) -> tuple[str, ...]:
     return document(health, now).codes
+
+
+def latest() -> LatestStored:
+    """Return the last trades and resolutions of an exchange with two markets."""
+    question = "Will the temperature in New York be above 30 degrees on May 28?"
+    names = tuple(
+        TokenName(token_id=TokenId(token), slug=slug, question=asked, outcome=outcome)
+        for token, slug, asked, outcome in (
+            ("71", "new-york-above-30-on-may-28", question, "Yes"),
+            ("72", "new-york-above-30-on-may-28", question, "No"),
+            ("81", "btc-updown-5m-1780003500", "Bitcoin Up or Down - May 28, 4:25PM ET", "Up"),
+        )
+    )
+    said = (("81", "0.53", "120"), ("71", "0.941", "15.5"), ("72", "0.06", "2400"))
+    trades = tuple(
+        Trade(
+            token_id=TokenId(token),
+            condition_id=ConditionId("0x" + "ab" * 32),
+            traded_at_ms=(WALL + 3_680 * 10**9) // 10**6 - 400 * number,
+            received_at_ns=WALL + 3_681 * 10**9,
+            price=Decimal(price),
+            size=Decimal(size),
+            side=("BUY", "SELL")[number % 2],
+        )
+        for number, (token, price, size) in enumerate(said)
+    )
+    resolved = RecordedOutcome(
+        condition_id=ConditionId("0x" + "cd" * 32),
+        slug="btc-updown-5m-1780003200",
+        question="Bitcoin Up or Down - May 28, 4:20PM ET",
+        winner="Down",
+        resolved_at_ms=(WALL + 3_500 * 10**9) // 10**6,
+        recorded_at_ms=(WALL + 3_650 * 10**9) // 10**6,
+    )
+    return LatestStored(trades=trades, names=names, resolutions=(resolved,))

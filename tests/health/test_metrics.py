@@ -14,6 +14,7 @@ from prometheus_client.core import Metric
 
 from actors.health import metric_tables, metrics
 from actors.health.document import Connection
+from actors.health.latest import LatestResolution, LatestTrade
 from actors.health.state import Health
 from actors.model.connection import END_REASONS
 from actors.model.histogram import Histogram
@@ -32,6 +33,7 @@ from tests.health.health_samples import (
 ROOT = Path(__file__).parents[2]
 PROMTOOL = shutil.which("promtool")
 
+LATEST: dict[str, type[msgspec.Struct]] = {"trades": LatestTrade, "resolutions": LatestResolution}
 # Fields without a number of their own, and where else they are found.
 ELSEWHERE = {
     "reasons": "sentences; tracker_degraded and tracker_attention have their codes",
@@ -72,6 +74,11 @@ ELSEWHERE = {
     "connections.list.last_24h": "increase(tracker_connection_trades_total[1d])",
     "connections.last_failure": "text for people",
     "connections.list.last_reason": "text for people",
+    **dict.fromkeys(
+        [f"latest.{list_}.{field.encode_name}" for list_, part in LATEST.items()
+         for field in msgspec.structs.fields(part)],
+        "text for people",
+    ),
 }  # fmt: skip
 
 
