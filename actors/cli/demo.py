@@ -17,30 +17,23 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psycopg
-from psycopg.conninfo import make_conninfo
 from rich.console import Console
 from rich.live import Live
 
-from actors import files
 from actors.cli import status, status_table
+from actors.cli.demo_result import LOG, DemoDir, RunFigures, conclude, plain_console
+from actors.cli.demo_screen import DemoScreen
 from actors.config.load import Config
-from actors.database import queries
-from actors.database.server.embedded import Embedded
 from actors.database.server.processes import end_with_parent
-from actors.database.server.verification import permitted
-from actors.database.session import check_dsn
 from actors.errors import EXIT_CONFIG, EXIT_INTERNAL, EXIT_IO, EXIT_OK, ConfigError, Internal
 from actors.process.runtime import stop_signals
 from actors.simulator.beliefs import parse_broken
-from actors.simulator.judge import judge
 
 ROOT = Path(__file__).parents[2]
-LOG = "tracker.log"
-"""Gets the standard error of the tracker."""
 TRADES = 500
 """Trades per second, from the moment at which every token is listened to."""
 FIRST_CUT_S, CUT_EVERY_S = 8.0, 12.0
@@ -49,61 +42,6 @@ RESTART_S = 2.0
 STOP_S = 60.0
 QUIET_S = 0.5
 """Seconds between the last trade and the stop, so that the last trades arrive."""
-
-
-@dataclass
-class DemoDir:
-    """Where a demo keeps its files: one directory for all runs, so a second run goes on."""
-
-    path: Path
-    socket: Path
-    dsn: str | None
-
-    @property
-    def simulator(self) -> Path:
-        """Return the directory of the simulator's ledger."""
-        return self.path / "simulator"
-
-    @property
-    def tracker(self) -> Path:
-        """Return the state directory of the tracker."""
-        return self.path / "tracker"
-
-    def make(self) -> None:
-        """Make its directories, if need be.
-
-        Raises:
-            ConfigError: One cannot be used, or others could put something there.
-        """
-        try:
-            for directory in (self.path, self.simulator, self.tracker):
-                os.close(files.open_directory(directory, mode=0o755))
-        except OSError as exc:
-            raise ConfigError(f"demo {self.path}: {exc.strerror}") from exc
-
-    def next_run(self) -> int:
-        """Return the number of this run; identifiers of different runs never collide."""
-        with os.fdopen(self.open("run"), "r+", encoding="ascii") as counter:
-            counter.seek(0)
-            run = int(counter.read() or 0) + 1
-            counter.truncate(0)
-            counter.write(str(run))
-        return run
-
-    def open(self, name: str) -> int:
-        """Return the descriptor of a file for appending and reading.
-
-        Raises:
-            ConfigError: It is not ours, or cannot be opened.
-        """
-        try:
-            directory = files.open_directory(self.path)
-            try:
-                return files.open_or_create(directory, name)
-            finally:
-                os.close(directory)
-        except OSError as exc:
-            raise ConfigError(f"demo {self.path / name}: {exc.strerror}") from exc
 
 
 @dataclass
@@ -134,8 +72,7 @@ def run(config: Config, *, duration_s: float | None, broken: str = "") -> int:
 
     `broken` names beliefs about Polymarket that are false in the simulator, with commas.
 
-    The last line on stdout is one JSON object; its keys are those of
-    `simulator.judge.Judgement` and `reconnects`, `restarts`, `seconds`.
+    What it prints at its end is in `demo_result.py`.
     """
     demo = DemoDir(path=config.state_dir / "demo", socket=config.status_socket, dsn=config.dsn)
     demo.make()
@@ -145,8 +82,8 @@ def run(config: Config, *, duration_s: float | None, broken: str = "") -> int:
 
 
 def _run(demo: DemoDir, stop: threading.Event, duration_s: float | None, broken: str) -> int:
-    started = time.monotonic()
-    processes = _start_simulator(demo, demo.next_run(), broken)
+    started, began, number = time.monotonic(), datetime.now(UTC), demo.next_run()
+    processes = _start_simulator(demo, number, broken)
     try:
         processes.tracker = _start_tracker(demo, processes.urls)
         code = _watch(demo, processes, stop, started, duration_s)
@@ -158,7 +95,13 @@ def _run(demo: DemoDir, stop: threading.Event, duration_s: float | None, broken:
         _end(processes.simulator)
     if code != EXIT_OK or tracker_code != EXIT_OK:
         return code or tracker_code
-    return _judge(demo, processes, time.monotonic() - started)
+    run_figures = RunFigures(
+        number=number,
+        began=began,
+        restarts=len(processes.deaths),
+        seconds=time.monotonic() - started,
+    )
+    return conclude(demo, run_figures)
 
 
 # --------------------------------------------------------------- the processes
@@ -272,7 +215,7 @@ def _watch(
     """Show the status, cut connections, keep the tracker running; return an exit code."""
     latest: dict[str, Any] = {}
     next_cut, trading = started + FIRST_CUT_S, False
-    with _screen(demo) as show:
+    with _screen() as show:
         while not stop.wait(1.0):
             now = time.monotonic()
             if duration_s is not None and now - started >= duration_s:
@@ -321,16 +264,16 @@ def _repeat_errors(demo: DemoDir) -> None:
 
 
 @contextlib.contextmanager
-def _screen(demo: DemoDir) -> Iterator[Callable[[dict[str, Any]], None]]:
+def _screen() -> Iterator[Callable[[dict[str, Any]], None]]:
     """Yield a function that shows a status: live on a terminal, else a line now and then."""
-    console = Console()
-    console.print(f"simulated Polymarket, real tracker; everything is kept in {demo.path}")
-    console.print("ask it from another terminal: bin/tracker-status   stop it: Ctrl-C")
+    console = plain_console()
+    for line in ("simulated Polymarket, real tracker", "more: bin/tracker-status   stop: Ctrl-C"):
+        console.print(line, no_wrap=True, overflow="ellipsis")
     if not console.is_terminal:
         yield _line_printer(console)
         return
     with Live(console=console, refresh_per_second=2, transient=True) as live:
-        yield lambda document: live.update(status_table.render(document)) if document else None
+        yield lambda document: live.update(DemoScreen(document)) if document else None
 
 
 def _line_printer(console: Console) -> Callable[[dict[str, Any]], None]:
@@ -344,48 +287,3 @@ def _line_printer(console: Console) -> Callable[[dict[str, Any]], None]:
             console.print(status_table.summary(document))
 
     return show
-
-
-# -------------------------------------------------------------------- the end
-
-
-def _judge(demo: DemoDir, processes: Processes, seconds: float) -> int:
-    """Compare the ledger with the database, print the result as JSON, return the exit code."""
-    with _database(demo) as dsn:
-        judgement = judge(demo.simulator / "ledger.jsonl", dsn)
-        reconnects = _reconnects(dsn)
-    result = {
-        **judgement.as_dict(),
-        "reconnects": reconnects,
-        "restarts": len(processes.deaths),
-        "seconds": round(seconds, 1),
-    }
-    outcome = "every promise held" if judgement.clean else "A PROMISE WAS BROKEN"
-    Console().print(f"ledger against database: {outcome}")
-    sys.stdout.write(f"{json.dumps(result)}\n")
-    sys.stdout.flush()
-    return EXIT_OK if judgement.clean else EXIT_INTERNAL
-
-
-@contextlib.contextmanager
-def _database(demo: DemoDir) -> Iterator[str]:
-    """Yield a DSN to read from; the embedded server is started again for it."""
-    if demo.dsn:
-        dsn = check_dsn(demo.dsn).dsn
-        yield make_conninfo(dsn, **permitted(dsn))
-        return
-    server = Embedded(demo.tracker / "postgres")
-    server.start()
-    try:
-        yield server.prepare().writer
-    finally:
-        server.stop()
-
-
-def _reconnects(dsn: str) -> int:
-    with psycopg.connect(dsn, autocommit=True) as database:
-        database.execute(queries.SET_SEARCH_PATH)
-        row = database.execute(
-            "SELECT count(*) FROM public.connection_events WHERE event = 'reconnected'"
-        ).fetchone()
-    return int(row[0]) if row else 0

@@ -19,7 +19,7 @@ from actors.model.conversion import terminal_safe
 SHOWN_CONNECTIONS = 12
 SHOWN_TRADES, SHOWN_RESOLUTIONS = 5, 3
 _BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "._-=+*#@"
-_COLOURS = {"healthy": "green", "degraded": "red"}
+COLOURS = {"healthy": "green", "degraded": "red"}
 """Of the states; the others are yellow."""
 
 
@@ -29,7 +29,7 @@ def render(document: Mapping[str, Any]) -> RenderableType:
     Raises:
         PayloadRejected: The document is that of a tracker of another version.
     """
-    health = _checked(document)
+    health = checked(document)
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="bold", no_wrap=True)
     facts.add_column(overflow="fold")
@@ -37,8 +37,14 @@ def render(document: Mapping[str, Any]) -> RenderableType:
         facts.add_row(name, Text(terminal_safe(fact(health))))
         if name == "trades":
             facts.add_row("each minute", Sparkline(health.trades.minutes))
-    head = Text(state_line(health), style=f"bold {_COLOURS.get(health.state, 'yellow')}")
+    head = Text(state_line(health), style=f"bold {COLOURS.get(health.state, 'yellow')}")
     return Group(head, facts, *_connections(health.connections.each), *_latest(health.latest))
+
+
+def _connections(each: Sequence[Connection]) -> Iterator[RenderableType]:
+    if each:
+        yield Text()
+        yield from connection_table(each, SHOWN_CONNECTIONS)
 
 
 class Sparkline:
@@ -68,10 +74,15 @@ def summary(document: Mapping[str, Any]) -> str:
     Raises:
         PayloadRejected: The document is that of a tracker of another version.
     """
-    return headline(_checked(document))
+    return headline(checked(document))
 
 
-def _checked(document: Mapping[str, Any]) -> Health:
+def checked(document: Mapping[str, Any]) -> Health:
+    """Return the document as a value.
+
+    Raises:
+        PayloadRejected: The document is that of a tracker of another version.
+    """
     try:
         health = msgspec.convert(document, Health)
     except msgspec.ValidationError as exc:
@@ -129,11 +140,11 @@ def _coverage(health: Health) -> str:
     assets = health.assets
     return (
         f"{assets.covered:,} of {assets.wanted:,} tokens,"
-        f" {assets.never_confirmed:,} unconfirmed > 1 min; {_proven(health.coverage)}"
+        f" {assets.never_confirmed:,} unconfirmed > 1 min; {proven(health.coverage)}"
     )
 
 
-def _proven(coverage: Coverage) -> str:
+def proven(coverage: Coverage) -> str:
     """Return which share of today is proven; never 100 % while anything is missing."""
     if not coverage.wanted_token_s:
         return "no token was wanted today yet"
@@ -211,25 +222,22 @@ def _accounting(health: Health) -> str:
     )
 
 
-def _connections(each: Sequence[Connection]) -> Iterator[RenderableType]:
-    """Return a table of connections, those in trouble first, then the busiest."""
-    if not each:
-        return
+def connection_table(each: Sequence[Connection], most: int) -> Iterator[RenderableType]:
+    """Yield a table of so many connections at most, those in trouble first, then the busiest."""
     table = Table(box=None, padding=(0, 1), collapse_padding=True, header_style="bold")
     for name in ("connection", "state"):
         table.add_column(name, no_wrap=True)
     for name in ("data", "tokens", "minute", "hour", "reconnects"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("last reason", no_wrap=True)
-    for one in in_trouble_first(each)[:SHOWN_CONNECTIONS]:
+    for one in in_trouble_first(each)[:most]:
         age = "never" if one.data_age_s is None else _age(one.data_age_s)
         counts = (f"{one.last_minute:,}", f"{one.last_hour:,}", f"{one.reconnects:,}")
         cells = (one.id, one.state, age, f"{one.confirmed}/{one.tokens}", *counts, one.last_reason)
         table.add_row(*(Text(terminal_safe(cell)[:24]) for cell in cells))
-    yield Text()
     yield table
-    if len(each) > SHOWN_CONNECTIONS:
-        yield Text(f"and {len(each) - SHOWN_CONNECTIONS:,} more: --json shows all", style="dim")
+    if len(each) > most:
+        yield Text(f"and {len(each) - most:,} more: --json shows all", style="dim")
 
 
 def _latest(latest: Latest) -> Iterator[RenderableType]:

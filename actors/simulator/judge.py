@@ -68,17 +68,24 @@ def ledger_lines(path: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
 
 
-def judge(ledger: Path, dsn: str) -> Judgement:
-    """Compare the whole ledger with what the database holds for its tokens.
+def judge(ledger: Path, dsn: str, *, last_run: bool = False) -> Judgement:
+    """Compare the ledger with what the database holds for its tokens.
+
+    Args:
+        ledger: The file.
+        dsn: Of the database.
+        last_run: Only what was sent, and decided, since the simulator was started the last time.
 
     Raises:
         psycopg.Error: The database does not answer.
     """
-    sent, outcomes = _read_ledger(ledger)
+    sent, before, outcomes = _read_ledger(ledger, last_run=last_run)
     with psycopg.connect(dsn, autocommit=True) as database:
         # What others have planted in this database must not be executed with the rights of a judge.
         database.execute("SET search_path = pg_catalog, pg_temp")
         stored = _stored(database, sorted({key[0] for key in sent}))
+        for earlier in before.keys() - sent.keys():  # a market goes on in the next run
+            del stored[earlier]
         absent = sent - stored
         fates = _fates(database, absent)
         right, wrong = _resolutions(database, outcomes)
@@ -97,19 +104,27 @@ def judge(ledger: Path, dsn: str) -> Judgement:
     )
 
 
-def _read_ledger(path: Path) -> tuple[Counter[Key], dict[str, str]]:
-    """Return how often each trade was sent, and the true outcome of each final market.
+def _read_ledger(
+    path: Path, *, last_run: bool
+) -> tuple[Counter[Key], Counter[Key], dict[str, str]]:
+    """Return how often each trade was sent, and before that, and the true outcome of each market.
 
-    An outcome is the winning token's id, or `split`.
+    Before that: in runs before the last one, if only that is asked for. An outcome is the winning
+    token's id, or `split`; of a market that is final.
     """
     sent: Counter[Key] = Counter()
+    before: Counter[Key] = Counter()
     outcomes: dict[str, str] = {}
     for line in ledger_lines(path):
         if line["kind"] in TRADE_KINDS:
             sent[_key(line)] += 1
         elif line["kind"] == "outcome":
             outcomes[line["condition"]] = line["winning_token"] or "split"
-    return sent, outcomes
+        elif line["kind"] == "run" and last_run:
+            before.update(sent)
+            sent.clear()
+            outcomes.clear()
+    return sent, before, outcomes
 
 
 def _key(line: dict[str, Any]) -> Key:

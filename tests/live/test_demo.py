@@ -58,7 +58,8 @@ def test_a_demo_ends_by_itself_and_a_second_one_goes_on(
     )
     running.process.send_signal(signal.SIGINT)
     second = conclusion(running)
-    assert second["sent"] > first["sent"] + 300
+    assert second["sent"] > 300
+    assert second["stored"] <= second["sent"]  # of this run alone
     assert second["restarts"] == 1
     for broken in ("missing", "duplicates", "unexpected", "uncovered", "resolved_wrong"):
         assert second[broken] == 0
