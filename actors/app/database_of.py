@@ -1,7 +1,9 @@
 """The database of modes that work beside a tracker, or without one."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from actors.app.factory import DATABASE, prepare_state_dir
 from actors.config.settings import Config
@@ -9,6 +11,7 @@ from actors.database.server.embedded import Embedded
 from actors.database.session import check_dsn
 from actors.errors import ConfigError, StateDirBusy, StoreUnavailable
 
+VERSION_FILE = Path("data", "PG_VERSION")
 _NO_PERMISSION = "42501"
 
 
@@ -21,11 +24,8 @@ def database_of(config: Config) -> Iterator[str]:
             what was tried.
     """
     try:
-        if config.dsn:
-            yield check_dsn(config.dsn).dsn
-        else:
-            with _embedded(config) as dsn:
-                yield dsn
+        with database_to_read(config, prepare=True) as dsn:
+            yield dsn
     except StoreUnavailable as exc:
         if exc.sqlstate != _NO_PERMISSION:
             raise
@@ -35,17 +35,46 @@ def database_of(config: Config) -> Iterator[str]:
 
 
 @contextmanager
-def _embedded(config: Config) -> Iterator[str]:
-    root = prepare_state_dir(config.state_dir) / DATABASE
-    if not (root / "data" / "PG_VERSION").exists():
-        raise ConfigError(f"there is no database in {root}: set TRACKER_DATABASE_URL")
+def database_to_read(config: Config, *, prepare: bool = False) -> Iterator[str]:
+    """Yield the address of the database; the embedded one is started unless a tracker runs it.
+
+    Args:
+        config: Names the database.
+        prepare: Also bring the rights of its roles up to date where a tracker runs it.
+
+    Raises:
+        ConfigError: There is none.
+        StoreUnavailable: It does not start, or does not answer.
+    """
+    if config.dsn:
+        yield check_dsn(config.dsn).dsn
+        return
+    root = _root(config.state_dir)
     server = Embedded(root)
     try:
         server.start()
     except StateDirBusy:
-        yield server.prepare().writer
+        yield (server.prepare() if prepare else server.addresses()).writer
         return
     try:
         yield server.prepare().writer
     finally:
         server.stop()
+
+
+def _root(state_dir: Path) -> Path:
+    """Return the folder of the embedded database.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    root = state_dir / DATABASE
+    if (root / VERSION_FILE).exists():
+        return prepare_state_dir(state_dir) / DATABASE
+    of_demo = state_dir / "demo" / "tracker"
+    if (of_demo / DATABASE / VERSION_FILE).exists():
+        raise ConfigError(
+            f"there is no database in {root}; that of the demo is in another state directory:"
+            f" --state-dir {shlex.quote(str(of_demo))}"
+        )
+    raise ConfigError(f"there is no database in {root}: set TRACKER_DATABASE_URL")

@@ -1,8 +1,8 @@
 """`bin/tracker`: runs the mode that the command line names and returns its exit code.
 
 Exit codes: 0 good, 70 a fault of the tracker, 74 disk or address, 78 a person must act, 130 Ctrl-C
-before it began to record or while it checked or migrated. An error that the user can mend is one
-line of text without a traceback; TRACKER_LOG_LEVEL=DEBUG shows it.
+before it began to record or while it checked or migrated; `--psql` has those of psql. An error that
+the user can mend is one line of text without a traceback; TRACKER_LOG_LEVEL=DEBUG shows it.
 """
 
 import logging
@@ -16,6 +16,7 @@ from actors.app.acknowledge import acknowledge
 from actors.app.factory import DATABASE, check_places, prepare_state_dir
 from actors.app.reingest import Reingest
 from actors.app.retire import retire
+from actors.app.shell import open_shell
 from actors.app.tracker import Tracker
 from actors.cli import demo
 from actors.config.load import Invocation, Mode, describe, help_text, load, secret_variables
@@ -183,6 +184,10 @@ def _retire(invocation: Invocation) -> int:
     return EXIT_OK
 
 
+def _psql(invocation: Invocation) -> int:
+    return open_shell(invocation.config, invocation.arguments, os.environ)
+
+
 def _demo(invocation: Invocation) -> int:
     demo.check_broken(invocation.broken)
     prepare_state_dir(invocation.config.state_dir)
@@ -206,6 +211,7 @@ _MODES: dict[Mode, Callable[[Invocation], int]] = {
     Mode.REINGEST: _reingest,
     Mode.ACKNOWLEDGE: _acknowledge,
     Mode.RETIRE: _retire,
+    Mode.PSQL: _psql,
     Mode.DEMO: _demo,
     Mode.VERSION: _version,
     Mode.HELP: _help,

@@ -51,6 +51,9 @@ LARGEST_FILE = 1 << 20
 LONGEST_REASON = 500
 """Longest reason of an acknowledgement, in characters."""
 
+END = "--"
+"""Ends our arguments; what follows is for psql."""
+
 _PLACES = ("status_socket", "state_dir")
 
 
@@ -63,6 +66,7 @@ class Mode(StrEnum):
     REINGEST = "reingest"
     ACKNOWLEDGE = "acknowledge"
     RETIRE = "retire"
+    PSQL = "psql"
     DEMO = "demo"
     VERSION = "version"
     HELP = "help"
@@ -81,6 +85,7 @@ class Invocation:
         since: Of a reingest: only what was received then or later, or None.
         condition_id: Of an acknowledgement: the market; `reason`: what was decided about it.
         journal: Of a retirement: a host, or the id of a journal.
+        arguments: Of a shell: those for psql.
         warnings: Things to be aware of, one sentence each, without secrets.
     """
 
@@ -94,6 +99,7 @@ class Invocation:
     condition_id: str = ""
     journal: str = ""
     reason: str = ""
+    arguments: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -169,7 +175,8 @@ def socket_candidates(environ: Mapping[str, str]) -> tuple[Path, ...]:
 
 def _command_line(argv: Sequence[str]) -> tuple[_Layer, Invocation, str | None]:
     """Return the settings given by flags, what is asked for (without settings), and the file."""
-    known, unknown = parser().parse_known_args(list(argv))
+    ours = list(argv[: argv.index(END)] if END in argv else argv)
+    known, unknown = parser().parse_known_args(ours)
     if unknown:
         raise ConfigError(_unknown_argument(argv.index(unknown[0]) + 1, unknown[0]))
     given = vars(known)
@@ -188,6 +195,8 @@ def _command_line(argv: Sequence[str]) -> tuple[_Layer, Invocation, str | None]:
     layer = _Layer()
     for name, value in given.items():
         layer.put(name, value, f"flag {flag(name)}")
+    if END in argv and mode is not Mode.PSQL:
+        raise ConfigError(f"{END}: only with --psql, for the arguments of psql")
     if broken is not None and mode is not Mode.DEMO:
         raise ConfigError("--broken: only with --demo")
     if online and mode is not Mode.CHECK:
@@ -207,6 +216,7 @@ def _command_line(argv: Sequence[str]) -> tuple[_Layer, Invocation, str | None]:
         condition_id=(condition_id or "").strip(),
         reason=_reason(reason, condition_id, mode),
         journal=_journal(journal),
+        arguments=tuple(argv[len(ours) + 1 :]),
     )
     return layer, run, file
 

@@ -22,6 +22,7 @@ MODES = {
     "reingest": "read the kept messages again, store the trades that are understood now, and exit",
     "acknowledge": "end the open contradictions about a market, because a person decided, and exit",
     "retire": "end what a tracker wanted that will not return, as of its last sign, and exit",
+    "psql": "open psql on the database; what follows a -- is for psql: --psql -- -c 'select 1'",
     "demo": "run against a simulated Polymarket, with a live view; needs nothing else",
     "version": "print the version, and exit",
     "help": "print this help, and exit",

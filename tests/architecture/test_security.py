@@ -26,8 +26,8 @@ from tests.postgres import ask
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "explanation" / "security.md").read_text()
 SOURCES = sorted((ROOT / "actors").rglob("*.py"))
-CHILDREN = {"embedded.py", "postgres_binaries.py", "demo.py"}
-"""Modules that start programs: the embedded database, the demo."""
+CHILDREN = {"embedded.py", "postgres_binaries.py", "shell.py", "demo.py"}
+"""Modules that start programs: the embedded database, psql, the demo."""
 
 OPENS = {"files.py", "filesystem.py", "folder.py", "ledger.py", "main.py", "status.py"}
 """Modules that open or make something by a call of the system: that of our files; for the names
@@ -172,12 +172,13 @@ def test_each_session_with_the_database_finds_nothing_that_others_have_planted()
     careful = {name for name, text in opening.items() if re.search(r"permitted\(|prepare\(", text)}
     assert (
         careful
-        == {"session.py", "embedded.py", "demo.py"}
+        == {"session.py", "embedded.py", "demo_result.py", "psql.py"}
         == {*opening} - {"pooling.py", "judge.py"}
     )
-    # It asks one question, in which each name has its schema.
-    assert "queries.SELECT_PLACE" in opening.pop("pooling.py")
-    assert re.findall(r"(?<!\.)\b\w+\(", queries.SELECT_PLACE.decode()) == []
+    # They ask one question each, in which each name has its schema.
+    for module, name in (("pooling.py", "SELECT_PLACE"), ("psql.py", "SELECT_PATH")):
+        assert re.findall(r"queries\.\w+", opening.pop(module)) == [f"queries.{name}"]
+        assert re.findall(r"(?<!\.)\b\w+\(", getattr(queries, name).decode()) == []
     for name, text in opening.items():
         connects = len(re.findall(r"\.connect\(", text))
         fixed = len(re.findall(r"SET_SEARCH_PATH|SET search_path|options=path", text))

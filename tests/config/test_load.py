@@ -197,6 +197,17 @@ def test_a_run_and_a_demo_may_end_by_themselves() -> None:
     assert loaded().duration_s is None
 
 
+def test_what_follows_two_dashes_is_for_psql() -> None:
+    assert loaded("--psql").arguments == ()
+    found = loaded("--psql", "--state-dir", "/s", "--", "-c", "select 1", "--", "--demo")
+    assert (found.mode, found.arguments) == (Mode.PSQL, ("-c", "select 1", "--", "--demo"))
+    assert str(found.config.state_dir) == "/s"
+    assert loaded("--psql", "--").arguments == ()
+    for argv in (("--",), ("--demo", "--", "-c"), ("--check", "--")):
+        assert rejected(*argv).startswith("--: only with --psql")
+    assert "unknown option -c" in rejected("--psql", "-c", "select 1")
+
+
 def test_beliefs_are_broken_in_a_demo_only() -> None:
     assert loaded("--demo", "--broken", "keyset_gone").broken == "keyset_gone"
     assert loaded("--demo").broken == ""

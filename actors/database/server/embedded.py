@@ -176,6 +176,10 @@ class Embedded:
                 connection.execute(queries.ROLES)
             connection.execute("set role tracker_owner")
             connection.execute(queries.GRANT_RIGHTS)
+        return self.addresses(db)
+
+    def addresses(self, db: str = "tracker") -> Addresses:
+        """Return the addresses of a database that another tracker has prepared."""
         return Addresses(
             writer=self._address(db, "tracker_writer"), owner=self._address(db, "tracker_owner")
         )

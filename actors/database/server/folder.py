@@ -85,7 +85,9 @@ class ServerFolder:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self.close()
-            raise StateDirBusy(f"another tracker runs the database in {self.root}") from None
+            raise StateDirBusy(
+                f"another tracker, or `tracker --psql`, runs the database in {self.root}"
+            ) from None
         except OSError as exc:
             self.close()
             raise _unusable(self.root, exc) from exc
