@@ -166,7 +166,9 @@ class Config(BaseSettings):
     )
     max_assets: int = _setting(
         0,
-        "Maximum number of tokens to record, busiest markets first. 0: all, up to 1,200,000.",
+        "Maximum number of tokens to record, two a market: of the markets with the most volume so"
+        " far. A chosen one stays until it has its outcome; then the largest of that moment takes"
+        " its place (docs/how-to/install.md). 0: all, up to 1,200,000.",
         group="Universe",
         ge=0,
     )

@@ -200,6 +200,21 @@ def test_a_recipe_runs_and_finds_something(filled: str, name: str, number: int) 
     assert run(filled, RECIPES[name][number])
 
 
+def test_what_is_complete_is_told_for_each_token(filled: str) -> None:
+    (block,) = blocks(entries(QUERY, "##")["Is it complete?"])
+    yes, no = run(filled, block)
+    assert yes[0] == "Yes"
+    # Of 300 s: listened from 10 to 100 and from 130 on, wanted from 0 on.
+    percent, gaps, missed, neither, causes = yes[1:]
+    assert (percent, gaps) == (Decimal("86.666"), 2)
+    assert (missed, neither) == (timedelta(seconds=40), timedelta(0))
+    assert causes == "00:00:30 frozen, 00:00:10 never_confirmed"
+    assert no[:3] == ("No", Decimal(0), 1)
+    assert run(filled, block, market="will-it-rain")[:2] == [yes, no]  # by its slug
+    later = {"from": at(-300).isoformat(), "to": at(0).isoformat()}
+    assert run(filled, block, **later)[0][1:5] == (0, 0, timedelta(0), timedelta(seconds=300))
+
+
 def test_every_recipe_has_its_sql_and_no_sql_stands_elsewhere() -> None:
     assert all(RECIPES.values())
     assert sum(len(some) for some in RECIPES.values()) == len(blocks(QUERY))
