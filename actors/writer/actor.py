@@ -402,7 +402,7 @@ class WriterActor(BaseActor):
         # Which trades the database could not hold is not known here; then none is shown.
         if committed.rejected == len(gathered.rejections):
             self._upkeep.latest.trades.extend(gathered.trades[-MOST_COPIES:])
-        self._upkeep.latest.resolved.extend(each.condition_id for each in findings.resolutions)
+        self._upkeep.latest.resolved.extend(findings.resolutions)
         self._journal.release(self._watermark.seq)
         self._notifier.committed(gathered, findings, committed, self._wall_ns)
 

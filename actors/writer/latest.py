@@ -9,8 +9,9 @@ from collections import deque
 
 from actors.actor import Mailbox
 from actors.messages import LatestStored
+from actors.model.market import Resolution
 from actors.model.storage import MOST_LATEST
-from actors.model.trade import ConditionId, Trade
+from actors.model.trade import Trade
 from actors.writer.catchup import Store
 
 MOST_COPIES = 4 * MOST_LATEST
@@ -33,7 +34,7 @@ class LatestTrades:
         self._store = store
         self._supervisor = supervisor
         self.trades: deque[Trade] = deque(maxlen=MOST_COPIES)
-        self.resolved: deque[ConditionId] = deque(maxlen=MOST_LATEST)
+        self.resolved: deque[Resolution] = deque(maxlen=MOST_LATEST)
 
     def send(self) -> None:
         """Send what was committed since the last message, if anything; called on Tick.
@@ -45,7 +46,9 @@ class LatestTrades:
             return
         trades = tuple(self.trades)
         tokens = tuple(dict.fromkeys(trade.token_id for trade in trades))
-        names, outcomes = self._store.named(tokens, tuple(self.resolved))
+        names, outcomes = self._store.named(
+            tokens, tuple([each.condition_id for each in self.resolved])
+        )
         self._supervisor.tell(LatestStored(trades=trades, names=names, resolutions=outcomes))
         self.trades.clear()
         self.resolved.clear()

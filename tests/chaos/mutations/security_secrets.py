@@ -6,6 +6,7 @@ SESSION = "tests/database/test_session.py::"
 CHAIN_CLIENT = "tests/polymarket/test_chain_client.py::"
 INSTALL = "tests/cli/test_install.py::"
 LOGS = "tests/process/test_logs.py::"
+SHELL = "tests/app/test_shell.py::"
 SECRETS = "tests/live/test_secrets.py::"
 SECURITY = "tests/architecture/test_security.py::"
 TEXT = "tests/health/test_text.py::"
@@ -20,14 +21,32 @@ UNFORESEEN = "An error that nobody foresaw"
 NO_CORE = "No core dump holds"
 NO_READER = "No other process of the tracker's user"
 CHILDREN = "The programs that it starts"
+PSQL = "`tracker --psql` gives psql"
 KEYS = "Keys in the URLs"
 NO_FORGERY = "Foreign text cannot forge"
 COST = "Cleaning a hostile text"
 STATUS = "The same for `tracker-status`"
+LATEST = "The texts of markets among"
 HOSTILE_MARKET = "A market whose every text"
 
 
 OF_SECRETS = (
+    Mutation(
+        "the password by a variable of psql",
+        "actors/database/commands/psql.py",
+        "        if option.envvar:\n",
+        '        if option.envvar and name != "password":\n',
+        (SHELL + "test_no_secret_is_among_the_arguments_and_none_of_ours_in_the_variables",),
+        PSQL,
+    ),
+    Mutation(
+        "a secret among the arguments of psql",
+        "actors/database/commands/psql.py",
+        '        elif option.dispchar == b"*":\n',
+        '        elif option.dispchar == b"?":\n',
+        (SHELL + "test_a_secret_without_a_variable_is_rejected",),
+        PSQL,
+    ),
     Mutation(
         "a secret on the command line",
         "actors/config/load.py",
@@ -302,6 +321,14 @@ OF_TEXTS = (
         "return found if isinstance(found, str)",
         ("tests/cli/test_status.py::test_text_from_outside_cannot_drive_the_terminal",),
         STATUS,
+    ),
+    Mutation(
+        "texts among the last trades",
+        "actors/cli/latest_table.py",
+        "return terminal_safe(_PICTURE_FORMS.sub(",
+        "return str(_PICTURE_FORMS.sub(",
+        ("tests/cli/test_latest_table.py::test_no_text_changes_what_is_around_it",),
+        LATEST,
     ),
     Mutation(
         "texts of a market in the table",
