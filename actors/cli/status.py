@@ -47,7 +47,7 @@ Document = dict[str, Any]
 
 
 class Display(Protocol):
-    """What draws the document: `status_table.Display`."""
+    """What draws the document: `display.Display`."""
 
     @property
     def is_terminal(self) -> bool: ...
@@ -415,9 +415,9 @@ def _code(document: Document) -> int:
 
 
 def _display() -> Display:
-    from actors.cli import status_table  # noqa: PLC0415 - slow to import, not always needed
+    from actors.cli import display  # noqa: PLC0415 - slow to import, not always needed
 
-    return status_table.Display()
+    return display.Display()
 
 
 def _schema() -> int:

@@ -1,11 +1,10 @@
-"""The status document as a table for people, 80 columns wide, drawn once or kept up to date."""
+"""The status document as a table for people, 80 columns wide."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from rich.console import Console, ConsoleOptions, Group, RenderableType
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +17,7 @@ from actors.model.conversion import terminal_safe
 
 SHOWN_CONNECTIONS = 12
 SHOWN_TRADES, SHOWN_RESOLUTIONS = 5, 3
+MINUTES = "each minute"
 _BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "._-=+*#@"
 COLOURS = {"healthy": "green", "degraded": "red"}
 """Of the states; the others are yellow."""
@@ -30,15 +30,36 @@ def render(document: Mapping[str, Any]) -> RenderableType:
         PayloadRejected: The document is that of a tracker of another version.
     """
     health = checked(document)
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="bold", no_wrap=True)
-    facts.add_column(overflow="fold")
-    for name, fact in _FACTS:
-        facts.add_row(name, Text(terminal_safe(fact(health))))
+    figures = figure_table(figures_of(health))
+    return Group(
+        head_line(health),
+        figures,
+        *_connections(health.connections.each),
+        *_latest(health.latest),
+    )
+
+
+def head_line(health: Health) -> Text:
+    """Return the state and its reasons, in the colour of the state."""
+    return Text(state_line(health), style=f"bold {COLOURS.get(health.state, 'yellow')}")
+
+
+def figures_of(health: Health) -> Iterator[tuple[str, RenderableType]]:
+    """Yield the name of each figure, and what it says."""
+    for name, figure in _FIGURES:
+        yield name, Text(terminal_safe(figure(health)))
         if name == "trades":
-            facts.add_row("each minute", Sparkline(health.trades.minutes))
-    head = Text(state_line(health), style=f"bold {COLOURS.get(health.state, 'yellow')}")
-    return Group(head, facts, *_connections(health.connections.each), *_latest(health.latest))
+            yield MINUTES, Sparkline(health.trades.minutes)
+
+
+def figure_table(figures: Iterable[tuple[str, RenderableType]]) -> Table:
+    """Return figures below each other, each beside its name."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True, min_width=len(MINUTES))
+    table.add_column(overflow="fold")
+    for name, said in figures:
+        table.add_row(name, said)
+    return table
 
 
 def _connections(each: Sequence[Connection]) -> Iterator[RenderableType]:
@@ -271,7 +292,7 @@ def _size(count: int | None) -> str:
     return f"{count} B"
 
 
-_FACTS: tuple[tuple[str, Callable[[Health], str]], ...] = (
+_FIGURES: tuple[tuple[str, Callable[[Health], str]], ...] = (
     ("tracker", _tracker),
     ("trades", _trades),
     ("connections", _live),
@@ -286,41 +307,3 @@ _FACTS: tuple[tuple[str, Callable[[Health], str]], ...] = (
     ("restarts", _restarts),
     ("accounting", _accounting),
 )
-
-
-class Display:
-    """Draws the table on a console: standard output unless another is given."""
-
-    def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(highlight=False)
-
-    @property
-    def is_terminal(self) -> bool:
-        """Return whether the console is a terminal."""
-        return self._console.is_terminal
-
-    def show(self, document: dict[str, Any]) -> None:
-        """Write the table once.
-
-        Raises:
-            PayloadRejected: The document is that of a tracker of another version.
-        """
-        self._console.print(render(document))
-
-    def watch(
-        self,
-        look: Callable[[Callable[[dict[str, Any]], None]], str],
-        wait: Callable[[], None],
-    ) -> None:
-        """Draw again and again without flicker, until Ctrl-C.
-
-        Args:
-            look: Gets the document and passes it to its argument; returns an error text or "".
-            wait: Waits until the next look.
-        """
-        with Live(console=self._console, auto_refresh=False, screen=True) as live:
-            while True:
-                error = look(lambda document: live.update(render(document), refresh=True))
-                if error:
-                    live.update(Text(terminal_safe(error), style="bold red"), refresh=True)
-                wait()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from actors.cli.status_table import Display
+from actors.cli.display import Display
 from actors.errors import PayloadRejected
 from tests.cli.status_samples import health
 

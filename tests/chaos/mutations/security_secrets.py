@@ -333,8 +333,8 @@ OF_TEXTS = (
     Mutation(
         "texts of a market in the table",
         "actors/cli/status_table.py",
-        "facts.add_row(name, Text(terminal_safe(fact(health))))",
-        "facts.add_row(name, fact(health))",
+        "yield name, Text(terminal_safe(figure(health)))",
+        "yield name, figure(health)",
         (SECURITY + "test_a_market_of_hostile_texts_is_only_text",),
         HOSTILE_MARKET,
     ),

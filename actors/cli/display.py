@@ -1,0 +1,50 @@
+"""Draws the status on a terminal: once, or again and again."""
+
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from actors.cli.status_table import render
+from actors.cli.watch_screen import WatchScreen
+from actors.model.conversion import terminal_safe
+
+
+class Display:
+    """Draws the table on a console: standard output unless another is given."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Return whether the console is a terminal."""
+        return self._console.is_terminal
+
+    def show(self, document: dict[str, Any]) -> None:
+        """Write the table once.
+
+        Raises:
+            PayloadRejected: The document is that of a tracker of another version.
+        """
+        self._console.print(render(document))
+
+    def watch(
+        self,
+        look: Callable[[Callable[[dict[str, Any]], None]], str],
+        wait: Callable[[], None],
+    ) -> None:
+        """Draw again and again without flicker, until Ctrl-C; what is worst always has its place.
+
+        Args:
+            look: Gets the document and passes it to its argument; returns an error text or "".
+            wait: Waits until the next look.
+        """
+        with Live(console=self._console, auto_refresh=False, screen=True) as live:
+            while True:
+                error = look(lambda document: live.update(WatchScreen(document), refresh=True))
+                if error:
+                    live.update(Text(terminal_safe(error), style="bold red"), refresh=True)
+                wait()
