@@ -87,7 +87,7 @@ create table tracker.process_life (
   proven_until timestamptz,         -- by the exchange's clock: the latest proof of those of its epochs whose rows are gone,
                                     -- since all about them is final (see "coverage": settled)
   day          jsonb,               -- what it had measured of its day by alive_at (token-seconds wanted and not proven, seconds
-                                    -- without any token); for the status of the next process alone: every gap is in
+                                    -- without any token); for the status of later processes alone: every gap is in
                                     -- coverage_gaps(). NULL: nothing yet
   primary key (journal_key, start_seq)
 );

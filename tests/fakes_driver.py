@@ -54,12 +54,15 @@ class Driver:
         if "known" in given:  # no migration forbids to write
             self._rows = [(1, given["watermark"], None, self.tag)]
         if "midnight" in given:  # nothing was stored on that day
-            self._rows = [(0, 0, None, None)]
+            self._rows = [(0, 0, None, None, None)]
         self._rows = self._rows or [(1,)]
         return self
 
     def fetchone(self) -> tuple[Any, ...]:
         return self._rows[0]
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return self._rows
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         return iter(self._rows)

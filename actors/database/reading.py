@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +21,7 @@ from actors.model.market import (
     Source,
     StoredEvidence,
 )
-from actors.model.storage import DayStored, RecordedOutcome, TokenName
+from actors.model.storage import DayStored, EarlierRun, RecordedOutcome, TokenName
 from actors.model.trade import ConditionId, TokenId
 
 Row = tuple[Any, ...]
@@ -37,20 +38,26 @@ _decode_resolution = msgspec.json.Decoder(Resolution).decode
 _decode_contradictions = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
 
 
-def day_stored(day: int, row: Row | None) -> DayStored:
-    """Return the row of `select_day`; what an earlier process measured in another form is none."""
-    trades, resolutions, seen_at, text = row or (0, 0, None, None)
-    before = None
+def day_stored(day: int, rows: Sequence[Row]) -> DayStored:
+    """Return the rows of `select_day`; what was measured in a form of another version is none."""
+    trades, resolutions, *_ = rows[0] if rows else (0, 0)
+    runs = [
+        EarlierRun(_ns(started_at), _ns(alive_at), _measured(text))
+        for _, _, started_at, alive_at, text in rows
+        if started_at is not None
+    ]
+    return DayStored(day=day, trades=trades, resolutions=resolutions, runs=tuple(runs))
+
+
+def _ns(at: datetime) -> int:
+    return milliseconds(at) * 1_000_000
+
+
+def _measured(text: str | None) -> DayMeasured | None:
     if text is not None:
         with contextlib.suppress(msgspec.ValidationError):
-            before = _decode_day(text)
-    return DayStored(
-        day=day,
-        trades=trades,
-        resolutions=resolutions,
-        seen_ns=None if seen_at is None else milliseconds(seen_at) * 1_000_000,
-        before=before,
-    )
+            return _decode_day(text)
+    return None
 
 
 def evidence(rows: Sequence[Row]) -> StoredEvidence:

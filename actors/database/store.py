@@ -269,7 +269,7 @@ class Store:
                 return self._housekeeping.step(connection, now)
 
     def day_stored(self, day: int, opened_at_seq: int) -> DayStored:
-        """Return what is known of a day (days since 1970, UTC), and of the process before this one.
+        """Return what is known of a day (days since 1970, UTC), and of earlier processes.
 
         Args:
             day: The present one.
@@ -282,8 +282,8 @@ class Store:
         given = {"day": midnight.date(), "midnight": midnight, "first": opened_at_seq}
         with self._waiting():
             run = self._connection().execute
-            row = run(queries.SELECT_DAY, {"journal": self._journal.key, **given}).fetchone()
-        return day_stored(day, row)
+            rows = run(queries.SELECT_DAY, {"journal": self._journal.key, **given}).fetchall()
+        return day_stored(day, rows)
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
         """Yield the markets without a resolution that are open, then the others that we want.

@@ -1,14 +1,17 @@
 """The figures of the present day, over all processes that the tracker had on it.
 
-A process measures once a second. With every sign of life it journals what it has measured, and the
-next one goes on from there, as soon as the writer has read the journal to its end: what lies
-between the last sign of life and the start of the next process is time in which nothing ran.
+A process measures once a second. With every sign of life it journals what it has measured itself,
+and a later one adds up what the database has of all before it, as soon as the writer has read the
+journal to its end: what lies between the last sign of life of one and the start of the next is
+time in which nothing ran.
 """
+
+from collections.abc import Sequence
 
 from actors.health.document import Coverage
 from actors.model.conversion import DAY_NS, iso
 from actors.model.facts import DayMeasured
-from actors.model.storage import DayStored
+from actors.model.storage import DayStored, EarlierRun
 
 LONGEST_STEP_S = 10.0
 """Seconds between two measurements beyond which the process was stopped or got no processor."""
@@ -44,7 +47,8 @@ class Day:
     def _begin(self, wall_ns: int) -> None:
         self._day, self._since_ns = wall_ns // DAY_NS, wall_ns
         self._wanted_s = self._gap_s = self._blackout_s = self._down_s = 0.0
-        self._wanted = 0
+        self._wanted, self._own_since_ns = 0, wall_ns
+        self._earlier: list[DayMeasured] = []  # what other processes measured, and when none ran
         self.stored = self.recorded = 0
 
     def restored(self, found: DayStored) -> None:
@@ -57,26 +61,33 @@ class Day:
             return
         self._restored = True
         self.recorded += found.resolutions
-        if found.seen_ns is not None and self._began_ns - found.seen_ns <= LONGEST_DOWN_NS:
-            self._go_on(found.seen_ns, found.before or DayMeasured(since_ns=found.seen_ns))
+        self._add(found.runs)
 
-    def _go_on(self, seen_ns: int, before: DayMeasured) -> None:
-        """Go on from what the process before this one had measured when it was last seen."""
+    def _add(self, runs: Sequence[EarlierRun]) -> None:
+        """Add what earlier processes have measured, and the time in which none ran."""
         midnight_ns = self._day * DAY_NS
-        if before.since_ns >= midnight_ns:
-            self._since_ns = before.since_ns
-            self._wanted_s += before.wanted_s
-            self._gap_s += before.gap_s
-            self._blackout_s += before.blackout_s
-            self._down_s += before.down_s
-        elif self._began_ns >= midnight_ns:
-            self._since_ns = midnight_ns
-        down_s = max(0, self._began_ns - max(seen_ns, midnight_ns)) / 1e9
+        wanted: list[int] = []
+        for run in runs:  # one that ended before it had a plan wanted what the one before did
+            tokens = run.day.tokens if run.day else 0
+            wanted.append(tokens or (wanted[-1] if wanted else 0))
+        next_ns = self._began_ns
+        for run, tokens in zip(reversed(runs), reversed(wanted), strict=True):
+            if next_ns - run.seen_ns > LONGEST_DOWN_NS:
+                break
+            self._add_down(max(run.seen_ns, midnight_ns), max(next_ns, midnight_ns), tokens)
+            next_ns = run.started_ns
+            if run.day is not None and run.day.since_ns >= midnight_ns:
+                self._earlier.append(run.day)
+            self._since_ns = min(self._since_ns, max(next_ns, midnight_ns))
+
+    def _add_down(self, from_ns: int, to_ns: int, tokens: int) -> None:
+        down_s = max(0, to_ns - from_ns) / 1e9
         self._down_s += down_s
-        self._wanted_s += down_s * before.tokens
-        self._gap_s += down_s * before.tokens
-        if before.tokens:
-            self._blackout_s += down_s
+        gap_s = down_s * tokens
+        blackout_s = down_s if tokens else 0.0
+        self._earlier.append(
+            DayMeasured(since_ns=from_ns, wanted_s=gap_s, gap_s=gap_s, blackout_s=blackout_s)
+        )
 
     def measured(self, now: float, wall_ns: int, *, wanted: int, covered: int) -> None:
         """Add the time since the last call, in which so many tokens were wanted and covered.
@@ -122,22 +133,22 @@ class Day:
         return True
 
     def to_journal(self) -> DayMeasured:
-        """Return what is to be journalled for the next process."""
+        """Return what this process has measured itself, to be journalled for later ones."""
         return DayMeasured(
-            since_ns=self._since_ns,
+            since_ns=self._own_since_ns,
             tokens=self._wanted,
             wanted_s=round(self._wanted_s, 3),
             gap_s=round(self._gap_s, 3),
             blackout_s=round(self._blackout_s, 3),
-            down_s=round(self._down_s, 3),
         )
 
     def coverage(self) -> Coverage:
         """Return the coverage of today so far."""
+        all_of_it = (self.to_journal(), *self._earlier)
         return Coverage(
             since=iso(self._since_ns),
-            wanted_token_s=round(self._wanted_s, 3),
-            gap_token_s=round(self._gap_s, 3),
-            blackout_s=round(self._blackout_s, 3),
+            wanted_token_s=round(sum(each.wanted_s for each in all_of_it), 3),
+            gap_token_s=round(sum(each.gap_s for each in all_of_it), 3),
+            blackout_s=round(sum(each.blackout_s for each in all_of_it), 3),
             down_s=round(self._down_s, 3),
         )

@@ -105,14 +105,13 @@ class ProcessStarted(msgspec.Struct, frozen=True, tag="start", array_like=True):
 
 
 class DayMeasured(msgspec.Struct, frozen=True):
-    """What a process has measured of the present day, in seconds and token-seconds.
+    """What one process has measured of the present day, in seconds and token-seconds.
 
     Attributes:
-        since_ns: From when on: midnight UTC, or when the tracker was first started on that day.
+        since_ns: From when on: midnight UTC, or when the process began.
         tokens: Tokens that are wanted now.
         wanted_s, gap_s: How long each token was wanted, and of that not proven, added up.
         blackout_s: For how long tokens were wanted and none at all was listened to.
-        down_s: For how long the tracker did not run.
     """
 
     since_ns: int
@@ -120,7 +119,6 @@ class DayMeasured(msgspec.Struct, frozen=True):
     wanted_s: float = 0.0
     gap_s: float = 0.0
     blackout_s: float = 0.0
-    down_s: float = 0.0
 
 
 class ProcessAlive(msgspec.Struct, frozen=True, tag="alive", array_like=True):

@@ -1,5 +1,7 @@
 """What the writer, the database and the journal tell each other about what is stored."""
 
+from typing import NamedTuple
+
 import msgspec
 
 from actors.model.facts import DayMeasured, Fact
@@ -146,6 +148,19 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     unverified: tuple[str, ...] = ()
 
 
+class EarlierRun(NamedTuple):
+    """One process before this one.
+
+    Attributes:
+        started_ns, seen_ns: When it started, and was last known to run.
+        day: What it had measured of its day by then; None: nothing.
+    """
+
+    started_ns: int
+    seen_ns: int
+    day: DayMeasured | None
+
+
 class DayStored(msgspec.Struct, frozen=True, kw_only=True):
     """What the database knows of the present day, whichever process it is from.
 
@@ -153,15 +168,14 @@ class DayStored(msgspec.Struct, frozen=True, kw_only=True):
         day: Which day: days since 1970, UTC.
         trades: Rows of trades that this journal has added on it.
         resolutions: Recorded on it, by whomever, before this process began.
-        seen_ns: When the process before this one was last known to run; None: there was none.
-        before: What that process had measured of its own day by then.
+        runs: The processes with this journal before this one that ran on it, oldest first; before
+            them, the last one that ran earlier.
     """
 
     day: int
     trades: int
     resolutions: int
-    seen_ns: int | None = None
-    before: DayMeasured | None = None
+    runs: tuple[EarlierRun, ...] = ()
 
 
 class Committed(msgspec.Struct, frozen=True, kw_only=True):

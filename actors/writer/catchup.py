@@ -77,7 +77,7 @@ class Store(Protocol):
         """Delete some of what is kept for a time only; raises `SchemaNewer` as `commit` does."""
 
     def day_stored(self, day: int, opened_at_seq: int) -> DayStored:
-        """Return what is known of a day (days since 1970), and of the process before this one."""
+        """Return what is known of a day (days since 1970), and of the processes before this one."""
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
         """Yield the markets that have no resolution yet, in chunks."""

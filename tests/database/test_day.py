@@ -1,5 +1,5 @@
-"""Faults: what is stored on a day counts twice, for another day or for another tracker; the process
-before this one is taken for it, or what it measured of its day is lost.
+"""Faults: what is stored on a day counts twice, for another day or for another tracker; processes
+of before are left out or taken for this one, or what they measured of their day is lost.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ import pytest
 from actors.database.store import Store
 from actors.model.conversion import DAY_NS
 from actors.model.facts import DayMeasured, Fact, ProcessAlive, ProcessStarted
-from actors.model.storage import Batch, DayStored
+from actors.model.storage import Batch, DayStored, EarlierRun
 from tests.database.samples import ns, trade
 from tests.postgres import do
 
@@ -72,30 +72,40 @@ def test_rows_count_once_on_the_day_on_which_they_were_stored(open_one: Opener) 
     assert (opened.store.day_stored(DAY, 1).trades, other.store.day_stored(DAY, 1).trades) == (7, 2)
 
 
-def test_the_process_before_this_one_is_the_last_of_this_tracker(open_one: Opener) -> None:
+def test_the_processes_before_this_one_are_those_of_this_tracker(open_one: Opener) -> None:
     open_one(OTHER).add(ProcessStarted(ns(500), "h", "1"))
     opened = open_one(JOURNAL)
     first = opened.add(ProcessStarted(ns(1), "h", "1"))
     assert opened.store.day_stored(DAY, first) == DayStored(day=DAY, trades=0, resolutions=0)
     opened.add(ProcessAlive(ns(9), MEASURED), ProcessAlive(ns(12)))
     second = opened.add(ProcessStarted(ns(100), "h", "1"), ProcessAlive(ns(105), MEASURED))
-    found = opened.store.day_stored(DAY, second)
-    assert (found.seen_ns, found.before) == (ns(12), MEASURED)
+    before = EarlierRun(ns(1), ns(12), MEASURED)
+    assert opened.store.day_stored(DAY, second).runs == (before,)
+    third = opened.add(ProcessStarted(ns(200), "h", "1"))
+    runs = opened.store.day_stored(DAY, third).runs
+    assert runs == (before, EarlierRun(ns(100), ns(105), MEASURED))
+
+
+def test_of_those_before_today_the_last_is_enough(open_one: Opener) -> None:
+    opened = open_one(JOURNAL)
+    for second in (-400_000, -300_000, -200_000):
+        opened.add(ProcessStarted(ns(second), "h", "1"))
+    now = opened.add(ProcessStarted(ns(50), "h", "1"))
+    assert opened.store.day_stored(DAY, now).runs == (EarlierRun(ns(-200_000), ns(-200_000), None),)
 
 
 def test_a_sign_of_life_that_comes_late_takes_nothing_back(open_one: Opener) -> None:
     opened = open_one(JOURNAL)
     opened.add(ProcessStarted(ns(1), "h", "1"), ProcessAlive(ns(9), MEASURED))
     later = opened.add(ProcessAlive(ns(5), DayMeasured(since_ns=ns(0), wanted_s=1.0)))
-    assert opened.store.day_stored(DAY, later).before == MEASURED
+    assert opened.store.day_stored(DAY, later).runs[0].day == MEASURED
 
 
 def test_a_day_that_another_version_has_measured_is_none(open_one: Opener, database: str) -> None:
     opened = open_one(JOURNAL)
     opened.add(ProcessStarted(ns(1), "h", "1"))
     do(database, "update tracker.process_life set day = '{\"other\": 1}'")
-    found = opened.store.day_stored(DAY, 100)
-    assert (found.seen_ns, found.before) == (ns(1), None)
+    assert opened.store.day_stored(DAY, 100).runs == (EarlierRun(ns(1), ns(1), None),)
 
 
 def test_resolutions_of_today_are_those_before_this_process(

@@ -1,13 +1,13 @@
 import time
 from datetime import UTC, datetime
+from typing import Any
 
-import msgspec
 import pytest
 
 from actors.health.day import Day
 from actors.model.conversion import DAY_NS
 from actors.model.facts import DayMeasured
-from actors.model.storage import DayStored
+from actors.model.storage import DayStored, EarlierRun
 from tests.clocks import DAY_S, HOUR_S, Clocks, clocks
 
 MIDNIGHT = 20_000 * DAY_NS
@@ -164,72 +164,80 @@ def test_what_was_not_measured_before_midnight_does_not_belong_to_today() -> Non
 MIDDAY = MIDNIGHT + 12 * 3_600 * 10**9
 
 
-def found(*, seen_s: float | None = None, before: DayMeasured | None = None) -> DayStored:
-    """Return what a database knows when the process before was last seen so long ago."""
-    seen_ns = None if seen_s is None else MIDDAY - int(seen_s * 10**9)
-    return DayStored(
-        day=MIDDAY // DAY_NS, trades=700, resolutions=5, seen_ns=seen_ns, before=before
-    )
+def found(*runs: EarlierRun) -> DayStored:
+    return DayStored(day=MIDDAY // DAY_NS, trades=700, resolutions=5, runs=runs)
 
 
-MEASURED = DayMeasured(
-    since_ns=MIDNIGHT, tokens=10, wanted_s=400_000.0, gap_s=500.0, blackout_s=30.0, down_s=20.0
-)
+def run(began_s: float, seen_s: float, **measured: Any) -> EarlierRun:
+    """Return a process that began and was last seen so many seconds before midday."""
+    began_ns, seen_ns = (MIDDAY - int(ago * 10**9) for ago in (began_s, seen_s))
+    day = DayMeasured(**{"since_ns": began_ns, "tokens": 10, **measured}) if measured else None
+    return EarlierRun(began_ns, seen_ns, day)
+
+
+MORNING = run(12 * HOUR_S, 1200.0, wanted_s=400_000.0, gap_s=500.0, blackout_s=30.0)
 
 
 def test_a_day_goes_on_after_a_restart_and_what_did_not_run_is_a_gap() -> None:
     today = Day(MIDDAY)
     today.stored += 3  # counted by the database, too
     today.recorded += 1
-    today.restored(found(seen_s=1200.0, before=MEASURED))
+    today.restored(found(MORNING))
     assert (today.stored, today.recorded) == (700, 6)
     said = today.coverage()
     assert said.since == "2024-10-04T00:00:00.000Z"
-    assert (said.down_s, said.blackout_s) == (1220.0, 1230.0)
+    assert (said.down_s, said.blackout_s) == (1200.0, 1230.0)
     assert (said.wanted_token_s, said.gap_token_s) == (412_000.0, 12_500.0)
 
 
-def test_what_is_journalled_is_what_the_next_process_goes_on_from() -> None:
-    first = Day(MIDNIGHT)
-    for second in range(5):
-        first.measured(second, MIDNIGHT + second * 10**9, wanted=4, covered=2)
-    second_process = Day(MIDNIGHT + 10 * 10**9)
-    second_process.restored(
-        DayStored(
-            day=MIDNIGHT // DAY_NS,
-            trades=0,
-            resolutions=0,
-            seen_ns=MIDNIGHT + 4 * 10**9,
-            before=first.to_journal(),
-        )
+def test_what_is_journalled_is_what_a_later_process_goes_on_from() -> None:
+    """Each journals its own part: one that ended before it could read the others' loses none."""
+    first, second = Day(MIDNIGHT), Day(MIDNIGHT + 10 * 10**9)
+    for step in range(5):
+        first.measured(step, MIDNIGHT + step * 10**9, wanted=4, covered=2)
+        second.measured(step, MIDNIGHT + (10 + step) * 10**9, wanted=4, covered=4)
+    runs = (
+        EarlierRun(MIDNIGHT, MIDNIGHT + 4 * 10**9, first.to_journal()),
+        EarlierRun(MIDNIGHT + 10 * 10**9, MIDNIGHT + 14 * 10**9, second.to_journal()),
     )
-    said = second_process.coverage()
-    assert (said.wanted_token_s, said.gap_token_s, said.down_s) == (40.0, 32.0, 6.0)
+    third = Day(MIDNIGHT + 20 * 10**9)
+    third.restored(DayStored(day=MIDNIGHT // DAY_NS, trades=0, resolutions=0, runs=runs))
+    said = third.coverage()
+    assert said.since == "2024-10-04T00:00:00.000Z"
+    assert (said.wanted_token_s, said.gap_token_s) == (80.0, 8.0 + 24.0 + 24.0)
+    assert (said.down_s, said.blackout_s) == (12.0, 12.0)
+    assert third.to_journal().wanted_s == 0.0
+
+
+def test_a_process_that_measured_nothing_wanted_what_the_one_before_did() -> None:
+    today = Day(MIDDAY)
+    today.restored(found(run(300.0, 200.0, wanted_s=1_000.0), run(100.0, 50.0)))
+    said = today.coverage()
+    assert (said.down_s, said.gap_token_s) == (150.0, 1_500.0)
 
 
 def test_a_database_that_comes_back_adds_nothing_a_second_time() -> None:
     today = Day(MIDDAY)
-    today.restored(found(seen_s=60.0, before=MEASURED))
+    today.restored(found(MORNING))
     once = today.coverage()
     today.stored += 9
     today.recorded += 2
-    today.restored(found(seen_s=60.0, before=MEASURED))
+    today.restored(found(MORNING))
     assert (today.coverage(), today.recorded) == (once, 7)
     assert today.stored == 700  # as the database says: it has counted all of them
 
 
-@pytest.mark.parametrize("seen_s", [None, 25 * HOUR_S])
-def test_a_first_start_and_one_after_days_begin_anew(seen_s: float | None) -> None:
+@pytest.mark.parametrize("runs", [(), (run(30 * HOUR_S, 25 * HOUR_S, wanted_s=9.0),)])
+def test_a_first_start_and_one_after_days_begin_anew(runs: tuple[EarlierRun, ...]) -> None:
     today = Day(MIDDAY)
-    today.restored(found(seen_s=seen_s, before=MEASURED if seen_s else None))
+    today.restored(found(*runs))
     said = today.coverage()
     assert (said.since, said.down_s, said.wanted_token_s) == ("2024-10-04T12:00:00.000Z", 0.0, 0.0)
 
 
 def test_of_a_process_that_ended_yesterday_only_today_counts() -> None:
     today = Day(MIDDAY)
-    yesterday = msgspec.structs.replace(MEASURED, since_ns=MIDNIGHT - DAY_NS)
-    today.restored(found(seen_s=13 * HOUR_S, before=yesterday))
+    today.restored(found(run(20 * HOUR_S, 13 * HOUR_S, wanted_s=9_000.0)))
     said = today.coverage()
     assert (said.since, said.down_s) == ("2024-10-04T00:00:00.000Z", 12 * HOUR_S)
     assert said.gap_token_s == said.wanted_token_s == 10 * 12 * HOUR_S
@@ -238,8 +246,17 @@ def test_of_a_process_that_ended_yesterday_only_today_counts() -> None:
 def test_what_is_known_of_another_day_is_out_of_date() -> None:
     today = Day(MIDDAY)
     today.measured(0.0, MIDDAY + DAY_NS, wanted=1, covered=1)
-    today.restored(found(seen_s=60.0, before=MEASURED))
+    today.restored(found(MORNING))
     assert (today.stored, today.recorded, today.coverage().down_s) == (0, 0, 0.0)
+
+
+def test_a_process_of_yesterday_that_reads_its_journal_today_adds_nothing_of_yesterday() -> None:
+    today = Day(MIDDAY - DAY_NS)
+    today.measured(0.0, MIDNIGHT, wanted=1, covered=1)
+    yesterday = run(30 * HOUR_S, 26 * HOUR_S, wanted_s=9_000.0)
+    today.restored(found(yesterday))
+    said = today.coverage()
+    assert (said.since, said.down_s, said.wanted_token_s) == ("2024-10-04T00:00:00.000Z", 0.0, 0.0)
 
 
 def test_a_start_is_no_blackout_and_one_that_takes_long_is() -> None:

@@ -83,7 +83,6 @@ LAYOUT: list[tuple[Record, list[Any]]] = [
                 "wanted_s": 0.0,
                 "gap_s": 0.0,
                 "blackout_s": 0.0,
-                "down_s": 0.0,
             },
         ],
     ),
