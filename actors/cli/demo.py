@@ -18,7 +18,6 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -30,10 +29,10 @@ from actors.cli.demo_screen import DemoScreen
 from actors.config.load import Config
 from actors.database.server.processes import end_with_parent
 from actors.errors import EXIT_CONFIG, EXIT_INTERNAL, EXIT_IO, EXIT_OK, ConfigError, Internal
+from actors.installed import program
 from actors.process.runtime import stop_signals
 from actors.simulator.beliefs import parse_broken
 
-ROOT = Path(__file__).parents[2]
 TRADES = 500
 """Trades per second, from the moment at which every token is listened to."""
 FIRST_CUT_S, CUT_EVERY_S = 8.0, 12.0
@@ -111,7 +110,7 @@ def _start_simulator(demo: DemoDir, number: int, broken: str) -> Processes:
     """Start the simulator and wait until it prints its addresses."""
     command = [
         sys.executable,
-        str(ROOT / "bin" / "tracker-simulator"),
+        str(program("tracker-simulator")),
         "--dir",
         str(demo.simulator),
         "--run",
@@ -136,7 +135,10 @@ def _start_simulator(demo: DemoDir, number: int, broken: str) -> Processes:
         raise Internal("the simulator has no output")
     line = process.stdout.readline()
     if not line:
-        raise Internal(f"the simulator ended with exit code {process.wait()}")
+        code = process.wait()
+        if code == EXIT_CONFIG:
+            raise ConfigError("the simulator did not start; it says above why")
+        raise Internal(f"the simulator ended with exit code {code}")
     return Processes(simulator=process, urls=json.loads(line))
 
 
@@ -166,7 +168,7 @@ def _start_tracker(demo: DemoDir, urls: dict[str, str]) -> subprocess.Popen[byte
     log = demo.open(LOG)
     try:
         return subprocess.Popen(  # noqa: S603 - our own script, no shell
-            [sys.executable, str(ROOT / "bin" / "tracker")],
+            [sys.executable, str(program("tracker"))],
             env={**os.environ, **settings},
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -3,9 +3,9 @@
 All files are read when this module is imported, so a missing file is found at the start.
 """
 
-from pathlib import Path
+from actors.installed import sql_folder
 
-SQL = Path(__file__).parents[2] / "sql"
+SQL = sql_folder()
 
 
 def read(name: str) -> bytes:

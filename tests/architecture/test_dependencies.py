@@ -33,6 +33,7 @@ RUN = {
     "pytest-timeout": ("setup.cfg", "\ntimeout = "),
     "pytest-xdist": ("Makefile", "TWO := -n 2"),
     "ruff": ("Makefile", "$(BIN)/ruff check"),
+    "setuptools": ("pyproject.toml", 'requires = ["setuptools'),
     "types-requests": ("actors/polymarket/http.py", "import requests"),  # its types, for mypy
 }
 """Packages that are used and not imported: where, and by which words."""

