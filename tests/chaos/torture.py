@@ -5,6 +5,7 @@
     make torture HOURS=2            long outages, many rounds, again and again for two hours
     make torture JOBS=1             one at a time (default: one for each processor, 4 at most)
     make torture ONLY=years SCALE=0.05    on a store of the size of years; only when it is named
+    make torture ONLY=container     the image, built and run by Podman; only when it is named
     make torture ONLY=hostile       strangers who mean harm, all at once; only when it is named
 
 Each fault runs in a process of its own (`--one`), so that one that hangs is ended
@@ -28,6 +29,7 @@ from pathlib import Path
 from tests.chaos import (
     alert_faults,
     bug_faults,
+    container_faults,
     damage_faults,
     database_faults,
     disk_faults,
@@ -66,6 +68,7 @@ FAULTS: tuple[Fault, ...] = (
 )
 GROUPS = {
     "alerts": alert_faults.FAULTS,
+    "container": container_faults.FAULTS,
     "hostile": hostile_faults.FAULTS,
     "years": scenarios.FAULTS,
 }
