@@ -15,7 +15,7 @@ UNITS ?= tracker.service tracker@.service tracker-blue.service tracker-green.ser
 TO := $(DESTDIR)$(PREFIX)
 ETC := $(DESTDIR)/etc
 
-.PHONY: help demo test check bench drift torture path soak fuzz screens installation install install-venv lock pins sbom docs clean
+.PHONY: help demo test check bench drift torture path soak fuzz screens firsthour installation install install-venv lock pins sbom docs clean
 
 help:  ## say what can be made
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,11 @@ fuzz: $(READY)  ## damaged inputs for everything that strangers can send (SECOND
 screens: $(READY)  ## renew docs/evidence/screens (tracker-status) and docs/images (its page); pictures of every state go to build
 	@$(BIN)/python -m tests.cli.screens
 	@$(BIN)/python -m tests.health.pages
+
+firsthour: $(READY)  ## renew docs/evidence/first_hour.txt: README.md carried out on a Debian that was just made (root, mmdebstrap)
+	@$(BIN)/python -m tests.live.fresh > docs/evidence/first_hour.new \
+	  && mv docs/evidence/first_hour.new docs/evidence/first_hour.txt \
+	  || { rm -f docs/evidence/first_hour.new; exit 1; }
 
 installation: $(READY)  ## renew docs/evidence/installation.md: systemd/README.md carried out on a machine of its own (root)
 	@$(BIN)/python -m tests.live.installation > docs/evidence/installation.new \

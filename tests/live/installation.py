@@ -73,12 +73,12 @@ def main() -> int:
     place.chmod(0o755)
     machine = Machine(place)
     try:
-        machine.boot_bare(_extra, _source(place))
+        machine.boot_bare(_extra, source_copy(place))
         page = "".join(_page(machine))
     finally:
         machine.halt()
         shutil.rmtree(place, ignore_errors=True)
-    _own_nothing(page)
+    own_nothing(page)
     sys.stdout.write(page)
     return 0
 
@@ -102,7 +102,7 @@ def _addresses(said: dict[str, str]) -> Iterator[str]:
 # ------------------------------------------------------------------ the machine
 
 
-def _source(place: Path) -> Path:
+def source_copy(place: Path) -> Path:
     """Return a copy of what is under version control, as it stands."""
     files = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -239,7 +239,7 @@ def _until_well(machine: Machine) -> None:
         raise RuntimeError(f"not well: {machine.show('StatusText')}\n{lately}") from exc
 
 
-def _own_nothing(page: str) -> None:
+def own_nothing(page: str) -> None:
     """Make sure that nothing of the host is on the page.
 
     Raises:
