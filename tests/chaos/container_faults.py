@@ -78,8 +78,8 @@ def make_base(podman: Podman, folder: Path) -> str:
         f' cp {{}} "$1/{CERTIFICATES}" ";" && chroot "$1" update-ca-certificates'
     )
     subprocess.run(
-        ["mmdebstrap", "--quiet", "--variant=minbase", "--dpkgopt=force-unsafe-io", "--include=ca-certificates",
-         f"--customize-hook={hook}", "bookworm", str(archive)],
+        ["mmdebstrap", "--quiet", "--variant=minbase", "--dpkgopt=force-unsafe-io",
+         "--include=ca-certificates", f"--customize-hook={hook}", "bookworm", str(archive)],
         check=True, capture_output=True, timeout=600,
     )  # fmt: skip
     podman("import", str(archive), "localhost/base")
@@ -125,9 +125,9 @@ def _ran_twice(podman: Podman, processes: Processes, url: str, outcome: Outcome)
     for turn in ("first", "second"):
         began = time.monotonic()
         podman(*_run(turn, url, processes.urls))
-        until("it answers", partial(_is_well, podman, turn), within_s=60)
+        until("it answers", partial(_is_well, podman, turn), within_s=120)
         outcome.figures[f"{turn}_start_s"] = round(time.monotonic() - began, 1)
-        until("trades are stored", partial(_has_trades, podman, turn), within_s=60)
+        until("trades are stored", partial(_has_trades, podman, turn), within_s=120)
         require(podman("exec", turn, "sh", "-c", READ_ONLY) == str(UID), "it is not read-only")
         if turn == "second":
             processes.admin("rates", trades_per_second=0)
