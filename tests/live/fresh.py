@@ -37,6 +37,8 @@ hostname debian; exec chroot "$@"
 FAST = "--dpkgopt=force-unsafe-io"
 MAY_FAIL = ("bin/tracker-status", "grep", "kill")
 PIP_LOG = f"{HOME}/pip.log"
+BAR = "━"
+"""pip draws bars, as soon as it writes a log."""
 DEMO_SECONDS = 30
 RUN_SECONDS = 60
 
@@ -54,6 +56,7 @@ What differs from a machine of yours:
 - The network here lets nothing through but Debian's packages and PyPI. So the exchange of the run
   for real is `tracker-simulator`; its lines are those of docs/how-to/rehearse.md, and its tag is
   `crypto` in place of `bitcoin`. Certificates that the network needs were copied there before.
+- pip writes a log, from which the downloads are counted.
 - `make demo` is told to end by itself after {demo} s, the run for real is stopped after {run} s.
 
 `$` is a command, below it is its output, then its exit code if that is not 0, then the seconds
@@ -222,7 +225,7 @@ def _told(machine: Fresh, lines: list[str], user: str, keep: str = "") -> str:
         kept = [
             row if len(row) <= WIDTH else f"{row[: WIDTH - 1]}…"
             for row in rows
-            if re.match(keep, row)
+            if re.match(keep, row) and BAR not in row
         ]
         told += [f"$ {line}\n", *(f"{row}\n" for row in kept)]
         told += [f"(exit code {code})\n" if code != "0" else ""]
