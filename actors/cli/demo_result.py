@@ -114,6 +114,21 @@ def conclude(demo: DemoDir, run: RunFigures) -> int:
         ours = judge(ledger, dsn, last_run=True)
         whole = judge(ledger, dsn) if run.number > 1 else ours
         reconnects = _reconnects(dsn, run.began)
+    return tell(demo, run, ours, whole, reconnects=reconnects)
+
+
+def tell(
+    demo: DemoDir, run: RunFigures, ours: Judgement, whole: Judgement, *, reconnects: int
+) -> int:
+    """Print how it ended and return the exit code: a demo without a trade shows nothing.
+
+    Args:
+        demo: Where it kept its files.
+        run: This run.
+        ours: This run, compared.
+        whole: All runs of the same directory, compared.
+        reconnects: How often a connection came back in this run.
+    """
     result = {
         **ours.as_dict(),
         "reconnects": reconnects,
@@ -126,7 +141,7 @@ def conclude(demo: DemoDir, run: RunFigures) -> int:
         console.print(line, soft_wrap=True, markup=False)
     sys.stdout.write(f"{json.dumps(result)}\n")
     sys.stdout.flush()
-    return EXIT_OK if whole.clean and ours.clean else EXIT_INTERNAL
+    return EXIT_OK if whole.clean and ours.clean and ours.sent else EXIT_INTERNAL
 
 
 def plain_console() -> Console:
@@ -146,6 +161,8 @@ def look_commands(demo: DemoDir) -> tuple[str, str]:
 
 def _sentences(demo: DemoDir, run: RunFigures, ours: Judgement, whole: Judgement) -> Iterator[str]:
     yield f"ledger against database: {_outcome(ours)}"
+    if not ours.sent:
+        yield "Nothing was sent: no market was listened to in time. Let it run for longer."
     if run.number > 1:
         yield (
             f"all {run.number} demos of this directory, {whole.sent:,} trades sent:"

@@ -1,10 +1,16 @@
 """What a demo prints at its end, and that README explains every word of it."""
 
+import json
 import shlex
 from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 
-from actors.cli.demo_result import DemoDir, look_commands
+import pytest
+
+from actors.cli.demo import may_trade
+from actors.cli.demo_result import DemoDir, RunFigures, look_commands, tell
+from actors.errors import EXIT_INTERNAL, EXIT_OK
 from actors.simulator.judge import Judgement
 from tests.docs.test_reference import names
 
@@ -35,3 +41,37 @@ def test_every_word_of_the_last_line_is_explained() -> None:
     assert sorted(explained) == sorted(words)
     for word in words:
         assert f'"{word}": ' in README
+
+
+# Faults: a busy machine on which new markets always wait never trades at all, and a demo in which
+# nothing was sent says that every promise held.
+
+
+@pytest.mark.parametrize(
+    ("seconds", "covered", "begins"),
+    [(1.0, 20, True), (1.0, 19, False), (30.0, 19, True), (30.0, 10, True), (30.0, 9, False)],
+)
+def test_trades_begin_when_all_is_covered_and_later_when_most_is(
+    seconds: float, covered: int, begins: bool
+) -> None:
+    document = {"assets": {"wanted": 20, "covered": covered}}
+    assert may_trade(document, seconds) is begins
+
+
+def test_no_trade_begins_before_the_tracker_has_a_plan() -> None:
+    for document in ({}, {"assets": {"wanted": 0, "covered": 0}}):
+        assert not may_trade(document, 100.0)
+
+
+@pytest.mark.parametrize(("sent", "code"), [(0, EXIT_INTERNAL), (5, EXIT_OK)])
+def test_a_demo_that_sent_nothing_does_not_end_well(
+    sent: int, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nothing = dict.fromkeys((field.name for field in fields(Judgement)), 0)
+    ours = Judgement(**{**nothing, "sent": sent, "stored": sent})
+    began = datetime(2026, 3, 1, tzinfo=UTC)
+    run = RunFigures(number=1, began=began, restarts=0, seconds=9.0)
+    assert tell(demo_dir(None), run, ours, ours, reconnects=0) == code
+    said = capsys.readouterr().out
+    assert ("Nothing was sent" in said) is (sent == 0)
+    assert json.loads(said.splitlines()[-1])["sent"] == sent
