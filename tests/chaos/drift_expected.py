@@ -129,7 +129,8 @@ EXPECTED: dict[str, Expected] = {
     "v2_not_in_clob": QUIET,
     "clob_gone": _shows("source_mute"),
     # Where Gamma says nothing useful, V2 markets have the Data API and the chain: none to spare.
-    "data_gone": _shows("source_mute", permitted=("source_failing", "labels_overdue")),
+    # Either route of the Data API alone has final answers, so the source is not mute.
+    "data_gone": _shows(permitted=("source_mute", "source_failing", "labels_overdue")),
     "data_tokens_gone": _shows(permitted=("source_mute", "source_failing", "labels_overdue")),
     "no_uma_status": _shows(permitted=("source_mute", "labels_overdue")),
     "gamma_mute": _shows("source_mute", permitted=("labels_overdue",)),
