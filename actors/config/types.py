@@ -49,7 +49,9 @@ def _database_url(value: SecretStr) -> SecretStr:
     """Check only the form: a message of libpq about a malformed URL may repeat the password."""
     text = value.get_secret_value()
     if not text.startswith(("postgresql://", "postgres://")):
-        raise ValueError("must begin with postgresql:// (postgresql://user@host:5432/database)")
+        raise ValueError(
+            'must begin with "postgresql://"; user, @, host, /, and the name of the database follow'
+        )
     if len(text) > 4096 or _CONTROL.search(text):
         raise ValueError("is too long, or contains blanks or control characters")
     if _BAD_ESCAPE.search(text):

@@ -73,8 +73,9 @@ UNKNOWN_DATABASE = "unknown"
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_.])?")
 _DATABASE = re.compile(r"[\w.$ -]{1,63}")
 _HELP = (
-    "use postgresql://user:password@host:5432/database, with every special character of the "
-    "password percent-encoded (@ is %40, / is %2F, : is %3A, % is %25)"
+    'behind "postgresql://" follow user, :, password, @, host, /, and the name of the database; '
+    "percent-encode every special character of the password "
+    "(@ is %40, / is %2F, : is %3A, % is %25)"
 )
 
 

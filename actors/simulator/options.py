@@ -103,7 +103,7 @@ def _number(text: str) -> float:
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
     if not 0 <= number < 1e9:
-        raise argparse.ArgumentTypeError(f"{text!r} is out of range")
+        raise argparse.ArgumentTypeError(f"{text!r} is not from 0 to 999,999,999")
     return number
 
 

@@ -33,6 +33,8 @@ LOG_S = 10.0
 """Least time between two log lines about what was written, in seconds."""
 LOG_AWAY_S = 60.0
 """Time between two log lines with the same reason for which the database is away, in seconds."""
+MOST_REASONS = 20
+"""So many reasons are told apart for that."""
 LOG_CHORE_S = 3_600.0
 """Least time between two log lines about one chore that fails, in seconds."""
 LOG_MARKETS = 10
@@ -55,7 +57,7 @@ class WriterNotifier:
         self._rejected_because = ""
         self._deleted: Counter[str] = Counter()
         self._chores = ChoreFailures(every_s=LOG_CHORE_S)
-        self._logged_away = ("", float("-inf"))  # the last reason, and when it was logged
+        self._logged_away: dict[str, float] = {}  # when each reason was logged
         self._logged_mismatch_at = float("-inf")
         self._miscounts = 0
 
@@ -69,7 +71,7 @@ class WriterNotifier:
         )
         for address in (self._to.supervisor, self._to.catalog, self._to.resolution):
             address.tell(message)
-        self._logged_away = ("", float("-inf"))
+        self._logged_away.clear()
         self._logged_mismatch_at = float("-inf")
         log.info("database_opened", extra={"server": opened.server, "watermark": watermark})
 
@@ -86,9 +88,11 @@ class WriterNotifier:
     def lost(self, reason: str, retry_s: float, now: float) -> None:
         """Report that the database is away; it is tried again after so many seconds."""
         self._to.supervisor.tell(StoreLost(reason=reason))
-        before, at = self._logged_away
-        if reason != before or now - at >= LOG_AWAY_S:  # it is tried every other second
-            self._logged_away = (reason, now)
+        at = self._logged_away.get(reason, float("-inf"))
+        if now - at >= LOG_AWAY_S:  # it is tried every other second, and reasons may take turns
+            if len(self._logged_away) >= MOST_REASONS:
+                self._logged_away.clear()
+            self._logged_away[reason] = now
             log.warning("database_away", extra={"reason": reason, "retry_s": round(retry_s, 1)})
 
     def miscounted(self, reason: str) -> None:

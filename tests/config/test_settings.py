@@ -8,8 +8,10 @@ from pydantic import SecretStr
 
 from actors.config.load import Config, Invocation, describe, help_text, load
 from actors.config.settings import PUBLIC_NODES
+from actors.database.session import check_dsn
 from actors.errors import ConfigError
 from actors.journal.segment import MAX_BODY_BYTES
+from actors.process.logs import Scrubber
 
 PASSWORD = "hunter2-open-sesame"
 URL = f"postgresql://tracker:{PASSWORD}@db.example:5432/tracker"
@@ -149,3 +151,14 @@ def test_everything_secret_is_named_for_the_log_scrubber() -> None:
 def test_a_password_is_a_secret_as_written_and_decoded() -> None:
     found = Config(database_url=SecretStr("postgresql://u:p%40ss%2Fword@h/d?sslpassword=other-one"))
     assert {"p%40ss%2Fword", "p@ss/word", "other-one"} <= set(found.secrets())
+
+
+def test_a_wrong_database_address_says_what_one_looks_like_and_hides_no_part_of_that() -> None:
+    """What hides secrets would take an example of an address for one."""
+    with pytest.raises(ConfigError) as found:
+        loaded(TRACKER_DATABASE_URL="mysql://me@db/x")
+    with pytest.raises(ConfigError) as wrong:
+        check_dsn("postgresql://me@127.0.0.1:none/x")
+    for said in (str(found.value), str(wrong.value)):
+        assert "the name of the database" in said
+        assert Scrubber().text(said) == said

@@ -4,8 +4,10 @@ import logging
 
 import pytest
 
-from actors.messages import MarketsSeen, StoreLost, StoreOpened, TicketsStored, WriterReport
-from tests.fakes_box import drain
+from actors.actor import Addresses, Incarnation
+from actors.messages import MarketsSeen, StoreLost, StoreOpened, Tick, TicketsStored, WriterReport
+from actors.writer.notify import MOST_REASONS, WriterNotifier
+from tests.fakes_box import Box, drain
 from tests.writer.test_actor import MARKET, WriterHarness
 
 USED_WITHIN_S = 5
@@ -195,3 +197,17 @@ def test_one_that_is_not_ours_as_it_is_ends_nothing_that_runs(
     outage.pass_s(USED_WITHIN_S - 1)
     assert outage.all_stored
     assert harness.supervisor.last(WriterReport).state == "live"
+
+
+def test_reasons_that_take_turns_are_each_logged_once_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.WARNING)
+    to = Addresses(supervisor=Box(), catalog=Box(), resolution=Box())
+    notifier = WriterNotifier(Incarnation("writer", 1, Tick(now=0.0, wall_ns=0)), to)
+    for second in range(120):
+        notifier.lost(f"reason {second % 2}", 1.0, float(second))
+    assert len(caplog.records) == 4
+    for second in range(1_000):  # and reasons without end keep no more than some
+        notifier.lost(f"another {second}", 1.0, 200.0)
+    assert len(notifier._logged_away) <= MOST_REASONS
