@@ -12,6 +12,7 @@ from actors.model.conversion import milliseconds
 from actors.model.facts import DayMeasured
 from actors.model.market import (
     TRACKER,
+    ContradictionKind,
     Market,
     MarketState,
     Naming,
@@ -65,6 +66,7 @@ def evidence(rows: Sequence[Row]) -> StoredEvidence:
     observations: list[Observation] = []
     states: list[tuple[ConditionId, MarketState, int]] = []
     contradicted: list[ConditionId] = []
+    acknowledged: list[tuple[ConditionId, ContradictionKind, frozenset[str]]] = []
     for (
         condition_id,
         source,
@@ -79,6 +81,8 @@ def evidence(rows: Sequence[Row]) -> StoredEvidence:
     ) in rows:
         if source == "conflict":
             contradicted.append(condition_id)
+        elif source == "acknowledged":
+            acknowledged.append((condition_id, ContradictionKind(reason), frozenset(mapped_by)))
         elif source == TRACKER and text in _MARKET_STATES:
             states.append((condition_id, MarketState(text), at_ms))
         elif source in _SOURCES:
@@ -100,6 +104,7 @@ def evidence(rows: Sequence[Row]) -> StoredEvidence:
         observations=tuple(observations),
         states=tuple(states),
         contradicted=tuple(contradicted),
+        acknowledged=tuple(acknowledged),
     )
 
 

@@ -386,11 +386,13 @@ class StoredEvidence(msgspec.Struct, frozen=True, kw_only=True):
             reported it; without payload.
         states: (market, its last state, since when).
         contradicted: Markets about which sources contradicted each other at some time.
+        acknowledged: (market, kind, the two reports) of contradictions that a person has ended.
     """
 
     observations: tuple[Observation, ...] = ()
     states: tuple[tuple[ConditionId, MarketState, int], ...] = ()
     contradicted: tuple[ConditionId, ...] = ()
+    acknowledged: tuple[tuple[ConditionId, ContradictionKind, frozenset[str]], ...] = ()
 
 
 RECHECKS_MS = (

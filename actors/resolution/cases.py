@@ -238,6 +238,8 @@ class CaseBook:
                 self._evidence.restore(observation)
         for condition_id, state, at_ms in stored.states:
             self._states.restore(condition_id, state, at_ms)
+        for condition_id, kind, pair in stored.acknowledged:
+            self.conflicts.restore(condition_id, kind, (pair,))
         for condition_id in stored.contradicted:
             if condition_id not in self._recorded and condition_id not in ours:
                 self._evidence.contradicted(condition_id, now_ms)

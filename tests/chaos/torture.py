@@ -37,6 +37,7 @@ from tests.chaos import (
     hostile_faults,
     kills,
     network_faults,
+    night,
     outage_faults,
     outcome_faults,
     process_faults,
@@ -70,6 +71,7 @@ GROUPS = {
     "alerts": alert_faults.FAULTS,
     "container": container_faults.FAULTS,
     "hostile": hostile_faults.FAULTS,
+    "night": night.FAULTS,
     "years": scenarios.FAULTS,
 }
 EXIT_OK, EXIT_FAILED, EXIT_CONFIG = 0, 1, 78
@@ -113,7 +115,8 @@ def select(only: str) -> list[Fault]:
     """
     if not only:
         return list(FAULTS)
-    known = {fault.number.lower(): fault for fault in (*FAULTS, *scenarios.FAULTS)}
+    grouped = (fault for group in GROUPS.values() for fault in group)
+    known = {fault.number.lower(): fault for fault in (*FAULTS, *grouped)}
     names = [name.strip().lower() for name in only.split(",") if name.strip()]
     return [fault for name in names for fault in GROUPS.get(name) or (known[name],)]
 

@@ -10,6 +10,7 @@ from actors.database.store import Store
 from actors.model.market import (
     RECHECKS_MS,
     Contradiction,
+    ContradictionKind,
     MarketState,
     Source,
     StoredEvidence,
@@ -19,7 +20,7 @@ from actors.model.market import (
 from actors.model.storage import Batch
 from actors.model.trade import ConditionId
 from tests.database.samples import CONDITION, NO, YES, at, market, ns, observation, resolution
-from tests.postgres import ask
+from tests.postgres import ask, do
 
 pytestmark = pytest.mark.db
 
@@ -71,6 +72,22 @@ def test_a_market_that_was_contradicted_is_named(store: Store) -> None:
     store.commit(Batch(contradictions=(clash(),)))
     assert store.stored_evidence([CONDITION, OTHER]).contradicted == (CONDITION,)
     assert store.stored_evidence([]) == StoredEvidence()
+
+
+def test_what_a_person_has_acknowledged_is_named_with_both_reports(
+    store: Store, database: str
+) -> None:
+    found = clash()
+    store.commit(Batch(contradictions=(found,)))
+    assert store.stored_evidence([CONDITION]).acknowledged == ()
+    do(
+        database,
+        "update resolution_conflicts set cleared_at = now(), cleared_by = 'acknowledged: seen'",
+    )
+    pair = frozenset((found.recorded, found.observed))
+    said = store.stored_evidence([CONDITION, OTHER])
+    assert said.acknowledged == ((CONDITION, ContradictionKind.OUTCOME, pair),)
+    assert said.contradicted == (CONDITION,)
 
 
 def recorded(store: Store, dsn: str, count: int) -> tuple[list[ConditionId], int]:

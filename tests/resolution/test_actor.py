@@ -32,6 +32,7 @@ from actors.messages import (
 )
 from actors.model.assumptions import Assumption
 from actors.model.market import (
+    ContradictionKind,
     Market,
     MarketState,
     Naming,
@@ -48,6 +49,7 @@ from actors.polymarket.sources import CHAIN, GAMMA_OUTCOMES, MOST_BAD
 from actors.resolution.actor import ResolutionActor, ResolutionSettings
 from actors.resolution.evidence import listed_names
 from actors.resolution.outbox import OUTBOX_MAX
+from actors.resolution.quorum import outcome_text
 from tests.clocks import DAY_S, HOUR_S, Clocks, clocks
 from tests.fakes_asking import FakeAsker
 from tests.fakes_box import Box, drain, step, waiting
@@ -811,6 +813,26 @@ def test_after_a_stored_contradiction_the_hold_starts_again() -> None:
     assert harness.resolutions() == []
     harness.run(20 + POLL_S)
     assert len(harness.resolutions()) == 1
+
+
+def test_what_a_person_has_acknowledged_is_not_opened_again_by_a_restart() -> None:
+    market = FakeMarket(1, end_ms=ENDED - 300_000)
+    market.resolve(0)
+    seen = stored(market, Source.CLOB, 1, WALL_MS - 600_000)
+    outcomes = [stored(market, Source.GAMMA, each, 0).payouts for each in (0, 1)]
+    pair = frozenset(outcome_text(frozenset(each)) for each in outcomes if each)
+    known = (market.condition_id, ContradictionKind.OUTCOME, pair)
+    for acknowledged in ((), (known,)):
+        evidence = StoredEvidence(
+            observations=(seen,),
+            contradicted=(market.condition_id,),
+            acknowledged=acknowledged,
+        )
+        harness = restarted(market, evidence)
+        harness.run(2 * POLL_S)
+        opened = harness.writer.of(ResolutionConflict)
+        assert bool(opened) is not bool(acknowledged)
+        assert harness.resolutions() == []
 
 
 def test_observations_from_a_clock_that_was_ahead_are_left_out() -> None:
