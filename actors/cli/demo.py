@@ -100,6 +100,7 @@ def _run(demo: DemoDir, stop: threading.Event, duration_s: float | None, broken:
         began=began,
         restarts=len(processes.deaths),
         seconds=time.monotonic() - started,
+        stopped=stop.is_set(),
     )
     return conclude(demo, run_figures)
 

@@ -95,12 +95,14 @@ class RunFigures:
         began: When it was started.
         restarts: How often the tracker ended by itself.
         seconds: How long it took.
+        stopped: A person ended it, before its time was over.
     """
 
     number: int
     began: datetime
     restarts: int
     seconds: float
+    stopped: bool = False
 
 
 def conclude(demo: DemoDir, run: RunFigures) -> int:
@@ -120,7 +122,7 @@ def conclude(demo: DemoDir, run: RunFigures) -> int:
 def tell(
     demo: DemoDir, run: RunFigures, ours: Judgement, whole: Judgement, *, reconnects: int
 ) -> int:
-    """Print how it ended and return the exit code: a demo without a trade shows nothing.
+    """Print how it ended and return the exit code: a whole demo without a trade is a failure.
 
     Args:
         demo: Where it kept its files.
@@ -141,7 +143,8 @@ def tell(
         console.print(line, soft_wrap=True, markup=False)
     sys.stdout.write(f"{json.dumps(result)}\n")
     sys.stdout.flush()
-    return EXIT_OK if whole.clean and ours.clean and ours.sent else EXIT_INTERNAL
+    shown = ours.sent > 0 or run.stopped
+    return EXIT_OK if whole.clean and ours.clean and shown else EXIT_INTERNAL
 
 
 def plain_console() -> Console:

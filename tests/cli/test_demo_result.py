@@ -63,14 +63,17 @@ def test_no_trade_begins_before_the_tracker_has_a_plan() -> None:
         assert not may_trade(document, 100.0)
 
 
-@pytest.mark.parametrize(("sent", "code"), [(0, EXIT_INTERNAL), (5, EXIT_OK)])
-def test_a_demo_that_sent_nothing_does_not_end_well(
-    sent: int, code: int, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("sent", "stopped", "code"),
+    [(0, False, EXIT_INTERNAL), (0, True, EXIT_OK), (5, False, EXIT_OK)],
+)
+def test_a_whole_demo_that_sent_nothing_does_not_end_well(
+    sent: int, stopped: bool, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nothing = dict.fromkeys((field.name for field in fields(Judgement)), 0)
     ours = Judgement(**{**nothing, "sent": sent, "stored": sent})
     began = datetime(2026, 3, 1, tzinfo=UTC)
-    run = RunFigures(number=1, began=began, restarts=0, seconds=9.0)
+    run = RunFigures(number=1, began=began, restarts=0, seconds=9.0, stopped=stopped)
     assert tell(demo_dir(None), run, ours, ours, reconnects=0) == code
     said = capsys.readouterr().out
     assert ("Nothing was sent" in said) is (sent == 0)
