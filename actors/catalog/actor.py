@@ -178,7 +178,7 @@ class CatalogActor(BaseActor):
         gone = self._universe.release_closed(self._now)
         for chunk in chunks(gone, CHANGED_CHUNK):
             self.supervisor.tell(UniverseChanged(added=(), removed=chunk))
-        self._discovery.closed.note(gone)
+        self._discovery.closed.note(gone, self._now)
         if gone:
             log.info("closed_markets_released", extra={"markets": len(gone)})
 
@@ -268,7 +268,10 @@ class CatalogActor(BaseActor):
             page = self._read_page(request.listing)
             if not proving:
                 self._discovery.newest_read(request.listing, page.markets, page.placeholders)
-            self._publish(self._universe.update(page.markets))
+            self._publish(self._universe.update(self._news(page.markets)))
+
+    def _news(self, markets: tuple[Market, ...]) -> tuple[Market, ...]:
+        return self._discovery.news(markets, age_s=self._gamma.age_s)
 
     def _end_page(self, request: NextPage) -> None:
         """Go on to the next pass, or end the poll or sweep; a failure can end a pass, too."""
@@ -284,6 +287,7 @@ class CatalogActor(BaseActor):
         raw = self._gamma.markets_by_condition(spellings(lookup.ids), closed=lookup.closed)
         read = self._parse(raw)
         found = tuple(market for market in read.markets if market.active or lookup.closed)
+        found = found if lookup.closed else self._news(found)
         overdue = self._discovery.looked_up(
             lookup, found, placeholders=read.placeholders, age_s=self._gamma.age_s
         )
@@ -298,7 +302,7 @@ class CatalogActor(BaseActor):
         self._outbox.send_unlisted(new)
 
     def _sweep(self, listing: Pagination) -> None:
-        diff = self._universe.sweep(self._read_page(listing).markets)
+        diff = self._universe.sweep(self._news(self._read_page(listing).markets))
         self._publish(diff)
         self._send_resolution(diff.same)
 
@@ -353,7 +357,8 @@ class CatalogActor(BaseActor):
         restored = self._universe.restore(message.markets)
         self._send_added(restored.chosen)
         self._send_resolution(restored.closed)
-        self._discovery.closed.note(market.condition_id for market in restored.closed)
+        closed = (market.condition_id for market in restored.closed)
+        self._discovery.closed.note(closed, self._now)
         # An earlier process may have journalled their tokens as wanted; without this they would
         # count as a gap for ever.
         for chunk in chunks(restored.closed, CHANGED_CHUNK):

@@ -272,6 +272,13 @@ class Discovery:
         self.closed.tried(lookup.ids, set(lookup.ids) - open_ones)
         return self.announced.tried(lookup.ids, self._now, age_s=age_s)
 
+    def news(self, found: Iterable[Market], *, age_s: float) -> tuple[Market, ...]:
+        """Return what was found, without what an old answer calls open that has closed since."""
+        made_at = self._now - age_s
+        return tuple(
+            market for market in found if not self.closed.is_older(market.condition_id, made_at)
+        )
+
     def _pop_missing(self, lookup: Lookup) -> None:
         # Found or not: what is still missing after the next sweep is looked up again then.
         for _ in lookup.ids:

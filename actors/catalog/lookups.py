@@ -136,7 +136,8 @@ class Placeholders:
     def __init__(self, *, keep_latest: bool = False) -> None:
         self._keep_latest = keep_latest
         self._ids: dict[ConditionId, None] = {}  # the one looked up longest ago comes first
-        self._noted: dict[ConditionId, None] = {}  # the same; the one known longest comes first
+        # The same, and since when; the one known longest comes first.
+        self._noted: dict[ConditionId, float] = {}
         self._allowed = 0
 
     def __len__(self) -> int:
@@ -145,8 +146,8 @@ class Placeholders:
     def __contains__(self, condition_id: object) -> bool:
         return condition_id in self._ids
 
-    def note(self, condition_ids: Iterable[ConditionId]) -> None:
-        """Add markets that are placeholders now."""
+    def note(self, condition_ids: Iterable[ConditionId], now: float = 0.0) -> None:
+        """Add markets that are placeholders now (monotonic seconds)."""
         for condition_id in condition_ids:
             if condition_id in self._ids:
                 continue
@@ -154,7 +155,11 @@ class Placeholders:
                 if not self._keep_latest:
                     return
                 self.remove((next(iter(self._noted)),))
-            self._ids[condition_id] = self._noted[condition_id] = None
+            self._ids[condition_id], self._noted[condition_id] = None, now
+
+    def is_older(self, condition_id: ConditionId, made_at: float) -> bool:
+        """Return whether an answer of this time was made before the market was noted."""
+        return made_at < self._noted.get(condition_id, made_at)
 
     def remove(self, condition_ids: Iterable[ConditionId]) -> None:
         """Forget markets that need no look-up any more."""

@@ -1158,6 +1158,22 @@ def test_a_closed_market_that_opens_again_is_watched_with_the_poll_after_it(rest
     assert condition(5) in overlooked(harness)  # until then a gap: nobody knows since when
 
 
+def test_a_closed_market_is_not_watched_because_an_old_answer_calls_it_open() -> None:
+    """A look-up may be answered out of a cache of the time before it closed."""
+    web = web_of(3)
+    old = web.markets[condition(1)]
+    old.closed = True
+    harness = watching(web)
+    harness.tick()
+    harness.actor.on_receive(MarketsRestored(markets=(parse_market(old.gamma()),)))
+    old.closed = False
+    web.age_s = 300.0
+    run(harness, 280)
+    assert condition(1) not in harness.watched()
+    run(harness, 60)  # an answer that was made after that is believed
+    assert condition(1) in harness.watched()
+
+
 def test_a_closed_market_is_not_asked_for_any_more_when_it_is_settled() -> None:
     web = web_of(3)
     old = web.markets[condition(1)]
