@@ -281,8 +281,9 @@ class _Response(http.client.HTTPResponse):
         super().begin()
         if self.msg.defects:  # urllib3 would log it, with the path of the URL, and go on
             raise HTTPException(f"damaged headers: {type(self.msg.defects[0]).__name__}")
-        # Before requests reads them, which it does whatever it may keep of them.
-        for name in ("Set-Cookie", "Set-Cookie2"):
+        # Before requests reads them, which it does whatever it may keep of them. Whether it follows
+        # a redirect or not, it unpacks all of its body, without a limit, whatever stops.
+        for name in ("Set-Cookie", "Set-Cookie2", "Location"):
             del self.msg[name]
 
 

@@ -144,6 +144,33 @@ def test_a_bomb_takes_no_more_memory_than_a_body_may(encoding: str) -> None:
             tracemalloc.stop()
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "gzip, gzip", "deflate, gzip, gzip"])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_the_body_of_a_redirect_is_unpacked_no_further_than_that_of_an_error(
+    status: int, encoding: str
+) -> None:
+    packed = bytes(40_000_000)
+    for name in encoding.split(", "):
+        packed = zlib.compress(packed) if name == "deflate" else gzip.compress(packed, 1)
+    headers = (f"Content-Encoding: {encoding}", "Location: /elsewhere", "lOCATION: /twice")
+    with Peer(answering(packed, f"{status} Elsewhere", *headers)) as peer:
+        http_client = client()
+        tracemalloc.start()
+        try:
+            with pytest.raises(SourceUnavailable, match=f"HTTP {status}"):
+                http_client.get(peer.url)
+            assert tracemalloc.get_traced_memory()[1] < MOST
+        finally:
+            tracemalloc.stop()
+        assert peer.paths == ["/"]
+
+
+def test_the_body_of_a_redirect_that_never_ends_is_not_waited_for() -> None:
+    head = b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Encoding: gzip, gzip\r\n\r\n"
+    with Peer(dripping(head, b"\x1f")) as peer, pytest.raises(SourceUnavailable, match="HTTP 302"):
+        client(deadline_s=100).get(peer.url)
+
+
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "deflate, gzip", "\x1b[2J"])
 def test_an_encoding_that_was_not_offered_is_no_answer(encoding: str) -> None:
     script = answering(b"[]", "200 OK", f"Content-Encoding: {encoding}")

@@ -155,9 +155,9 @@ OF_ANSWERS = (
     Mutation(
         "redirects of a source",
         "actors/polymarket/http.py",
-        "            allow_redirects=False,\n",
-        "            allow_redirects=True,\n",
-        (HTTP + "test_a_redirect_is_not_followed",),
+        '        for name in ("Set-Cookie", "Set-Cookie2", "Location"):\n',
+        '        for name in ("Set-Cookie", "Set-Cookie2"):\n',
+        (LIMITS + "test_the_body_of_a_redirect_is_unpacked_no_further_than_that_of_an_error",),
         REDIRECTS,
     ),
     Mutation(
