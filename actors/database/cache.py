@@ -35,8 +35,10 @@ DAYS_AT_ONCE = 50
 """Days of trades in one transaction: each takes nine locks when it is made, and five when it is
 written, of some 8,000 that all sessions of a server have by default."""
 _NEW_DAYS_AT_ONCE = 10  # in one statement, which should take well below a second
-_FIRST_DAY = date(1970, 1, 1)
-_LAST_DAY = (date.max - _FIRST_DAY).days - 1
+_DAY_0 = date(1970, 1, 1)
+_FIRST_DAY = (date(2020, 1, 1) - _DAY_0).days
+_LAST_DAY = (date(2099, 12, 31) - _DAY_0).days
+"""No trade is taken that is of another day, and `tracker.add_trade_day` makes no other."""
 _MOST_DAYS = 1_000
 
 
@@ -168,10 +170,10 @@ class TradeDays:
         each few of them for good, whatever becomes of the rest; within a transaction they are made
         again if it is rolled back.
         """
-        # A day that no date can name is left to the rejection of its trades.
-        new = [day for day in sorted(days - self.known) if 0 <= day <= _LAST_DAY]
+        # Another day is left to the rejection of its trades.
+        new = [day for day in sorted(days - self.known) if _FIRST_DAY <= day <= _LAST_DAY]
         for some in chunks(new, _NEW_DAYS_AT_ONCE):
-            given = {"days": [_FIRST_DAY + timedelta(days=day) for day in some]}
+            given = {"days": [_DAY_0 + timedelta(days=day) for day in some]}
             connection.execute(queries.ADD_TRADE_DAYS, given)
             if connection.info.transaction_status == TransactionStatus.IDLE:
                 self.known = {*some, *(self.known if len(self.known) < _MOST_DAYS else ())}

@@ -110,24 +110,47 @@ create trigger append_only before update or delete or truncate on tracker.trades
 -- reader. With the rights of its owner, since a tracker that only writes may create no table. Two trackers do not make the
 -- same day at once: the lock is one that attaching takes anyway, that storing and reading do not wait for, and that nobody
 -- may take who may only read or store.
+-- Only days of which trades are taken, from 2020-01-01 to 2099-12-31. Nothing depends on the caller's session: in another time
+-- zone or style of dates the bounds would be written in a way that is read as other bounds, and a day that has a partition
+-- with other bounds could never be made. What only has the name of a day is not taken for it.
 create function tracker.add_trade_day(day date) returns void
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+set timezone = 'UTC' set datestyle = 'ISO, YMD' as $$
 declare
-  name text := 'trades_' || to_char(day, 'YYYY_MM_DD');
+  first constant date := '2020-01-01';
+  last constant date := '2099-12-31';
+  name constant text := 'trades_' || to_char(day, 'YYYY_MM_DD');
+  named regclass;
+  bounds text;
 begin
-  if to_regclass('tracker.' || name) is not null
-     or (select relkind from pg_class where oid = 'tracker.trades'::regclass) <> 'p' then
+  if (select relkind from pg_class where oid = 'tracker.trades'::regclass) <> 'p' then
     return;
   end if;
-  lock table tracker.trades in share update exclusive mode;
-  if to_regclass('tracker.' || name) is not null then    -- another one has made it meanwhile
+  if day is null or day not between first and last then
+    raise exception 'add_trade_day: the day must be from % to %, not %', first, last, day
+      using errcode = 'invalid_parameter_value';
+  end if;
+  named := to_regclass('tracker.' || name);
+  if named is null then
+    lock table tracker.trades in share update exclusive mode;
+    named := to_regclass('tracker.' || name);    -- another one may have made it meanwhile
+  end if;
+  bounds := format('for values from (%L) to (%L)',
+                   day::timestamp at time zone 'UTC', (day + 1)::timestamp at time zone 'UTC');
+  if named is not null then
+    if not exists (select from pg_inherits h join pg_class c on c.oid = h.inhrelid
+                   where h.inhrelid = named and h.inhparent = 'tracker.trades'::regclass and not h.inhdetachpending
+                     and lower(pg_get_expr(c.relpartbound, c.oid)) = bounds) then
+      raise exception 'tracker.% is not the partition of tracker.trades for that day (%)', name, bounds
+        using errcode = 'object_not_in_prerequisite_state',
+              hint = 'Look what it is and rename it, then the day is made.';
+    end if;
     return;
   end if;
   execute format('create table tracker.%I (like tracker.trades including defaults including constraints)', name);
   execute format('create trigger append_only before update or delete or truncate on tracker.%I'
                  ' for each statement execute function tracker.reject_change(''is append-only'')', name);
-  execute format('alter table tracker.trades attach partition tracker.%I for values from (%L) to (%L)',
-                 name, day::timestamp at time zone 'UTC', (day + 1)::timestamp at time zone 'UTC');
+  execute format('alter table tracker.trades attach partition tracker.%I %s', name, bounds);
 end
 $$;
 revoke all on function tracker.add_trade_day from public;

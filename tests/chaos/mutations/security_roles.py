@@ -5,12 +5,15 @@ from tests.chaos.mutations.mutation import Mutation
 TIMESCALE = "tests/database/test_timescale.py::"
 SECURITY = "tests/architecture/test_security.py::"
 APPEND = "tests/database/test_append_only.py::"
+DAYS = "tests/database/test_trade_days.py::"
 EMBEDDED = "tests/database/test_embedded.py::"
 LOCKS = "tests/database/test_locks.py::"
 PLANTED = "tests/database/test_planted.py::"
 ROLES = "tests/database/test_roles.py::"
 
 NO_CHANGE = "He can change or remove no trade"
+DAY = "He can make days of trades"
+OWN_SETTINGS = "Settings that he gives his role"
 NO_MAKING = "He can create, drop, alter"
 NOT_EXECUTED = "Nothing of his is executed"
 READS = "A reader reads all that is public"
@@ -74,6 +77,41 @@ OF_WRITER = (
         "create trigger append_only before update or delete or truncate on tracker.trades\n",
         (APPEND + "test_what_is_stored_fires_no_trigger",),
         NO_CHANGE,
+    ),
+    Mutation(
+        "the time zone in which a day is made",
+        "sql/migrations/0003_create_trades.sql",
+        "set timezone = 'UTC' set datestyle = 'ISO, YMD' as $$",
+        "as $$",
+        (DAYS + "test_a_setting_of_the_caller_changes_no_bound",),
+        DAY,
+    ),
+    Mutation(
+        "which days are made",
+        "sql/migrations/0003_create_trades.sql",
+        "day not between first and last then",
+        "day <> day then",
+        (
+            DAYS + "test_days_of_which_no_trade_can_be_are_not_made",
+            DAYS + "test_trades_of_such_days_are_rejected_and_the_others_stored",
+        ),
+        DAY,
+    ),
+    Mutation(
+        "the bounds of a day that is there",
+        "sql/migrations/0003_create_trades.sql",
+        "                     and lower(pg_get_expr(c.relpartbound, c.oid)) = bounds) then\n",
+        "                  ) then\n",
+        (DAYS + "test_what_only_has_the_name_of_a_day_is_not_taken_for_it",),
+        DAY,
+    ),
+    Mutation(
+        "settings that a role has given itself",
+        "sql/queries/set_session.sql",
+        "where s.source in ('user', 'database user')",
+        "where false",
+        (DAYS + "test_a_setting_that_a_tracker_has_given_its_role_keeps_no_other_away",),
+        OWN_SETTINGS,
     ),
     Mutation(
         "no temporary tables of the writer",
