@@ -191,10 +191,11 @@ class Tracker:
             self._serve_metrics()
 
     def _serve_metrics(self) -> None:
-        """Serve the metrics; while another tracker has their port, it is tried again later.
+        """Serve the metrics; while somebody else has their port, it is tried again later.
+
+        That may be another tracker, which has the place of this one, or any user of the host.
 
         Raises:
-            AddressTaken: The port is in use at the start, and there is no other tracker.
             Fatal: They cannot be served, at the start. Later that ends no tracker that records.
         """
         config = self._config
@@ -205,9 +206,9 @@ class Tracker:
         except Fatal as exc:
             if self._metrics_wait:
                 return
-            if not isinstance(exc, AddressTaken) or self._trackers == 1:
+            if not isinstance(exc, AddressTaken):
                 raise
-            log.info("metrics_wait", extra={"port": config.metrics_port})
+            _metrics_taken(config.metrics_port, has_others=self._trackers > 1)
             self._metrics_wait = True
             return
         if config.open_to:
@@ -393,6 +394,13 @@ def _database_cut(waited_s: float) -> None:
 
 def _status_failed(error: BaseException) -> None:
     log.error("status_failed", exc_info=error)
+
+
+def _metrics_taken(port: int | None, *, has_others: bool) -> None:
+    if has_others:
+        log.info("metrics_wait", extra={"port": port})
+    else:
+        log.warning("metrics_taken", extra={"port": port})
 
 
 def _status_missing(reason: str) -> None:

@@ -39,7 +39,12 @@ from actors.errors import (
 from actors.health.metrics import open_sentence, require_address
 from actors.model.storage import unsafe_sentence, unverified_sentence
 from actors.process import logs
-from actors.process.runtime import limit_automatic_gc, stop_signals, use_one_malloc_arena
+from actors.process.runtime import (
+    HostTrackers,
+    limit_automatic_gc,
+    stop_signals,
+    use_one_malloc_arena,
+)
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +130,9 @@ def _check(invocation: Invocation) -> int:
     is_running = check_places(config)
     attention: list[str] = []
     if config.metrics_port is not None:
-        require_address(config.metrics_address)
+        # With a tracker here, the port may be that one's, whose place this one takes.
+        has_others = is_running or HostTrackers(config.gamma_url).count() > 1
+        require_address(config.metrics_address, 0 if has_others else config.metrics_port)
     attention.extend(filter(None, (open_sentence(config.open_to),)))
     if config.dsn:
         found = migrate.check(check_dsn(config.dsn).dsn, may_migrate=config.migrate)

@@ -163,18 +163,24 @@ class Metrics:
         self._server.stop()
 
 
-def require_address(address: str) -> None:
+def require_address(address: str, port: int = 0) -> None:
     """Check that this host has an address on which the port can be served.
 
+    Args:
+        address: IP address.
+        port: It must be free, too; 0: none.
+
     Raises:
+        AddressTaken: The port is in use.
         ConfigError: It cannot be served there.
         Shortage: The machine lacks the address, for now.
     """
     try:
         with socket.socket(family_of(address)) as probe:
-            probe.bind((address, 0))
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+            probe.bind((address, port))
     except OSError as exc:
-        raise _unusable(exc, address, 0) from exc
+        raise _unusable(exc, address, port) from exc
 
 
 def open_sentence(address: str) -> str:

@@ -241,19 +241,35 @@ def test_a_metrics_port_of_another_tracker_is_waited_for(
     assert [record.msg for record in caplog.records].count("metrics_wait") == 1
 
 
-def test_a_metrics_port_in_use_ends_the_start_of_a_tracker_that_is_alone(
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_metrics_port_that_any_user_can_take_keeps_no_tracker_from_starting(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def taken(*_: object, **__: object) -> None:
-        raise AddressTaken
+    caplog.set_level("INFO", logger="actors.app.tracker")
+    answers: list[Exception | None] = [AddressTaken("taken"), AddressTaken("taken"), None]
 
-    monkeypatch.setattr("actors.app.tracker.Metrics", taken)
+    class FakeMetrics:
+        is_alive = True
+
+        def __init__(self, *_: object, **__: object) -> None:
+            answer = answers.pop(0)
+            if answer is not None:
+                raise answer
+
+        def close(self) -> None:
+            """Do nothing."""
+
+    monkeypatch.setattr("actors.app.tracker.Metrics", FakeMetrics)
     with clocks() as held:
         tracker = Loop(held).tracker
+        tracker._config = Config(layers=({"metrics_port": 9464},))  # type: ignore[call-arg]
         tracker._metrics_wanted = True
         tracker._host_trackers = cast("HostTrackers", Host(1))
-        with pytest.raises(AddressTaken):
+        for _ in range(3):
             tracker._check_host()
+    assert answers == []
+    assert not tracker._metrics_wanted
+    found = [record for record in caplog.records if record.msg == "metrics_taken"]
+    assert [(each.levelname, each.__dict__["port"]) for each in found] == [("WARNING", 9464)]
 
 
 def test_an_address_that_this_host_lacks_ends_the_start_whoever_else_runs() -> None:

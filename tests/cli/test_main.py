@@ -2,6 +2,7 @@
 
 import errno
 import os
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -10,12 +11,13 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from actors.cli import main
-from actors.config.load import Mode
+from actors.config.load import Config, Mode
 from actors.database.schema import migrate
 from actors.database.schema.migration_files import migrations
 from actors.errors import EXIT_CONFIG, EXIT_INTERNAL, EXIT_IO, EXIT_OK, SHORTAGES, StoreUnavailable
 from actors.journal.journal import MIB, Journal
 from actors.process import logs
+from actors.process.runtime import HostTrackers
 from tests.live.processes import as_url
 from tests.postgres import Server, ask, do
 
@@ -241,7 +243,8 @@ def test_the_trial_keeps_nobody_out_who_migrates_behind_it(
 def test_the_check_warns_of_metrics_that_others_reach(
     run: Callable[..., Said], database: str
 ) -> None:
-    port = {"TRACKER_METRICS_PORT": "9464"}
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = {"TRACKER_METRICS_PORT": str(free.getsockname()[1])}
     everywhere = "0.0.0.0"  # noqa: S104 - checked, not served
     code, said = run("--check", dsn=database, TRACKER_METRICS_ADDRESS=everywhere, **port)
     assert code == EXIT_OK
@@ -260,3 +263,22 @@ def test_the_check_names_an_address_that_this_host_does_not_have(run: Callable[.
     )
     assert code == EXIT_IO
     assert "192.0.2.1: this host does not have it now; set TRACKER_METRICS_ADDRESS" in said
+
+
+@pytest_db
+def test_the_check_names_a_metrics_port_that_is_in_use(
+    run: Callable[..., Said], database: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        code, said = run("--check", dsn=database, TRACKER_METRICS_PORT=port)
+        assert code == EXIT_IO
+        assert f"metrics port {port}: Address already in use" in said
+        # It may be that of a tracker, whose place this one takes.
+        others = HostTrackers(Config(layers=({},)).gamma_url)  # type: ignore[call-arg]
+        others.enter()
+        try:
+            assert run("--check", dsn=database, TRACKER_METRICS_PORT=port)[0] == EXIT_OK
+        finally:
+            others.leave()
+    assert run("--check", dsn=database, TRACKER_METRICS_PORT=port)[0] == EXIT_OK

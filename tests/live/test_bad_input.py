@@ -94,11 +94,14 @@ def test_a_status_socket_in_use_is_an_address_error(processes: Processes) -> Non
 
 
 @pytest.mark.db
-def test_a_metrics_port_in_use_is_an_address_error(processes: Processes, database: str) -> None:
+def test_a_metrics_port_in_use_is_an_address_error_of_a_check(
+    processes: Processes, database: str
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         code, _, errors = run(
             processes,
+            "--check",
             TRACKER_METRICS_PORT=str(port),
             TRACKER_DATABASE_URL=url_of(database),
             TRACKER_MARKET_WS_URL="ws://127.0.0.1:1/",

@@ -14,6 +14,7 @@ WHO_ASKS = "The status socket is 0660"
 NOTHING_CHANGES = "Through it nothing can be changed"
 REMOVED = "Only the socket of a tracker that has ended"
 LOOPBACK = "Metrics and page are served on 127.0.0.1"
+PORT_TAKEN = "Who takes the port of the metrics"
 REBOUND = "A page of a stranger that somebody"
 ONLY_TEXT = "In the page a text of a market"
 ONLY_READ = "Nothing can be changed through the port"
@@ -106,6 +107,22 @@ OF_SOCKETS = (
         'LOOPBACK = "0.0.0.0"',
         (SECURITY + "test_metrics_are_served_on_loopback_alone",),
         LOOPBACK,
+    ),
+    Mutation(
+        "a start without the port of the metrics",
+        "actors/app/tracker.py",
+        "            if not isinstance(exc, AddressTaken):\n",
+        "            if not isinstance(exc, AddressTaken) or self._trackers == 1:\n",
+        (TRACKER + "test_a_metrics_port_that_any_user_can_take_keeps_no_tracker_from_starting",),
+        PORT_TAKEN,
+    ),
+    Mutation(
+        "a check of the port of the metrics",
+        "actors/cli/main.py",
+        "has_others = is_running or",
+        "has_others = True or",
+        ("tests/cli/test_main.py::test_the_check_names_a_metrics_port_that_is_in_use",),
+        PORT_TAKEN,
     ),
     Mutation(
         "a warning of metrics that others reach",

@@ -91,10 +91,15 @@ OF_WRITER = (
         "sql/migrations/0003_create_trades.sql",
         "day not between first and last then",
         "day <> day then",
-        (
-            DAYS + "test_days_of_which_no_trade_can_be_are_not_made",
-            DAYS + "test_trades_of_such_days_are_rejected_and_the_others_stored",
-        ),
+        (DAYS + "test_days_of_which_no_trade_can_be_are_not_made",),
+        DAY,
+    ),
+    Mutation(
+        "which days are asked for",
+        "actors/database/cache.py",
+        "if _FIRST_DAY <= day <= _LAST_DAY]",
+        "if 0 <= day]",
+        (DAYS + "test_trades_of_such_days_are_rejected_and_the_others_stored",),
         DAY,
     ),
     Mutation(
@@ -135,8 +140,8 @@ OF_WRITER = (
     Mutation(
         "the path of a function that runs as the owner",
         "sql/migrations/0003_create_trades.sql",
-        "language plpgsql security definer set search_path = pg_catalog, pg_temp as $$",
-        "language plpgsql security definer set search_path = pg_catalog as $$",
+        "language plpgsql security definer set search_path = pg_catalog, pg_temp\n",
+        "language plpgsql security definer set search_path = pg_catalog\n",
         (PLANTED + "test_what_a_caller_has_in_its_own_schema_is_not_executed_by_the_owner",),
         NOT_EXECUTED,
     ),
