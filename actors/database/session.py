@@ -14,7 +14,7 @@ import os
 import re
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import DecimalException
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -28,6 +28,7 @@ from psycopg.waiting import READY_NONE
 from actors.database import queries
 from actors.database.server import verification
 from actors.database.server.facts import Server
+from actors.database.server.login import Login
 from actors.database.server.pooling import LOST_SESSION, Place, client_beside, keeps_session
 from actors.errors import ConfigError, StoreUnavailable
 
@@ -158,8 +159,7 @@ class Session:
         dsn: Checked by `check_dsn`, so that no error quotes a secret.
         statement_s: Longest a statement may take, in seconds.
         lock_s: Longest it may wait for a lock, in seconds.
-        on_connected: Called with the session before its first statement, so that even that
-            one can be aborted.
+        on_begun: Called with the session before it logs in, so that even that can be aborted.
         on_moved: Called before and after each wait for the server, in the thread that waits.
         on_waiting: Called ten times a second during each wait.
 
@@ -183,7 +183,7 @@ class Session:
         *,
         statement_s: float = 20,
         lock_s: float = 5,
-        on_connected: "Callable[[Session], None] | None" = None,
+        on_begun: "Callable[[Session], None] | None" = None,
         on_moved: Callable[[], None] = _nothing,
         on_waiting: Callable[[], None] | None = None,
     ) -> None:
@@ -191,15 +191,17 @@ class Session:
         self._options = {**_CONNECT_OPTIONS, **verification.permitted(dsn)}
         self.unverified = verification.unverified(dsn)
         self.tag = uuid4().hex
+        self._login = Login(self._connect)
+        self._abort_socket: socket.socket | None = None
+        if on_begun is not None:
+            on_begun(self)
         with translate_errors():
-            connection = self._connect()
+            connection = self._login.wait()
             connection.on_moved, connection.on_waiting = on_moved, on_waiting
             self.connection: Connection = connection
             # A second descriptor of the same socket: `abort` in another thread can never shut
             # down another file that was given the number of a closed descriptor.
             self._abort_socket = socket.socket(fileno=os.dup(self.connection.fileno()))
-            if on_connected is not None:
-                on_connected(self)
             try:
                 self._prepare(statement_s, lock_s)
             except BaseException:
@@ -285,15 +287,16 @@ class Session:
 
     def abort(self) -> None:
         """Cut the connection, from any thread: a waiting call raises at once."""
-        try:
-            self._abort_socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return  # already closed
+        self._login.abort()
+        if self._abort_socket is not None:
+            with suppress(OSError):  # already closed
+                self._abort_socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the connection. Never waits for the server."""
-        self._abort_socket.close()
-        self.connection.close()
+        if self._abort_socket is not None:
+            self._abort_socket.close()
+            self.connection.close()
 
 
 class SafeDsn(msgspec.Struct, frozen=True):

@@ -166,9 +166,7 @@ class Store:
         self.close()
         self._rejection_limit = RejectionLimit()
         with self._waiting():
-            session = Session(
-                self._dsn, on_connected=self._keep_session, on_moved=self._progress.moved
-            )
+            session = Session(self._dsn, on_begun=self._keep_session, on_moved=self._progress.moved)
             run = session.connection.execute
             newer = versions.verify(session.connection, self._folder)
             if newer:

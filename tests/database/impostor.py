@@ -58,6 +58,11 @@ class Impostor:
         while sent := client.recv(1 << 16):
             self.heard += sent
             self.answers += sent
+            client.sendall(self._after(sent))
+
+    def _after(self, _sent: bytes) -> bytes:
+        """Return what follows what the client has answered."""
+        return b""
 
     def end(self) -> None:
         with contextlib.suppress(OSError):
@@ -67,10 +72,10 @@ class Impostor:
 
 
 @contextlib.contextmanager
-def on_loopback(asks: bytes) -> Iterator[tuple[Impostor, int]]:
+def on_loopback(asks: bytes, kind: type[Impostor] = Impostor) -> Iterator[tuple[Impostor, int]]:
     """Yield an impostor and its port on 127.0.0.1."""
     listener = socket.create_server(("127.0.0.1", 0))
-    impostor = Impostor(listener, asks)
+    impostor = kind(listener, asks)
     try:
         yield impostor, listener.getsockname()[1]
     finally:

@@ -171,7 +171,7 @@ def apply(
     dsn: str,
     folder: Path = MIGRATIONS,
     *,
-    on_connected: Callable[[Session], None] = _nothing,
+    on_begun: Callable[[Session], None] = _nothing,
     on_moved: Callable[[], None] = _nothing,
     sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[str, ...]:
@@ -184,7 +184,7 @@ def apply(
         dsn: Checked by `check_dsn`; of the owner of the schema, or of an administrator, who acts as
             the owner.
         folder: The files.
-        on_connected: Called with the session before its first statement.
+        on_begun: Called with the session before it logs in.
         on_moved: Called while a statement goes on, ten times a second, but not longer than a
             statement may take.
         sleep: Waits so many seconds.
@@ -196,7 +196,7 @@ def apply(
         ConfigError: It cannot be used as it is.
         StoreUnavailable: It does not answer.
     """
-    migrating = _Migrating(dsn, folder, Telling(on_moved), on_connected, sleep)
+    migrating = _Migrating(dsn, folder, Telling(on_moved), on_begun, sleep)
     with translate_errors():
         return migrating.run()
 
@@ -257,7 +257,7 @@ class _Migrating:
     dsn: str
     folder: Path
     telling: Telling
-    on_connected: Callable[[Session], None]
+    on_begun: Callable[[Session], None]
     sleep: Callable[[float], None]
 
     def run(self) -> tuple[str, ...]:
@@ -284,7 +284,7 @@ class _Migrating:
             self.dsn,
             statement_s=STATEMENT_S,
             lock_s=MIGRATING_S,
-            on_connected=self.on_connected,
+            on_begun=self.on_begun,
             on_moved=self.telling.begin,
             on_waiting=self.telling.wait,
         )
@@ -320,7 +320,7 @@ class _Migrating:
                 _execute(holder.connection, queries.KEEP_TRANSACTION)
 
             self._retried(self.telling.migration, take)
-            self.on_connected(session)  # it is the one that others cut off from now on
+            self.on_begun(session)  # it is the one that others cut off from now on
             yield
 
     def _carry_out(self, session: Session, migration: Migration) -> bool:

@@ -126,7 +126,7 @@ class MigratingStore(Store):
             applied = migrate.apply(
                 self._owner,
                 self._folder,
-                on_connected=self._keep_session,
+                on_begun=self._keep_session,
                 on_moved=self._progress.moved,
             )
         if applied:

@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 import psycopg
 
 from actors.database import queries
+from actors.database.server.login import Login
 
 LOST_SESSION: Final = (
     "a connection pool takes the session away between two transactions (PgBouncer with pool_mode"
@@ -65,11 +66,14 @@ def keeps_session(
 
 @contextmanager
 def client_beside(dsn: str, **options: Any) -> Iterator[Callable[[], Place | None]]:
-    """Yield what asks as another client of the same pool."""
+    """Yield what asks as another client of the same pool.
+
+    Raises:
+        StoreUnavailable: It neither got a connection nor was it rejected.
+    """
+    given = {**options, "connect_timeout": _BESIDE_S}
     try:
-        connection = psycopg.connect(
-            dsn, autocommit=True, **{**options, "connect_timeout": _BESIDE_S}
-        )
+        connection = Login(lambda: psycopg.connect(dsn, autocommit=True, **given)).wait()
     except psycopg.Error:
         yield lambda: None
         return

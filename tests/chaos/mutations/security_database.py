@@ -8,10 +8,12 @@ OF_PAGE = "tests/database/test_certificate.py::"
 RULES = "tests/architecture/test_source_rules.py::"
 EMBEDDED = "tests/database/test_embedded.py::"
 ROLES = "tests/database/test_roles.py::"
+LOGIN = "tests/database/test_login.py::"
 VERIFICATION = "tests/database/test_verification.py::"
 ROWS = "tests/database/test_bad_rows.py::"
 APP = "tests/app/test_database_roles.py::"
 
+LOGS_IN = "Whoever answers in the server's place and makes"
 NEVER_SQL = "Values never become SQL"
 SESSION = "The session has a fixed search path"
 OWNS_NOTHING = "The default installation and the embedded database run"
@@ -205,8 +207,8 @@ ON_THE_WAY = (
     Mutation(
         "a second session takes its options",
         "actors/database/server/pooling.py",
-        '**{**options, "connect_timeout": _BESIDE_S}',
-        "connect_timeout=_BESIDE_S",
+        'given = {**options, "connect_timeout": _BESIDE_S}',
+        'given = {"connect_timeout": _BESIDE_S}',
         (VERIFICATION + "test_a_second_session_beside_the_first_gives_nothing_away_either",),
         PASSWORD,
     ),
@@ -266,6 +268,30 @@ ON_THE_WAY = (
         "self.unverified: tuple[str, ...] = ()",
         (VERIFICATION + "test_a_session_a_check_and_a_store_say_it",),
         WARNED,
+    ),
+    Mutation(
+        "a login is left",
+        "actors/database/session.py",
+        "connection = self._login.wait()",
+        "connection = self._connect()",
+        (LOGIN + "test_who_makes_the_client_compute_keeps_nobody_waiting",),
+        LOGS_IN,
+    ),
+    Mutation(
+        "no login beside one that was left",
+        "actors/database/server/login.py",
+        "        _left.require_none()\n",
+        "",
+        (LOGIN + "test_a_login_that_does_not_end_is_left_and_no_other_one_is_begun",),
+        LOGS_IN,
+    ),
+    Mutation(
+        "a login that is ended at a stop",
+        "actors/database/session.py",
+        "        self._login.abort()\n",
+        "",
+        (LOGIN + "test_a_store_that_logs_in_can_be_aborted",),
+        LOGS_IN,
     ),
     Mutation(
         "another certificate is none",
