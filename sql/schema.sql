@@ -529,6 +529,19 @@ create index rejected_messages_records on public.rejected_messages (journal_key,
 create index rejected_messages_doubts on public.rejected_messages (journal_key, epoch, doubt, seq)
   where doubt is not null;
 
+-- What may be a trade, what the database could not hold, and records that are not understood are kept for good: samples alone
+-- are deleted when they are old. Who owns the table may delete what it wants.
+create function tracker.keep_doubtful() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  if not pg_has_role((select relowner from pg_class where oid = tg_relid), 'usage') then
+    raise exception '%: what may be a trade is kept, % is rejected', tg_table_name, tg_op using errcode = 'restrict_violation';
+  end if;
+  return old;
+end
+$$;
+create trigger keep_doubtful before delete on public.rejected_messages
+  for each row when (old.doubt is not null or old.epoch is null or old.seq is null) execute function tracker.keep_doubtful();
+
 -- what readers ask ------------------------------------------------------
 
 create view public.trades as

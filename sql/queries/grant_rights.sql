@@ -8,7 +8,7 @@ declare
   name text;
   is_public boolean;
   -- Rows of these change while they are current: names are added, watermarks and proofs move, listening ends.
-  growing constant text[] := array['assets', 'events', 'markets', 'journal_progress', 'process_life',
+  growing constant text[] := array['events', 'markets', 'journal_progress', 'process_life',
                                    'epochs', 'listening', 'wanted', 'coverage_ranges'];
   -- What is final there moves on into another table.
   passing constant text[] := array['epochs', 'listening', 'coverage_ranges', 'unresolved'];
@@ -35,6 +35,9 @@ begin
     end if;
     if name = any(growing) then
       execute format('grant update on %s to tracker_writer', it);
+    end if;
+    if name = 'assets' then    -- its number and its token stay together: stored trades name the number
+      execute format('grant update (condition_id, outcome, outcome_index) on %s to tracker_writer', it);
     end if;
     if name = 'rejected_messages' then    -- what was kept stays as it was received
       execute format('grant delete, update (taken_in_at) on %s to tracker_writer', it);

@@ -34,9 +34,9 @@ with made (kind, place, names, trades) as (values
   ('index', 'tracker', array['trades_asset', 'trades_transaction'], 'p'),
   ('index', 'tracker', array['trades_traded_at'], 'r'),
   ('function', 'public', array['candles', 'coverage_gaps', 'trades_of_transaction'], null),
-  ('function', 'tracker', array['add_trade_day', 'candle_width', 'keep_market_history', 'reject_change'], null),
+  ('function', 'tracker', array['add_trade_day', 'candle_width', 'keep_doubtful', 'keep_market_history', 'reject_change'], null),
   ('trigger', 'public', array[
-    'market_history.append_only', 'markets.keep_history', 'resolution_confirmations.append_only',
+    'market_history.append_only', 'markets.keep_history', 'rejected_messages.keep_doubtful', 'resolution_confirmations.append_only',
     'resolution_conflicts.append_only', 'resolution_observations.append_only', 'resolution_payouts.append_only',
     'resolutions.append_only'], null),
   ('trigger', 'tracker', array['trades.append_only'], null),

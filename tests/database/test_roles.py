@@ -123,6 +123,9 @@ def test_the_writer_puts_a_sequence_right_that_is_behind(secured: str) -> None:
         "create schema mine",
         "delete from resolutions",
         "update connection_events set event = 'sent_twice'",
+        "update assets set token_id = 'x' || token_id",
+        "update assets set asset_key = default",
+        "delete from assets",
         "update resolutions set kind = 'split'",
         "delete from resolution_conflicts",
         "update resolution_conflicts set observed = ''",
@@ -181,6 +184,27 @@ def test_the_role_of_the_tracker_deletes_what_is_old_or_says_that_it_may_not(sec
     finally:
         store.close()
         migrate.apply(as_role(secured, "tracker_owner"))
+
+
+def test_the_role_of_the_tracker_deletes_no_message_that_may_be_a_trade(secured: str) -> None:
+    store = Store(as_role(secured, "tracker_writer"))
+    try:
+        store.open(UUID(int=79))
+        feed = Feed(store, secured)
+        feed.reject(14)  # a sample
+        feed.reject(15, YES)
+    finally:
+        store.close()
+    writer = as_role(secured, "tracker_writer")
+    doubtful = "select count(*) from rejected_messages where doubt is not null"
+    before = ask(secured, doubtful)
+    for which in ("true", "doubt is not null", "seq is null or doubt = ''"):
+        do(secured, "update rejected_messages set doubt = '' where doubt is not null")
+        with pytest.raises(psycopg.errors.RestrictViolation, match="may be a trade"):
+            do(writer, f"delete from rejected_messages where {which}")
+    do(writer, "delete from rejected_messages where doubt is null and epoch is not null")
+    assert ask(secured, doubtful) == before != [(0,)]
+    do(secured, "delete from rejected_messages where doubt is not null")  # whose it is may
 
 
 def test_a_role_that_may_not_says_so(secured: str) -> None:

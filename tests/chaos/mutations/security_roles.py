@@ -12,6 +12,7 @@ PLANTED = "tests/database/test_planted.py::"
 ROLES = "tests/database/test_roles.py::"
 
 NO_CHANGE = "He can change or remove no trade"
+NO_TOKEN = "He can give no stored trade another token"
 DAY = "He can make days of trades"
 OWN_SETTINGS = "Settings that he gives his role"
 NO_MAKING = "He can create, drop, alter"
@@ -35,6 +36,23 @@ OF_WRITER = (
         "tracker_writer', it);\n    if kind",
         (ROLES + "test_the_writer_may_not",),
         NO_CHANGE,
+    ),
+    Mutation(
+        "a token keeps its number",
+        "sql/queries/grant_rights.sql",
+        "grant update (condition_id, outcome, outcome_index) on %s to",
+        "grant update on %s to",
+        (ROLES + "test_the_writer_may_not",),
+        NO_TOKEN,
+    ),
+    Mutation(
+        "what may be a trade is kept",
+        "sql/migrations/0005_create_coverage.sql",
+        "  for each row when (old.doubt is not null or old.epoch is null or old.seq is null)"
+        " execute function tracker.keep_doubtful();\n",
+        "  for each row when (false) execute function tracker.keep_doubtful();\n",
+        (ROLES + "test_the_role_of_the_tracker_deletes_no_message_that_may_be_a_trade",),
+        NO_TOKEN,
     ),
     Mutation(
         "trades only grow",
