@@ -37,6 +37,11 @@ def test_a_login_that_failed_is_told_by_its_words(text: str, words: str) -> None
     assert words in advice(StoreUnavailable(text))
 
 
+def test_locks_that_are_used_up_are_told() -> None:
+    used_up = StoreUnavailable("out of shared memory", sqlstate="53200")
+    assert "max_locks_per_transaction" in advice(used_up)
+
+
 def test_a_server_that_is_away_is_to_be_started() -> None:
     assert told("host=127.0.0.1 port=1 dbname=x") == "start it, or correct TRACKER_DATABASE_URL"
 

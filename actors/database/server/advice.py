@@ -12,8 +12,12 @@ _BY_SQLSTATE: Final = {
         " or name the role that may do it"
     ),
     "25006": (
-        "it is a standby, or default_transaction_read_only is on for the database or the role:"
+        "it is a standby, or default_transaction_read_only is on for the database or the server:"
         " name the primary, or set it off"
+    ),
+    "53200": (
+        "give the server more memory; for shared memory raise max_locks_per_transaction, or end"
+        " sessions that read the trades of all days (pg_locks)"
     ),
     "53100": "make space on the disk of the server",
     "53300": "end sessions that nobody needs, or raise the limit of connections",
