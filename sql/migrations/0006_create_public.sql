@@ -257,7 +257,7 @@ begin
     raise exception 'candles: % buckets are too many: ask for % at most, of a shorter time or with a larger width',
       buckets, most using errcode = 'invalid_parameter_value';
   end if;
-  return width;
+  return extract(epoch from width)::double precision * interval '1 second';    -- a day has 24 hours in every time zone
 end
 $$;
 
@@ -285,10 +285,13 @@ begin atomic
     select coalesce(range_agg(c.during), '{}') as spans from public.coverage c where c.token_id = candles.token_id
   )
   select series.at, traded.open, traded.high, traded.low, traded.close, coalesce(traded.volume, 0),
-         coalesce(traded.trades, 0), covered.spans @> tstzrange(series.at, series.at + candles.width)
+         coalesce(traded.trades, 0),
+         covered.spans @> tstzrange(series.at, series.at + tracker.candle_width(candles.from_time, candles.to_time,
+                                                                                candles.width))
   from generate_series(date_bin(tracker.candle_width(candles.from_time, candles.to_time, candles.width), candles.from_time,
                                 timestamptz '2000-01-01 00:00:00+00'),
-                       candles.to_time - interval '1 microsecond', candles.width) as series (at)
+                       candles.to_time - interval '1 microsecond',
+                       tracker.candle_width(candles.from_time, candles.to_time, candles.width)) as series (at)
   cross join covered
   left join traded on traded.bucket = series.at
   order by series.at;

@@ -88,6 +88,17 @@ def test_what_only_has_the_name_of_a_day_is_not_taken_for_it(database: str, plan
     assert "rename" in said
 
 
+@pytest.mark.parametrize("width", ["1 day", "7 days", "1 day 00:00:00.000001"])
+def test_candles_of_days_are_the_same_in_every_time_zone(database: str, width: str) -> None:
+    query = """select array_agg(extract(epoch from bucket)) from candles('1', '2026-03-20T00:00Z',
+        '2026-11-02T00:00Z', %s)"""
+    usual, elsewhere = (
+        ask(make_conninfo(database, options=f"-c timezone={zone}"), query, width)
+        for zone in ("UTC", "Europe/Berlin")
+    )
+    assert elsewhere == usual
+
+
 # ------------------------------------------------------ settings of the own role
 
 KEPT_AWAY = {
