@@ -179,6 +179,8 @@ class Journal(Part, frozen=True, kw_only=True):
         cap_bytes: The largest size that it may reach.
         free_bytes: Free space of its disk; None before the first measurement.
         full: Reading has stopped because the journal has no space (disk or cap).
+        gone: Why the next process would not find it, such as `/state/journal was deleted`; empty
+            when it would.
     """
 
     pending_records: int
@@ -189,6 +191,7 @@ class Journal(Part, frozen=True, kw_only=True):
     sync_p99_s: float
     free_bytes: int | None
     full: bool
+    gone: str = ""
 
 
 class Database(Part, frozen=True, kw_only=True):

@@ -210,6 +210,13 @@ def _journal_full(health: Health, _: Limits) -> str:
     return "no space for the journal: reading has stopped" if health.journal.full else ""
 
 
+def _journal_gone(health: Health, _: Limits) -> str:
+    gone = health.journal.gone
+    lost = "what waits for the database is lost when the tracker ends"
+    advice = "put it back, or restart the tracker when nothing waits"
+    return f"{gone}: {lost}; {advice}" if gone else ""
+
+
 def _journal_filling(health: Health, limits: Limits) -> str:
     journal = health.journal
     if journal.full or journal.cap_bytes <= 0:
@@ -378,6 +385,7 @@ RULES: tuple[Rule, ...] = (
     Rule("no_trades", DEGRADED, _no_trades),
     Rule("tokens_unconfirmed", DEGRADED, _unconfirmed),
     Rule("journal_full", DEGRADED, _journal_full),
+    Rule("journal_gone", DEGRADED, _journal_gone),
     Rule("journal_filling", DEGRADED, _journal_filling),
     Rule("disk_low", DEGRADED, _disk_low),
     Rule("source_failing", ATTENTION, _source_failing),

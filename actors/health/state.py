@@ -338,6 +338,7 @@ class HealthState:
             sync_p99_s=found.sync_p99_s if found else 0.0,
             free_bytes=found.free_bytes if found else None,
             full=self._journal_full,
+            gone=found.gone[:LONGEST_REASON] if found else "",
         )
 
     @property

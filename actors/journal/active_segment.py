@@ -153,8 +153,9 @@ class ActiveSegment:
         except OSError as exc:
             if self._must_be_replaced(exc):
                 return None
-            if exc.errno in NO_DESCRIPTOR and before is not None:
-                return before  # a long segment is better than a lost record
+            # A long segment is better than a lost record; so where the directory was deleted, too.
+            if exc.errno in NO_DESCRIPTOR | {errno.ENOENT} and before is not None:
+                return before
             if exc.errno in NO_SPACE | NO_DESCRIPTOR:
                 raise JournalFull(f"no space for a new segment: {exc.strerror}") from exc
             self.suspect = exc
@@ -180,6 +181,14 @@ class ActiveSegment:
             # Space is missing, but the file is whole again and may be used when there is space.
             self.suspect = None
             raise JournalFull(f"no space for a record: {cause.strerror}") from cause
+
+    def has_name(self) -> bool:
+        """Return whether the file that is appended to has a name; True when there is none."""
+        segment = self._segment
+        # A suspect one is about to be replaced, and may have lost its name to the one that does.
+        if segment is None or segment.fd is None or self.suspect is not None:
+            return True
+        return self._disk.has_name(segment.fd)
 
     # ---------------------------------------------------------------- syncing
 

@@ -66,6 +66,11 @@ class Appender:
         with self._lock:
             return self.next_seq, self.weight_appended
 
+    def has_name(self) -> bool:
+        """Return whether the file that is appended to still has a name."""
+        with self._lock:
+            return self._active.has_name()
+
     # ---------------------------------------------------------------- writing
 
     def append(self, body: bytes, weight: int) -> int:

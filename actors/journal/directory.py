@@ -400,9 +400,8 @@ class JournalDirectory:
 
     def records(self, segment: Segment, begin: int, end: int) -> Iterator[Found]:
         """Yield the whole records of a segment between two offsets; none if its file is gone."""
-        try:
-            fd = self.disk.open_read(self.fd, segment.name)
-        except FileNotFoundError:
+        fd = self._open_to_read(segment)
+        if fd is None:
             return
         try:
             header = segment.header
@@ -411,6 +410,17 @@ class JournalDirectory:
             yield from scan.records(begin)
         finally:
             self.disk.close(fd)
+
+    def _open_to_read(self, segment: Segment) -> int | None:
+        try:
+            return self.disk.open_read(self.fd, segment.name)
+        except FileNotFoundError:
+            if segment.fd is None or segment not in self.segments:
+                return None
+        # Somebody deleted it. What is appended to it has no other place, and waits to be stored.
+        with contextlib.suppress(OSError):  # another thread has just closed it
+            return self.disk.duplicate(segment.fd)
+        return None
 
     @property
     def bytes(self) -> int:

@@ -6,15 +6,26 @@ it was given, or lose its effect in a power loss. Nothing is decided here. Error
 follows no link and takes only what is ours.
 """
 
+import contextlib
 import fcntl
 import os
 import time
+from enum import Enum
 from pathlib import Path
 from uuid import UUID
 
 from actors import files
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+class Place(Enum):
+    """Where a path leads, seen from a directory that was opened by it."""
+
+    THERE = "there"
+    DELETED = "deleted"
+    MOVED = "moved"
+    REPLACED = "replaced"
 
 
 class Disk:
@@ -48,6 +59,23 @@ class Disk:
                 os.fsync(fd)
             finally:
                 os.close(fd)
+
+    def place(self, directory: int, path: Path) -> Place:
+        """Return whether the path still leads to this open directory, and if not, why."""
+        held = os.fstat(directory)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            if os.path.samestat(path.stat(), held):
+                return Place.THERE
+            return Place.REPLACED if held.st_nlink else Place.DELETED
+        return Place.MOVED if held.st_nlink else Place.DELETED
+
+    def has_name(self, fd: int) -> bool:
+        """Return whether an open file still has a name."""
+        return os.fstat(fd).st_nlink > 0
+
+    def duplicate(self, fd: int) -> int:
+        """Return another descriptor of an open file."""
+        return os.dup(fd)
 
     def check(self, directory: int) -> None:
         """Check that what is in the directory is ours.

@@ -35,8 +35,8 @@ Errors      No space: what was written of the record is cut off again. Any other
 
 Modules     `appender` and `active_segment` write, `reader` reads, `directory` holds the segments
             in order, `segment` is one file, `marker_files` are the small files beside them,
-            `limits` are the sizes, `filesystem` makes the calls; `recorder` and `watermark` are for
-            those who use it.
+            `limits` are the sizes, `presence` sees whether all has its name, `filesystem` makes the
+            calls; `recorder` and `watermark` are for those who use it.
 """
 
 import errno
@@ -62,6 +62,7 @@ from actors.journal.directory import JournalDirectory
 from actors.journal.filesystem import Disk
 from actors.journal.limits import CapOf, Limits
 from actors.journal.marker_files import NO_SPACE, Reserve, UnacknowledgedSince
+from actors.journal.presence import lost_names
 from actors.journal.reader import Reader, Skipped
 from actors.model.facts import Entry, Hole
 from actors.model.storage import JournalStats
@@ -322,6 +323,7 @@ class Journal:
             syncs=self._syncer.syncs,
             oldest_ns=self._reader.oldest_ns(next_seq),
             weight_appended=weight,
+            gone=lost_names(self._directory, self._appender),
         )
 
     def _raise_cap(self, free_bytes: int) -> None:

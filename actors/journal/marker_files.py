@@ -103,7 +103,8 @@ class Reserve:
                 self._allocate(self.size)
             except OSError as exc:
                 self._keep(before)
-                if exc.errno in NO_SPACE:
+                # Nor is there space for a file where the directory was deleted.
+                if exc.errno in NO_SPACE | {errno.ENOENT}:
                     return False
                 raise
             return True

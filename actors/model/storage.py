@@ -328,6 +328,7 @@ class JournalStats(msgspec.Struct, frozen=True, kw_only=True):
         oldest_ns: When the oldest record that is not committed was written, wall clock;
             None when every record is committed.
         weight_appended: Trades and rejections that this process appended.
+        gone: Why the next process would not find the journal; empty when it would.
     """
 
     next_seq: int
@@ -339,3 +340,4 @@ class JournalStats(msgspec.Struct, frozen=True, kw_only=True):
     oldest_ns: int | None
     weight_appended: int
     syncs: Histogram = Histogram()
+    gone: str = ""

@@ -55,6 +55,7 @@ NOT_DECIDING = {
     "journal.inspection": "files",
     "journal.journal": "files and a thread",
     "journal.marker_files": "files",
+    "journal.presence": "files",
     "journal.reader": "files and a lock",
     "journal.recorder": "writes to the journal",
     "journal.segment": "files",

@@ -211,6 +211,7 @@ SPOILS: Mapping[str, Spoil] = {
     "no_trades": _no_trades,
     "tokens_unconfirmed": _unconfirm,
     "journal_full": lambda h: _journal(h, bytes=20 << 30, full=True),
+    "journal_gone": lambda h: _journal(h, gone="/var/lib/tracker/journal was deleted"),
     "journal_filling": lambda h: _journal(h, bytes=17 << 30),
     "disk_low": lambda h: _journal(h, free_bytes=117 << 20),
     "source_failing": _fail_source,

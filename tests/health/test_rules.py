@@ -43,6 +43,7 @@ def _drop(health: HealthState, *children: str) -> None:
         ("nothing_to_watch", lambda h: h.universe_planned(wanted=0)),
         ("journal_filling", lambda h: sample(h, bytes=801)),
         ("journal_full", lambda h: sample(h, bytes=999, full=True)),
+        ("journal_gone", lambda h: sample(h, gone="/state/journal was deleted")),
         ("poison", lambda h: h.writer_reported(writer("stopped"), at=START)),
         ("version_outdated", lambda h: h.writer_reported(writer("outdated"), at=START)),
         ("schema_mismatch", lambda h: h.writer_reported(writer("mismatch"), at=START)),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 from uuid import uuid4
 
-from actors.journal.filesystem import Disk
+from actors.journal.filesystem import Disk, Place
 from actors.journal.journal import Journal
 from actors.journal.marker_files import SUSPECT
 from actors.journal.segment import RECORD_BYTES
@@ -186,6 +186,17 @@ class MemoryDisk(Disk):
         del path
         self._called("open_directory")
         return self._new_fd(None)
+
+    def place(self, directory: int, path: Path) -> Place:
+        """Return that it is there: nobody else knows this directory."""
+        del directory, path
+        return Place.THERE
+
+    def has_name(self, fd: int) -> bool:
+        return self._inode(fd) in self.files.values()
+
+    def duplicate(self, fd: int) -> int:
+        return self._new_fd(self._inode(fd))
 
     def check(self, directory: int) -> None:
         """Find nothing: all files in memory are ours."""

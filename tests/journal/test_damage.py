@@ -101,8 +101,18 @@ def test_a_segment_that_vanishes_from_an_open_journal_is_a_hole(
 ) -> None:
     journal = opened(segment_bytes=1)
     fill(journal, 5)
+    journal.sync()
     del disk.files[disk.segments[2]]
     assert content(journal) == [*entries(1, 2), Hole(3, 3, RECORD), *entries(4, 5)]
+
+
+def test_a_segment_that_vanishes_while_it_is_open_is_read_all_the_same(
+    opened: Open, disk: MemoryDisk
+) -> None:
+    journal = opened(segment_bytes=1)
+    fill(journal, 5)
+    del disk.files[disk.segments[2]]
+    assert content(journal) == entries(1, 5)
 
 
 def test_a_missing_first_segment_is_a_hole_for_who_reads_from_there(

@@ -109,6 +109,22 @@ def test_a_journal_without_space_is_full() -> None:
     assert document(journal).journal.full
 
 
+def test_a_journal_that_would_not_be_found_again_is_no_longer_healthy_and_goes_on() -> None:
+    figures = msgspec.structs.replace(BUSY, gone="/state/journal was moved away")
+    journal = MeasuredJournal(figures)
+    report = Report(journal)
+    shown = report.document(Tick(now=START + 61, wall_ns=START_NS))
+    assert shown.journal.gone == "/state/journal was moved away"
+    assert not shown.journal.full
+    assert ("journal_gone", "degraded") in zip(shown.codes, shown.levels, strict=True)
+    (reason,) = (text for text in shown.reasons if "/state/journal was moved away" in text)
+    assert "put it back" in reason
+    assert "restart" in reason
+
+    journal.figures = BUSY
+    assert "journal_gone" not in report.document(Tick(now=START + 62, wall_ns=START_NS)).codes
+
+
 def test_an_empty_journal_has_no_oldest_record() -> None:
     empty = msgspec.structs.replace(BUSY, oldest_ns=None)
 
