@@ -37,6 +37,9 @@ SHORTAGES: Final = frozenset(
 )
 """What a machine may lack for a while. No setting is wrong then: systemd tries another start."""
 
+NO_PERMISSION: Final = "42501"
+"""SQLSTATE: the database answers, and the role may not do it."""
+
 EXIT_OK = 0
 EXIT_INTERNAL = 70
 EXIT_IO = 74

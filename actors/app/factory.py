@@ -21,11 +21,13 @@ from actors.catalog.rest import Rest
 from actors.catalog.universe import ASSETS_PER_MARKET, MOST_MARKETS, Filters
 from actors.config.load import Config
 from actors.database.schema.opening import MigratingStore, MigrationRule
+from actors.database.server.advice import advice
 from actors.database.server.embedded import Embedded
 from actors.database.server.verification import unverified
 from actors.database.server.watchdog import QueryWatchdog
 from actors.database.session import SafeDsn, check_dsn
 from actors.errors import (
+    NO_PERMISSION,
     ConfigError,
     FeedLost,
     SchemaMismatch,
@@ -181,9 +183,10 @@ def check_schema(
     """Bring the schema up to date, or raise if a person must act.
 
     A database that is away does not prevent the start. One that this version must not write to
-    does: who starts it can install the right one.
+    does, and one in which the role may not: who starts it can install, or name, the right one.
 
     Raises:
+        ConfigError: The role may not store in it.
         SchemaMismatch: The schema is not that of the tracker, or lacks migrations that may not
             be applied, or is of a newer version.
     """
@@ -192,6 +195,10 @@ def check_schema(
     try:
         store.open(journal.journal_id, first_seq=journal.oldest_seq)
     except StoreUnavailable as away:
+        # It answers, and nothing but a person makes it take what is recorded. A right that is
+        # revoked later ends no tracker that runs.
+        if away.sqlstate == NO_PERMISSION:
+            raise ConfigError(f"database: {away}; {advice(away)}") from away
         log.warning("database_away", extra={"reason": str(away), "retry_s": 0.0})
     except SchemaNewer as newer:
         raise SchemaMismatch(str(newer)) from newer

@@ -74,7 +74,7 @@ def check(dsn: str, folder: Path = MIGRATIONS, *, may_migrate: bool = True) -> C
         SchemaMismatch: A start would end: it was migrated by files that differ from this version's,
             it is not whole, they do not fit it, or the role may not apply them.
         ConfigError: It cannot be used as it is.
-        StoreUnavailable: It does not answer.
+        StoreUnavailable: It does not answer, or the role may not store in it.
     """
     session = Session(dsn)
     try:

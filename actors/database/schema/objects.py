@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from actors.database import queries
 from actors.database.session import Connection
-from actors.errors import SchemaMismatch
+from actors.errors import NO_PERMISSION, SchemaMismatch, StoreUnavailable
 
 NEEDED: Final = ("table", "unique index", "trigger", "sequence")
 """Without one of these what is stored would be wrong. Nothing is stored in vain without the others:
@@ -49,6 +49,7 @@ def require(connection: Connection) -> tuple[str, ...]:
 
     Raises:
         SchemaMismatch: Something is not; the message names it.
+        StoreUnavailable: All of it is, and this role may not use it to store.
     """
     missing = [each for each in look(connection) if not each.is_there]
     if any(each.kind in NEEDED for each in missing):
@@ -57,7 +58,17 @@ def require(connection: Connection) -> tuple[str, ...]:
             " Wait for the end of the restore; or restore it whole, or make again what is missing"
             " as in sql/schema.sql"
         )
+    _require_rights(connection)
     return tuple(map(str, missing))
+
+
+def _require_rights(connection: Connection) -> None:
+    lacked = connection.execute(queries.SELECT_MISSING_RIGHTS).fetchall()
+    if lacked:
+        rights = named(f"{right} on {table}" for right, table, _ in lacked)
+        raise StoreUnavailable(
+            f"the role {lacked[0][2]} lacks the rights {rights}", sqlstate=NO_PERMISSION
+        )
 
 
 def require_none(connection: Connection) -> None:

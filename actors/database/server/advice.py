@@ -3,13 +3,13 @@
 import re
 from typing import Final
 
-from actors.errors import StoreUnavailable
+from actors.errors import NO_PERMISSION, StoreUnavailable
 
 _OTHERWISE: Final = "start it, or correct TRACKER_DATABASE_URL"
 _BY_SQLSTATE: Final = {
-    "42501": (
-        "run `bin/tracker --migrate` as the owner of the schema, which grants what is needed,"
-        " or name the role that may do it"
+    NO_PERMISSION: (
+        "name a role that may: tracker_writer where sql/roles.sql has made the roles, else the"
+        " owner of the schema. `bin/tracker --migrate` as the owner grants what the writer lacks"
     ),
     "25006": (
         "it is a standby, or default_transaction_read_only is on for the database or the server:"
