@@ -7,12 +7,12 @@ from pathlib import Path
 
 from actors.app.factory import DATABASE, prepare_state_dir
 from actors.config.settings import Config
+from actors.database.server.advice import advice
 from actors.database.server.embedded import Embedded
 from actors.database.session import check_dsn
-from actors.errors import ConfigError, StateDirBusy, StoreUnavailable
+from actors.errors import NO_PERMISSION, ConfigError, StateDirBusy, StoreUnavailable
 
 VERSION_FILE = Path("data", "PG_VERSION")
-_NO_PERMISSION = "42501"
 
 
 @contextmanager
@@ -27,11 +27,9 @@ def database_of(config: Config) -> Iterator[str]:
         with database_to_read(config, prepare=True) as dsn:
             yield dsn
     except StoreUnavailable as exc:
-        if exc.sqlstate != _NO_PERMISSION:
+        if exc.sqlstate != NO_PERMISSION:
             raise
-        raise ConfigError(
-            f"database: {exc}; run `tracker --migrate` as the owner of the schema, which permits it"
-        ) from exc
+        raise ConfigError(f"database: {exc}; {advice(exc)}") from exc
 
 
 @contextmanager

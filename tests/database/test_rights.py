@@ -1,6 +1,7 @@
 """A role that may not store: `--check` and a start end alike, a tracker that runs goes on."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 from uuid import UUID
@@ -10,14 +11,16 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from actors.app.factory import Database, check_schema
+from actors.cli.main import main
 from actors.database import queries
 from actors.database.schema import migrate, objects
 from actors.database.schema.opening import MigratingStore, MigrationRule
 from actors.database.server.watchdog import MAX_WAIT_S, QueryWatchdog
 from actors.database.session import check_dsn
-from actors.errors import ConfigError, StoreUnavailable
+from actors.errors import EXIT_CONFIG, ConfigError, StoreUnavailable
 from actors.journal.journal import Journal
-from tests.postgres import Server, do
+from tests.app.test_acknowledge import as_url
+from tests.postgres import Server, ask, do
 
 pytestmark = pytest.mark.db
 
@@ -138,3 +141,33 @@ def test_every_table_that_is_there_is_asked_about(whole: str, role: str) -> None
 def tables(dsn: str) -> list[objects.Object]:
     with psycopg.connect(dsn) as connection:
         return [each for each in objects.look(connection) if each.kind == "table"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--retire", "x"],
+        ["--reingest"],
+        ["--acknowledge", "0x" + "1" * 64, "--reason", "x"],
+        ["--check"],
+    ],
+)
+def test_who_only_reads_is_told_which_role_it_takes(
+    whole: str,
+    role: str,
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    do(whole, f"revoke all on all tables in schema tracker, public from {WRITER}")
+    monkeypatch.setenv("TRACKER_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("TRACKER_DATABASE_URL", as_url(role))
+    assert main(arguments) == EXIT_CONFIG
+    said = capsys.readouterr().err
+    assert "permission denied" in said
+    assert "name a role that may" in said
+    assert "tracker_writer" in said
+    assert ask(whole, "select count(*) from tracker.journals where retired_at is not null") == [
+        (0,)
+    ]
