@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol, TextIO
 
 from actors.config import paths
+from actors.config.arguments import OnceParser
 from actors.errors import (
     EXIT_CONFIG,
     EXIT_INTERRUPTED,
@@ -141,7 +142,7 @@ def main(
 # ---------------------------------------------------------------------- asking
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(OnceParser):
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{message}; see tracker-status --help")
 

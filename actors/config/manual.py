@@ -13,6 +13,7 @@ from annotated_types import Ge, Le
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from actors.config.arguments import OnceParser
 from actors.config.settings import Config
 from actors.errors import ConfigError
 
@@ -73,7 +74,7 @@ def is_secret(name: str) -> bool:
     return "SecretStr" in str(Config.model_fields[name].annotation)
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(OnceParser):
     """An argument parser that never repeats a value: it may be a password."""
 
     def error(self, message: str) -> NoReturn:

@@ -79,10 +79,14 @@ class FaultRun(ProxiedProcesses):
     # ------------------------------------------------------------------- start
 
     def simulate(self, *options: str, markets: int = 40, trades: float = 0) -> Process:
-        """Start the simulator; nothing begins or ends in it unless `options` say so."""
-        words = ["--markets", str(markets), "--trades-per-second", str(trades)]
-        noise = ["--noise-per-second", "300"]
-        self.simulated = self.simulator(*words, *noise, *(options or STEADY))
+        """Start the simulator; nothing begins or ends in it unless `options` say so.
+
+        Of an option that is given twice, with its value, the last one counts.
+        """
+        usual = ("--markets", str(markets), "--trades-per-second", str(trades))
+        words = (*usual, "--noise-per-second", "300", *(options or STEADY))
+        last = dict(zip(words[::2], words[1::2], strict=True))
+        self.simulated = self.simulator(*(word for pair in last.items() for word in pair))
         return self.simulated
 
     def start(self, *options: str, trades: float = 200, **settings: str) -> Process:
