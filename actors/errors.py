@@ -16,6 +16,7 @@ TrackerError
 │   └── RecordTooLarge        what was received together is more than the journal takes at once
 └── Fatal                the process ends with `exit_code`
     ├── ConfigError          78: a person must change a setting
+    │   └── WrongSettings        several may be wrong
     ├── StateDirBusy         78: another tracker works on this state directory
     ├── SchemaMismatch       78 at the start: the database is of another version, or not whole
     │   └── SchemaLacking        it lacks migrations of this version
@@ -30,6 +31,7 @@ The docstring of an error is its default message.
 """
 
 import errno
+from collections.abc import Iterable
 from typing import ClassVar, Final
 
 SHORTAGES: Final = frozenset(
@@ -162,11 +164,33 @@ class Fatal(TrackerError):
 
     exit_code: ClassVar[int] = EXIT_INTERNAL
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Return what to say; a break in a line is one of a name that it repeats."""
+        return (str(self),)
+
 
 class ConfigError(Fatal):
     """A setting is wrong."""
 
     exit_code = EXIT_CONFIG
+
+
+class WrongSettings(ConfigError):
+    """Several settings may be wrong.
+
+    Args:
+        lines: One for each of them.
+    """
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = tuple(lines)
+        super().__init__("\n".join(self._lines))
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Return one line for each of them."""
+        return self._lines
 
 
 class StateDirBusy(Fatal):

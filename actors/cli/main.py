@@ -143,7 +143,8 @@ def _check(invocation: Invocation) -> int:
         attention.extend(filter(None, risks))
     else:
         schema = "embedded PostgreSQL, made at the first start"
-    _print(describe(config))
+    for line in describe(config).split("\n"):
+        _print(line)
     _print(f"database: {schema}")
     if is_running:
         _print(f"state directory: a tracker runs on {config.state_dir}")
@@ -170,7 +171,8 @@ def _migrate(invocation: Invocation) -> int:
 
 def _apply(dsn: str) -> int:
     applied = migrate.apply(dsn)
-    _print("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")
+    for line in [f"applied {name}" for name in applied] or ["the schema is up to date"]:
+        _print(line)
     return EXIT_OK
 
 
@@ -207,7 +209,8 @@ def _version(_: Invocation) -> int:
 
 
 def _help(_: Invocation) -> int:
-    _print(help_text())
+    for line in help_text().split("\n"):
+        _print(line)
     return EXIT_OK
 
 
@@ -226,7 +229,7 @@ _MODES: dict[Mode, Callable[[Invocation], int]] = {
 
 
 def _report_error(exc: Fatal) -> int:
-    for line in str(exc).splitlines():
+    for line in exc.lines:
         _say(f"tracker: {line}")
     return exc.exit_code
 

@@ -118,7 +118,8 @@ def main(
             return _schema()
         sockets = (options.socket,) if options.socket else _sockets(environ)
     except ConfigError as exc:
-        sys.stderr.write(f"tracker-status: {exc}\n")
+        for line in exc.lines:
+            _tell(f"tracker-status: {line}")
         return EXIT_CONFIG
     if hasattr(sys.stdout, "reconfigure"):
         # A terminal without a character of the text must not end the program with a traceback.

@@ -32,7 +32,7 @@ from actors.config.manual import (
 )
 from actors.config.settings import Config
 from actors.config.types import SHORTEST_SECRET
-from actors.errors import ConfigError, start_error
+from actors.errors import ConfigError, WrongSettings, start_error
 
 __all__ = [
     "Config",
@@ -387,7 +387,7 @@ def _build(layers: Sequence[_Layer]) -> Config:
     try:
         config = Config(layers=tuple(layer.values for layer in layers))  # type: ignore[call-arg]
     except ValidationError as exc:
-        raise ConfigError("\n".join(dict.fromkeys(_errors(exc, origins)))) from exc
+        raise WrongSettings(dict.fromkeys(_errors(exc, origins))) from exc
     return config.with_origins(origins)
 
 

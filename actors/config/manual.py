@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from actors.config.arguments import OnceParser
 from actors.config.settings import Config
 from actors.errors import ConfigError
+from actors.model.conversion import terminal_safe
 
 MODES = {
     "check": "validate everything, print the values in effect without secrets, and exit",
@@ -180,7 +181,7 @@ def describe(config: Config) -> str:
 
 def _effective(config: Config, name: str) -> str:
     shown = config.shown(name)
-    return default_text(name) if shown == "unset" else shown
+    return default_text(name) if shown == "unset" else terminal_safe(shown)
 
 
 _RULES = (

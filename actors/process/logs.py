@@ -288,12 +288,15 @@ def _is_journal(stream: TextIO) -> bool:
 
 
 def for_people(text: str) -> str:
-    """Return lines for standard output or error, without the secrets that `configure` was told."""
+    """Return a line for standard output or error, without the secrets that `configure` was told.
+
+    A break in it comes from a name that it repeats.
+    """
     scrubbers = [
         each.scrubber for each in logging.getLogger().handlers if isinstance(each, _Stream)
     ]
     scrubber = scrubbers[-1] if scrubbers else Scrubber()
-    return "\n".join(scrubber.text(line, longest=LONGEST_SCRUBBED) for line in text.split("\n"))
+    return scrubber.text(text, longest=LONGEST_SCRUBBED)
 
 
 def install_hooks() -> Callable[[], None]:

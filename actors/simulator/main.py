@@ -39,7 +39,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _fail(line: str, code: int) -> int:
-    print(f"tracker-simulator: {line}", file=sys.stderr)  # noqa: T201 - one line for people
+    # What it repeats of the command line must not drive a terminal.
+    shown = "".join(each if each.isprintable() else "?" for each in line)
+    print(f"tracker-simulator: {shown}", file=sys.stderr)  # noqa: T201 - one line for people
     return code
 
 

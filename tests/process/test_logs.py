@@ -357,10 +357,10 @@ def test_a_document_is_without_secrets_however_they_are_written_in_json() -> Non
     assert kept == {"reasons": ["it is [secret]!"] * 4, "n": 1, "none": None}
 
 
-def test_lines_for_people_keep_their_breaks_and_lose_their_secrets() -> None:
+def test_a_line_for_people_is_one_line_without_secrets() -> None:
     stream = io.StringIO()
     logs.configure("INFO", "json", stream, secrets=["hunter2"])
-    assert logs.for_people("one hunter2\n\x1b[2J two\n") == "one [secret]\n\\x1b[2J two\n"
+    assert logs.for_people("one hunter2\n\x1b[2J two") == "one [secret]\\x0a\\x1b[2J two"
     logging.getLogger().handlers.clear()
     assert logs.for_people("postgresql://u:p@h/d") == "postgresql://[secret]"
 

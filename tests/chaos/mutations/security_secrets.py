@@ -149,8 +149,7 @@ OF_SECRETS = (
     Mutation(
         "lines for people",
         "actors/process/logs.py",
-        'return "\\n".join(scrubber.text(line, longest=LONGEST_SCRUBBED) for line '
-        'in text.split("\\n"))',
+        "return scrubber.text(text, longest=LONGEST_SCRUBBED)",
         "return text if scrubber else text",
         (SECRETS + "test_no_other_mode_repeats_what_the_server_repeats",),
         NO_SECRET,
