@@ -24,6 +24,7 @@ from actors.database.schema import migrate
 from actors.database.schema.objects import named
 from actors.database.server.advice import advice
 from actors.database.server.embedded import Embedded
+from actors.database.server.folder import LOG
 from actors.database.session import check_dsn
 from actors.errors import (
     EXIT_CONFIG,
@@ -96,7 +97,8 @@ def _main(argv: Sequence[str]) -> int:
         log.debug("fatal", exc_info=True)
         return _report_error(exc)
     except StoreUnavailable as exc:
-        _say(f"tracker: database: {exc}; {advice(exc)}")
+        own = None if config.dsn else config.state_dir / DATABASE / LOG
+        _say(f"tracker: database: {exc}; {advice(exc, embedded_log=own)}")
         # A run needs none that answers: only an embedded one that does not start keeps it from
         # starting, and the next start may find what it lacked.
         return EXIT_IO if invocation.mode is Mode.RUN else EXIT_CONFIG

@@ -1,6 +1,7 @@
 """What a person is told to do about a database fits what is wrong with it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -44,6 +45,11 @@ def test_locks_that_are_used_up_are_told() -> None:
 
 def test_a_server_that_is_away_is_to_be_started() -> None:
     assert told("host=127.0.0.1 port=1 dbname=x") == "start it, or correct TRACKER_DATABASE_URL"
+
+
+def test_an_embedded_server_that_does_not_start_names_its_log() -> None:
+    log = Path("state/postgres/server.log")
+    assert advice(StoreUnavailable("it ended"), embedded_log=log) == f"see {log}"
 
 
 def test_libpq_asks_no_questions() -> None:

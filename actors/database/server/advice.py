@@ -1,6 +1,7 @@
 """What a person can do about a database that does not answer, or rejects what is asked of it."""
 
 import re
+from pathlib import Path
 from typing import Final
 
 from actors.errors import NO_PERMISSION, StoreUnavailable
@@ -48,9 +49,15 @@ _BY_WORDS: Final = (
 )
 
 
-def advice(exc: StoreUnavailable) -> str:
-    """Return what to do, to be said behind what happened."""
+def advice(exc: StoreUnavailable, *, embedded_log: Path | None = None) -> str:
+    """Return what to do, to be said behind what happened.
+
+    Args:
+        exc: What happened.
+        embedded_log: The log of the embedded server, if it is that one: no setting names it.
+    """
     if exc.sqlstate in _BY_SQLSTATE:
         return _BY_SQLSTATE[exc.sqlstate]
     text = str(exc)
-    return next((what for words, what in _BY_WORDS if re.search(words, text)), _OTHERWISE)
+    otherwise = f"see {embedded_log}" if embedded_log else _OTHERWISE
+    return next((what for words, what in _BY_WORDS if re.search(words, text)), otherwise)

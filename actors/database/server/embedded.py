@@ -92,6 +92,7 @@ class Embedded:
                 self._binaries, self._user, self._folder.root
             )
             self._create_cluster()
+            self._folder.require_original()
             if self._answers():
                 self._running_pid = self._folder.pid()
             else:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from actors import files
 from actors.database.server.postgres_binaries import ServerUser
+from actors.database.server.processes import is_running
 from actors.errors import ConfigError, Fatal, StateDirBusy, start_error
 
 LARGEST_LOG = 10 << 20
@@ -28,6 +29,7 @@ _LOCK = "lock"
 _DATA, _NEW_DATA, _SOCKET = "data", "data.new", "s"
 _PID_FILE, _VERSION = "postmaster.pid", "PG_VERSION"
 _TAIL_BYTES = 2000
+_PID_FILE_BYTES = 8192  # a path in it has at most 4096
 
 
 class ServerFolder:
@@ -58,7 +60,7 @@ class ServerFolder:
         try:
             self._fd = files.open_directory(self.root, make=False, owners=self._owners)
             self._check(self._fd)
-            return self.version()
+            return self._checked_version()
         except FileNotFoundError:  # made at the first start
             return None
         except OSError as exc:
@@ -155,12 +157,54 @@ class ServerFolder:
             raise ConfigError(f"{self.data / _VERSION} does not hold the version of a PostgreSQL")
         return text
 
+    def _checked_version(self) -> str | None:
+        """Return the version as `version`, after a look whether it is a copy."""
+        made = self.version()
+        if made is not None:
+            self.require_original()
+        return made
+
     def pid(self) -> int | None:
         """Return the pid that the file of the server names, whoever that is."""
         try:
             return int(self._read(_PID_FILE))
         except (OSError, ValueError):
             return None
+
+    def require_original(self) -> None:
+        """Check that the cluster is no copy of one whose server runs.
+
+        Raises:
+            ConfigError: It is. What was copied while a server wrote it need not fit together.
+        """
+        pid, data = self.pid(), self._data_of_pid_file()
+        if data is None or not is_running(pid):
+            return
+        try:
+            first = files.open_inner(self._open_fd(), str(data))
+            try:
+                is_own = os.path.samestat(os.fstat(first), self.data.stat())
+                words = files.read_foreign(first, _PID_FILE, 32).split()
+            finally:
+                os.close(first)
+        except OSError:
+            return  # moved, and its server is about to end
+        if not is_own and words[:1] == [str(pid).encode()]:
+            raise ConfigError(
+                f"{self.root} is a copy of {data.parent}, made while its PostgreSQL ran (process"
+                f" {pid}, in {_PID_FILE}): such a copy need not be whole. Stop the tracker there"
+                f" and copy again, or move the data over with pg_dump and pg_restore; for a new"
+                f" database remove {self.root}"
+            )
+
+    def _data_of_pid_file(self) -> Path | None:
+        """Return the folder of the cluster that the file of the server names, if it does."""
+        try:
+            lines = self._text(_PID_FILE, _PID_FILE_BYTES).split("\n")
+        except OSError:
+            return None
+        data = lines[1] if len(lines) > 2 else ""
+        return Path(data) if data.startswith("/") and "\0" not in data else None
 
     @property
     def has_pid_file(self) -> bool:
@@ -178,12 +222,16 @@ class ServerFolder:
 
     def _read(self, name: str) -> str:
         """Return the first word of a file of the cluster."""
+        words = self._text(name, 32).split()
+        return words[0] if words else ""
+
+    def _text(self, name: str, size: int) -> str:
+        """Return the beginning of a file of the cluster."""
         data = files.open_inner(self._open_fd(), _DATA)
         try:
-            words = files.read_foreign(data, name, 32).decode("ascii", "replace").split()
+            return os.fsdecode(files.read_foreign(data, name, size))
         finally:
             os.close(data)
-        return words[0] if words else ""
 
     # ----------------------------------------------------------------- its log
 
