@@ -32,7 +32,7 @@ FIELDS: list[dict[str, Any]] = [
     *({"trade_id": text} for text in (None, "", "é 1")),
     *({"extra": text} for text in (None, '{"a": [1, "ü"]}')),
     {"occurrence": 7},
-    {"traded_at_ms": 1, "received_at_ns": 999},
+    {"traded_at_ms": 1_577_836_800_001, "received_at_ns": 999},  # the first day that there is
 ]
 ROWS = """select t::text, pg_column_size(t.price), pg_column_size(t.size)
     from tracker.trades t order by 1"""
