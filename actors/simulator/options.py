@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from actors.simulator.beliefs import in_force, parse_broken
 from actors.simulator.fault_injector import Fault, parse_fault
@@ -68,35 +68,10 @@ class Options:
 
 
 class _Parser(argparse.ArgumentParser):
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.given: set[str] = set()
-        for name in (None, "store"):
-            self.register("action", name, _Once)
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        self.given.clear()
-        return super().parse_known_args(args, namespace)
+    """Of an option that is given twice the last one counts: tests add to what is usual."""
 
     def error(self, message: str) -> NoReturn:
         raise BadOption(message)
-
-
-class _Once(argparse.Action):
-    """Stores what an option is given, once; argparse would take the last of several."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: object,
-        option_string: str | None = None,
-    ) -> None:
-        if isinstance(parser, _Parser):
-            if self.dest in parser.given:
-                parser.error(f"{option_string}: given twice, and it takes one value")
-            parser.given.add(self.dest)
-        vars(namespace)[self.dest] = values
 
 
 def _span(text: str) -> tuple[float, float]:

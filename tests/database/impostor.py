@@ -33,6 +33,7 @@ class Impostor:
         self._asks = asks
         self.heard = b""
         self.answers = b""
+        self._client: socket.socket | None = None
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
@@ -40,6 +41,7 @@ class Impostor:
         with contextlib.suppress(OSError):  # the listener was closed: the test is over
             while True:
                 client, _ = self._listener.accept()
+                self._client = client
                 with client, contextlib.suppress(OSError):
                     client.settimeout(_DEADLINE_S)
                     self._answer(client)
@@ -68,6 +70,9 @@ class Impostor:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        if self._client is not None:  # one that keeps its end open is not waited for
+            with contextlib.suppress(OSError):
+                self._client.shutdown(socket.SHUT_RDWR)
         self._thread.join(timeout=_DEADLINE_S)
 
 

@@ -84,7 +84,12 @@ class Login(Generic[T]):
         in_time = self._over.wait(timeout_s)
         with self._lock:
             if self._error is not None:
-                raise self._error
+                # Kept nowhere: its traceback holds the connection, which is to be closed by then.
+                error, self._error = self._error, None
+                try:
+                    raise error
+                finally:
+                    del error
             if self._found is not None:
                 return self._found
             self._is_left = True
@@ -107,6 +112,7 @@ class Login(Generic[T]):
         with self._lock:
             self._found, self._error = found, error
             is_left = self._is_left
+        del error  # else its traceback, which names this frame, would hold itself
         if is_left and found is not None:
             found.close()
         self._over.set()
