@@ -271,6 +271,7 @@ class CatalogActor(BaseActor):
             self._publish(self._universe.update(self._news(page.markets)))
 
     def _news(self, markets: tuple[Market, ...]) -> tuple[Market, ...]:
+        """Return these markets of the last answer; see `Discovery.news`."""
         return self._discovery.news(markets, age_s=self._gamma.age_s)
 
     def _end_page(self, request: NextPage) -> None:

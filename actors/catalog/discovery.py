@@ -273,7 +273,13 @@ class Discovery:
         return self.announced.tried(lookup.ids, self._now, age_s=age_s)
 
     def news(self, found: Iterable[Market], *, age_s: float) -> tuple[Market, ...]:
-        """Return what was found, without what an old answer calls open that has closed since."""
+        """Return what was found, without what an old answer calls open that has closed since.
+
+        Args:
+            found: Markets of one answer.
+            age_s: Of the answer, in seconds; `date_clock` bounds it, so a market that does open
+                again is believed after that time at the latest.
+        """
         made_at = self._now - age_s
         return tuple(
             market for market in found if not self.closed.is_older(market.condition_id, made_at)

@@ -20,7 +20,7 @@ SET_BACK_NS = 3_600 * 10**9
 STARTING_S = 60.0
 """Seconds without any token at the start of a process that are no blackout, but a start."""
 LONGEST_DOWN_NS = DAY_NS
-"""A tracker that did not run for longer is not down: it begins anew."""
+"""A tracker that did not run for longer was not down: its day starts with the process."""
 
 
 class Day:

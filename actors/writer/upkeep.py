@@ -1,6 +1,6 @@
 """What the writer does between commits: settle coverage, delete what is kept for a time only.
 
-Before that it sends what was committed last, for people to see.
+Last it sends what was committed last, for people to see: nothing that must be done waits for that.
 """
 
 from actors.actor import Mailbox
@@ -48,7 +48,6 @@ class Upkeep:
             StoreUnavailable: The database went away.
             SchemaNewer: It was migrated, and this version must not write any more.
         """
-        self.latest.send()
         if now >= self._settle_at:
             self._settle(now)
         if is_live and self._housekeeping.due(now):
@@ -56,6 +55,7 @@ class Upkeep:
             if done.is_last:
                 self._housekeeping.ended(now)
             self._notifier.housekept(done, now)
+        self.latest.send()
 
     def _settle(self, now: float) -> None:
         for _ in range(SETTLE_STEPS):

@@ -5,7 +5,7 @@
     /healthz      200 as long as the process answers at all
     /readyz       200 while `tracker-status` would end with 0, else 503 with the reasons
 
-Everything is made anew for each request and nothing is kept, so a client costs one status document
+Everything is made for each request and nothing is kept, so a client costs one status document
 at most. Texts that strangers have chosen (names of markets, errors of servers) go through
 `terminal_safe`, and the page sets them as text alone; what a browser may do with the page is in
 `_headers`.
