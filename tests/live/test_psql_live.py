@@ -113,7 +113,9 @@ def test_beside_a_tracker_it_leaves_the_server_running(processes: Processes) -> 
     assert server_pid(processes) == server
     total = processes.status()["trades"]["total"]
     last = processes.until_status(
-        "it stores on", lambda found: found["trades"]["total"] > total, within_s=30
+        "it stores on and tells its last trades",
+        lambda found: found["trades"]["total"] > total and found["latest"]["trades"],
+        within_s=30,
     )
     assert last["restarts"]["total"] == 0
     newest = last["latest"]["trades"][0]
