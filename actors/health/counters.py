@@ -115,9 +115,11 @@ class RestartCounts:
         self._limits = limits
         self._latest: dict[str, deque[float]] = {}
         self._counts: dict[str, int] = {}
+        self._reasons: dict[str, str] = {}
 
-    def add(self, child: str, at: float) -> None:
+    def add(self, child: str, at: float, reason: str) -> None:
         """Count one death."""
+        self._reasons[child] = reason
         self._counts[child] = self._counts.get(child, 0) + 1
         self._latest.setdefault(child, deque(maxlen=self._limits.loop_deaths)).append(at)
 
@@ -133,6 +135,7 @@ class RestartCounts:
             total=sum(self._counts.values()),
             children=dict(sorted(self._counts.items())),
             looping=tuple(looping),
+            reasons={child: self._reasons[child] for child in looping},
         )
 
 

@@ -326,11 +326,13 @@ class Restarts(Part, frozen=True, kw_only=True):
 
     Attributes:
         looping: Actors with repeated crashes: three within five minutes.
+        reasons: Why each of these died last.
     """
 
     total: int
     children: dict[str, int]
     looping: tuple[str, ...]
+    reasons: dict[str, str]
 
 
 class Accounting(Part, frozen=True, kw_only=True):

@@ -296,7 +296,8 @@ def _discovery_failing(health: Health, limits: Limits) -> str:
 
 
 def _restart_loop(health: Health, _: Limits) -> str:
-    looping = health.restarts.looping[:5]
+    restarts = health.restarts
+    looping = [f"{child} ({restarts.reasons[child]})" for child in restarts.looping[:5]]
     return f"repeated crashes: {', '.join(looping)}" if looping else ""
 
 

@@ -151,7 +151,7 @@ class HealthState:
 
     def database_server_ended(self, *, reason: str, at: float) -> None:
         """Count an end of the embedded database, which is started again."""
-        self._restarts.add(EMBEDDED, at)
+        self._restarts.add(EMBEDDED, at, reason)
         self._database.server_ended(reason)
 
     def batch_written(self, batch: BatchWritten, *, at: float, wall_ns: int) -> None:
@@ -202,9 +202,9 @@ class HealthState:
     def _violated(self, report: Report, at: float) -> None:
         self._violations.reported(report.child, report.incarnation, report.violations, at)
 
-    def child_died(self, child: str, *, at: float, writer: bool = False) -> None:
+    def child_died(self, child: str, reason: str, *, at: float, writer: bool = False) -> None:
         """Count an unexpected death; `writer`: the dead actor is the one that counts commits."""
-        self._restarts.add(child, at)
+        self._restarts.add(child, at, reason)
         if writer:
             self._accounting.lost_count()
 

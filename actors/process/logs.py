@@ -238,7 +238,7 @@ class _Stream(logging.StreamHandler[TextIO]):
             extra = {"omitted": sum(omitted.values()), "events": omitted}
             log.warning("lines_omitted", extra=extra)
         if self._budget.allows(record):
-            super().emit(record)
+            super().emit(_readable(record))
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Drop the line: there is nowhere to report the error."""
@@ -344,7 +344,7 @@ def install_hooks() -> Callable[[], None]:
 
 def _head(record: logging.LogRecord) -> dict[str, Any]:
     """Return the first fields of every line. Free text of a library is `library_message`."""
-    message = _message(record)
+    message = record.getMessage()
     at = datetime.fromtimestamp(record.created, tz=UTC)
     return {
         "timestamp": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -360,11 +360,21 @@ def _event(record: logging.LogRecord) -> str:
     return record.msg if is_event else "library_message"
 
 
-def _message(record: logging.LogRecord) -> str:
+def _readable(record: logging.LogRecord) -> logging.LogRecord:
+    """Return the record; in place of one whose text cannot be made, what there is of it.
+
+    A library may name fewer values than its text has places, or give a value without a text.
+    """
     try:
-        return record.getMessage()
-    except (TypeError, ValueError, KeyError):
-        return str(record.msg)
+        record.getMessage()
+    except Exception as exc:  # noqa: BLE001 - the line must be written whatever __str__ does
+        values = vars(record) | {
+            "msg": _as_text(record.msg),
+            "args": None,
+            "log_call_error": f"{type(exc).__name__}: {_as_text(exc)}",
+        }
+        return logging.makeLogRecord(values)
+    return record
 
 
 def _as_text(value: object) -> str:

@@ -288,7 +288,10 @@ class SupervisorActor(BaseActor):
             extra = {**_names(child), "reason": death.reason, "traceback": death.traceback}
             log.log(level, "child_died", extra=extra)
             self._health.child_died(
-                child.spec.id, at=self._time.now, writer=child.address is self._writer
+                child.spec.id,
+                death.reason,
+                at=self._time.now,
+                writer=child.address is self._writer,
             )
         if not child.spec.vital:
             self._health.connection_ended(

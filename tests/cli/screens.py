@@ -187,7 +187,7 @@ def _mismatch(health: HealthState) -> None:
 
 def _die(health: HealthState) -> None:
     for ago in (200, 120, 40):
-        health.child_died("catalog", at=NOW - ago)
+        health.child_died("catalog", "KeyError: 'events'", at=NOW - ago)
 
 
 SPOILS: Mapping[str, Spoil] = {

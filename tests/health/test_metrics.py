@@ -50,6 +50,7 @@ ELSEWHERE = {
     "database.reason": "text for people",
     "resolutions.pending_total": "sum(tracker_resolutions_pending)",
     "resolutions.sources.requests_10s": "rate(tracker_source_requests_total[1m])",
+    "restarts.reasons": "text for people",
     "catalog.last_error": "text for people",
     "catalog.keyset_error": "text for people",
     "catalog.requests.state": "text for people",
@@ -102,7 +103,7 @@ def full() -> Health:
     health.connection_ended("a-0001", reason="reset", at=START + 2)
     health.connection_reported(connection(incarnation=2, trades_total=5), at=START + 3)
     for at in (3, 4, 5):
-        health.child_died("catalog", at=START + at)
+        health.child_died("catalog", "KeyError", at=START + at)
     health.catalog_reported(catalog("timeout"), at=START + 3)
     health.resolution_reported(
         outcomes(

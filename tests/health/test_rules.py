@@ -195,12 +195,13 @@ def test_when_nothing_can_be_listed_one_reason_says_it() -> None:
 def test_three_deaths_of_one_child_within_five_minutes_are_a_loop() -> None:
     health = well()
     for at in (0.0, 100.0):
-        health.child_died("writer", at=START + at, writer=True)
-        health.child_died("catalog", at=START + at)
+        health.child_died("writer", "ValueError: x", at=START + at, writer=True)
+        health.child_died("catalog", "KeyError: 'events'", at=START + at)
     assert codes(health, START + 101) == ()
-    health.child_died("catalog", at=START + 200)
+    health.child_died("catalog", "KeyError: 'events'", at=START + 200)
     said = document(health, START + 201)
     assert said.codes == ("restart_loop",)
+    assert said.reasons == ("repeated crashes: catalog (KeyError: 'events')",)
     assert (said.restarts.total, said.restarts.children) == (5, {"catalog": 3, "writer": 2})
     assert codes(health, START + 301) == ()
 

@@ -20,7 +20,7 @@ SCHEMA: dict[str, Any] = json.loads(FILE.read_text())
 def _documents() -> dict[str, Any]:
     away = well()
     away.store_lost(reason="rejected", at=START + 5)
-    away.child_died("catalog", at=START + 5)
+    away.child_died("catalog", "KeyError", at=START + 5)
     resolving = well()
     resolving.resolution_reported(outcomes(pending=(("not closed", 3),)), at=START + 2)
     resolving.time_passed(START + 2, WALL)

@@ -193,6 +193,36 @@ def test_a_value_without_a_text_does_not_cost_the_line(stream: io.StringIO) -> N
     assert "_Mute" in lines(stream)[0]["odd"]
 
 
+@pytest.mark.parametrize(
+    ("message", "values"),
+    [
+        ("%d of %s", ("a",)),
+        ("%d", ("a",)),
+        ("%(name)s", ({},)),
+        ("%z", ("a",)),
+        ("it has %s", (_Mute(),)),
+        (_Mute(), ()),
+    ],
+    ids=["too few", "no number", "no such name", "no such form", "a mute value", "a mute text"],
+)
+@pytest.mark.parametrize("style", ["json", "console"])
+def test_a_log_call_of_a_library_that_is_wrong_does_not_cost_the_line(
+    stream: io.StringIO,
+    style: str,
+    message: object,
+    values: tuple[object, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    logs.configure("INFO", style, stream)
+    # Ours alone: those of pytest raise what is wrong with a call.
+    monkeypatch.setattr(logging.getLogger(), "handlers", logging.getLogger().handlers[-1:])
+    logging.getLogger("library").warning(message, *values)
+    said = stream.getvalue()
+    assert (message if isinstance(message, str) else "_Mute") in said
+    assert "log_call_error" in said
+    assert said.count("\n") == 1
+
+
 def test_console_lines_read_like_prose(stream: io.StringIO) -> None:
     logs.configure("INFO", "console", stream)
     log.warning("store_lost", extra={"reason": "rejected"})
