@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -40,6 +41,7 @@ ALL_COVERED_S, MOST_COVERED = 10.0, 0.5
 # As `RestartSec=` in systemd/tracker.service.
 RESTART_S = 2.0
 STOP_S = 60.0
+PAGE_PORT = 9464
 QUIET_S = 0.5
 """Seconds between the last trade and the stop, so that the last trades arrive."""
 
@@ -50,11 +52,13 @@ class Processes:
 
     Attributes:
         urls: Addresses of the simulator, by name (`ws_url`, `gamma_url`, `admin_url`, …).
+        page_port: Where the tracker serves its page.
         deaths: Exit codes of trackers that ended by themselves.
     """
 
     simulator: subprocess.Popen[str]
     urls: dict[str, str]
+    page_port: int
     tracker: subprocess.Popen[bytes] | None = None
     deaths: list[int] = field(default_factory=list)
 
@@ -76,16 +80,29 @@ def run(config: Config, *, duration_s: float | None, broken: str = "") -> int:
     """
     demo = DemoDir(path=config.state_dir / "demo", socket=config.status_socket, dsn=config.dsn)
     demo.make()
+    page_port = config.metrics_port or free_port()
     stop = threading.Event()
     with stop_signals(stop.set):
-        return _run(demo, stop, duration_s, broken)
+        return _run(demo, stop, duration_s, broken, page_port)
 
 
-def _run(demo: DemoDir, stop: threading.Event, duration_s: float | None, broken: str) -> int:
+def free_port() -> int:
+    """Return the usual port of the page, or another one where that is taken."""
+    for port in (PAGE_PORT, 0):
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(("127.0.0.1", port))
+            return int(sock.getsockname()[1])
+    return PAGE_PORT  # the tracker says then why it is not served
+
+
+def _run(
+    demo: DemoDir, stop: threading.Event, duration_s: float | None, broken: str, page_port: int
+) -> int:
     started, began, number = time.monotonic(), datetime.now(UTC), demo.next_run()
-    processes = _start_simulator(demo, number, broken)
+    processes = _start_simulator(demo, number, broken, page_port)
     try:
-        processes.tracker = _start_tracker(demo, processes.urls)
+        processes.tracker = _start_tracker(demo, processes)
         code = _watch(demo, processes, stop, started, duration_s)
     finally:
         # First, so that no trade is under way when the tracker stops.
@@ -108,7 +125,7 @@ def _run(demo: DemoDir, stop: threading.Event, duration_s: float | None, broken:
 # --------------------------------------------------------------- the processes
 
 
-def _start_simulator(demo: DemoDir, number: int, broken: str) -> Processes:
+def _start_simulator(demo: DemoDir, number: int, broken: str, page_port: int) -> Processes:
     """Start the simulator and wait until it prints its addresses."""
     command = [
         sys.executable,
@@ -141,7 +158,7 @@ def _start_simulator(demo: DemoDir, number: int, broken: str) -> Processes:
         if code == EXIT_CONFIG:
             raise ConfigError("the simulator did not start; it says above why")
         raise Internal(f"the simulator ended with exit code {code}")
-    return Processes(simulator=process, urls=json.loads(line))
+    return Processes(simulator=process, urls=json.loads(line), page_port=page_port)
 
 
 def _without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
@@ -149,8 +166,9 @@ def _without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     return {n: text for n, text in environ.items() if not n.startswith(("TRACKER_", "PG"))}
 
 
-def _start_tracker(demo: DemoDir, urls: dict[str, str]) -> subprocess.Popen[bytes]:
+def _start_tracker(demo: DemoDir, processes: Processes) -> subprocess.Popen[bytes]:
     """Start the tracker as a user would, with the simulator's addresses in its environment."""
+    urls = processes.urls
     settings = {
         "TRACKER_STATE_DIR": str(demo.tracker),
         "TRACKER_STATUS_SOCKET": str(demo.socket),
@@ -163,6 +181,7 @@ def _start_tracker(demo: DemoDir, urls: dict[str, str]) -> subprocess.Popen[byte
         "TRACKER_DISCOVERY_SECONDS": "2",
         "TRACKER_RESOLUTION_SECONDS": "2",
         "TRACKER_RESOLUTION_HOLD_SECONDS": "2",
+        "TRACKER_METRICS_PORT": str(processes.page_port),
         "TRACKER_LOG_FORMAT": "json",
     }
     if demo.dsn:
@@ -219,7 +238,7 @@ def _watch(
     """Show the status, cut connections, keep the tracker running; return an exit code."""
     latest: dict[str, Any] = {}
     next_cut, trading = started + FIRST_CUT_S, False
-    with _screen() as show:
+    with _screen(processes.page_port) as show:
         while not stop.wait(1.0):
             now = time.monotonic()
             if duration_s is not None and now - started >= duration_s:
@@ -261,7 +280,7 @@ def _restart(demo: DemoDir, processes: Processes, stop: threading.Event) -> int 
         _repeat_errors(demo)
         return code
     stop.wait(RESTART_S)
-    processes.tracker = _start_tracker(demo, processes.urls)
+    processes.tracker = _start_tracker(demo, processes)
     return None
 
 
@@ -275,10 +294,11 @@ def _repeat_errors(demo: DemoDir) -> None:
 
 
 @contextlib.contextmanager
-def _screen() -> Iterator[Callable[[dict[str, Any]], None]]:
+def _screen(page_port: int) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Yield a function that shows a status: live on a terminal, else a line now and then."""
     console = plain_console()
-    for line in ("simulated Polymarket, real tracker", "more: bin/tracker-status   stop: Ctrl-C"):
+    more = f"more: bin/tracker-status, http://localhost:{page_port}/   stop: Ctrl-C"
+    for line in ("simulated Polymarket, real tracker", more):
         console.print(line, no_wrap=True, overflow="ellipsis")
     if not console.is_terminal:
         yield _line_printer(console)

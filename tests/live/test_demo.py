@@ -2,14 +2,18 @@
 
 import json
 import os
+import re
 import signal
 import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from tests.live.processes import Process, Processes, as_url, until
+
+PAGE = r"http://localhost:\d+/"
 
 pytestmark = [pytest.mark.live, pytest.mark.db]
 
@@ -56,6 +60,9 @@ def test_a_demo_ends_by_itself_and_a_second_one_goes_on(
         lambda now: now["pid"] != found["pid"] and now["trades"]["total"] >= 100,
         within_s=40,
     )
+    assert running.process.stdout is not None
+    (address,) = next(filter(None, (re.findall(PAGE, line) for line in running.process.stdout)))
+    assert "<title>" in requests.get(address, timeout=10).text
     running.process.send_signal(signal.SIGINT)
     second = conclusion(running)
     assert second["sent"] > 300
