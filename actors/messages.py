@@ -283,7 +283,7 @@ class UniverseChanged(Message, frozen=True, kw_only=True):
 
 
 class MarketsSettled(Message, frozen=True, kw_only=True):
-    """Resolution → catalog: the resolutions of these are stored; stop watching them."""
+    """Resolution, writer → catalog: the resolutions of these are stored; stop watching them."""
 
     condition_ids: tuple[ConditionId, ...]
 

@@ -201,7 +201,7 @@ class FakeStore:
         conflicts: The open contradictions.
         chores: What the next steps of housekeeping return.
         windows: The time windows for which rechecks were requested.
-        unproven, mapping_changed, rejected_rows: What the next commits return.
+        unproven, mapping_changed, resolved, rejected_rows: What the next commits return.
         taken: Another process stores the journal that was opened last.
         moved_at_ms: When the watermark of the journals was stored.
         unsettled: So many steps of settling are left; `settled`: so many were done.
@@ -231,6 +231,7 @@ class FakeStore:
         self.conflicts = OpenConflicts()
         self.unproven: tuple[ConditionId, ...] = ()
         self.mapping_changed: tuple[ConditionId, ...] = ()
+        self.resolved: tuple[ConditionId, ...] = ()
         self.unsettled = self.settled = 0
         self.taken = False
         self.moved_at_ms = 0
@@ -329,6 +330,7 @@ class FakeStore:
             watermark=self.watermark,
             unproven=self.unproven,
             mapping_changed=self.mapping_changed,
+            resolved=self.resolved,
             rejected_rows=self.rejected_rows,
             rejected_because="value out of range" if self.rejected_rows else "",
         )

@@ -31,6 +31,7 @@ class OutcomeWriter:
     Attributes:
         unproven: Resolutions that were not recorded, because the database lacks evidence on them.
         mapping_changed: Markets whose listing tells other names of tokens than before.
+        resolved: Markets that a listing calls open and whose resolution is recorded.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class OutcomeWriter:
         self._locked = locked
         self.unproven: list[Resolution] = []
         self.mapping_changed: list[ConditionId] = []
+        self.resolved: list[ConditionId] = []
 
     def upsert_markets(self, rows: Sequence[Market]) -> int:
         """Store markets, their events, the names of their tokens; return how many were given."""
@@ -55,6 +57,8 @@ class OutcomeWriter:
         self._run(queries.INSERT_UNRESOLVED, conditions=conditions)
         self._tokens.conditions_stored(asset.token_id for row in rows for asset in row.assets)
         self.mapping_changed += [condition_id for (condition_id,) in changed]
+        is_open = [row.condition_id for row in rows if not row.closed]
+        self.resolved += self._resolved(is_open)
         return len(rows)
 
     def insert_observations(self, rows: Sequence[Observation]) -> int:
@@ -79,8 +83,7 @@ class OutcomeWriter:
             payouts = columns.resolutions(tuple(new.values()))
             self._run(queries.INSERT_RESOLUTION_PAYOUTS, **payouts)
         conditions = [row.condition_id for row in rows]
-        found = self._rows(queries.SELECT_RESOLVED, conditions=conditions)
-        resolved = [condition_id for (condition_id,) in found]
+        resolved = self._resolved(conditions)
         self._run(queries.DELETE_RESOLVED, conditions=resolved)
         self._run(queries.INSERT_DIFFERING_RESOLUTIONS, **given)
         self.unproven += [row for row in rows if row.condition_id not in resolved]
@@ -97,6 +100,10 @@ class OutcomeWriter:
     def insert_contradictions(self, rows: Sequence[Contradiction]) -> int:
         """Open contradictions, unless they are open already."""
         return self._run(queries.INSERT_RESOLUTION_CONFLICTS, **columns.contradictions(rows))
+
+    def _resolved(self, conditions: list[ConditionId]) -> list[ConditionId]:
+        found = self._rows(queries.SELECT_RESOLVED, conditions=conditions)
+        return [condition_id for (condition_id,) in found]
 
     def _run(self, query: bytes, **given: Any) -> int:
         return self._connection.execute(query, {"journal": self._journal_key, **given}).rowcount

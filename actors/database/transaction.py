@@ -243,6 +243,7 @@ class Transaction:
                 watermark=watermark,
                 unproven=tuple(row.condition_id for row in outcomes.unproven) if outcomes else (),
                 mapping_changed=tuple(outcomes.mapping_changed) if outcomes else (),
+                resolved=tuple(outcomes.resolved) if outcomes else (),
                 rejected_rows=tuple(self._kinds.items()),
                 rejected_because=self._because,
             )

@@ -192,6 +192,8 @@ class Committed(msgspec.Struct, frozen=True, kw_only=True):
             evidence on it; it is in `rejected_messages`.
         mapping_changed: Markets whose listing tells other names of tokens than before, so that
             a contradiction was opened.
+        resolved: Markets that a listing calls open and whose resolution is recorded: its answer
+            is old.
         rejected_rows: (kind, how many) of all rows that the database could not hold.
         rejected_because: Why, of the first of them.
         took_s: How long the transaction took.
@@ -205,6 +207,7 @@ class Committed(msgspec.Struct, frozen=True, kw_only=True):
     watermark: int
     unproven: tuple[ConditionId, ...] = ()
     mapping_changed: tuple[ConditionId, ...] = ()
+    resolved: tuple[ConditionId, ...] = ()
     rejected_rows: tuple[tuple[str, int], ...] = ()
     rejected_because: str = ""
     took_s: float = 0.0

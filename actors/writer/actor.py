@@ -9,8 +9,8 @@ resolution; Flush and Drain from the main thread, Tick from the
 supervisor; Open, CatchUp and SendMarkets from itself.
 Sends: BatchWritten, LatestStored, TradesMissed, StoreOpened, CoverageForgotten, StoreLost and
 reports to the supervisor; StoreOpened, MarketsRestored, TicketsStored to catalog and resolution;
-MarketsReviewed to the catalog; EvidenceRestored, UnresolvedRestored, ConflictsRestored and
-RechecksRestored to resolution.
+MarketsReviewed and MarketsSettled to the catalog; EvidenceRestored, UnresolvedRestored,
+ConflictsRestored and RechecksRestored to resolution.
 Ends when: the unexpected happens; a database that is away is not unexpected.
 Restarted: by the supervisor; what was gathered is read again from the journal.
 

@@ -13,6 +13,7 @@ from actors.messages import (
     EvidenceRestored,
     MarketsRestored,
     MarketsReviewed,
+    MarketsSettled,
     RechecksRestored,
     StoreLost,
     StoreOpened,
@@ -127,6 +128,9 @@ class WriterNotifier:
         self._to.resolution.tell(
             TicketsStored(tickets=tuple(findings.resolution_tickets), unproven=committed.unproven)
         )
+        if committed.resolved:
+            # A process that was just started may have chosen them from an answer out of a cache.
+            self._to.catalog.tell(MarketsSettled(condition_ids=committed.resolved))
         for condition_id, more in _first(committed.unproven):
             log.error("resolution_unproven", extra={"condition_id": condition_id, "more": more})
         for condition_id, more in _first(committed.mapping_changed):

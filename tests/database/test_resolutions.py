@@ -45,6 +45,16 @@ def test_what_each_token_pays_is_recorded_with_the_resolution(store: Store, data
     assert ask(database, PAYOUTS) == [(YES, "Yes", ONE), (NO, "No", NONE)]
 
 
+def test_an_old_answer_that_calls_a_resolved_market_open_is_told_from_others(store: Store) -> None:
+    """Else a tracker that was just started watches it, and waits for books that never come."""
+    news = market(condition_id=OTHER, tokens=("7", "8"))
+    store.commit(Batch(markets=(market(closed=True),), resolutions=(resolution(),)))
+    assert store.commit(Batch(markets=(market(closed=True), news))).resolved == ()
+    assert store.commit(Batch(markets=(market(), news))).resolved == (CONDITION,)
+    store.commit(Batch(resolutions=(resolution(condition_id=OTHER),)))
+    assert store.commit(Batch(markets=(market(), news))).resolved == (CONDITION, OTHER)
+
+
 def test_a_split_pays_half_for_each_token(store: Store, database: str) -> None:
     split = resolution(
         kind="split", winning_token_id=None, winning_outcome=None, payouts=(HALF, HALF)

@@ -14,6 +14,7 @@ from actors.messages import (
     MarketResolved,
     MarketsRestored,
     MarketsSeen,
+    MarketsSettled,
     MarketStateChanged,
     Open,
     ReadJournal,
@@ -278,6 +279,18 @@ def test_a_resolution_that_is_not_recorded_is_an_error_in_the_log(
     (line,) = [each for each in caplog.records if each.message == "resolution_unproven"]
     assert (line.levelname, line.__dict__["condition_id"]) == ("ERROR", CONDITION)
     assert harness.resolution.last(TicketsStored).tickets == (9,)
+
+
+def test_the_catalog_stops_watching_what_an_old_listing_calls_open_and_is_resolved() -> None:
+    harness = WriterHarness().open()
+    harness.tell(MarketsSeen(ticket=1, markets=(MARKET,)))
+    harness.flush()
+    assert not harness.catalog.of(MarketsSettled)
+
+    harness.store.resolved = (MARKET.condition_id,)
+    harness.tell(MarketsSeen(ticket=2, markets=(MARKET,)))
+    harness.flush()
+    assert harness.catalog.last(MarketsSettled).condition_ids == (MARKET.condition_id,)
 
 
 def test_of_many_listings_with_other_names_a_few_are_logged(
