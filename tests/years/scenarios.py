@@ -184,7 +184,9 @@ def _asked(run: Years) -> dict[str, list[float]]:
         run_one = connection.execute
         newest = run_one(
             b"select token_id, received_at from trades"
-            b" where traded_at < now() - interval '12 hours' order by traded_at desc limit 1"
+            b" where traded_at < now() - least(interval '12 hours',"  # the smallest has fewer
+            b" (select (now() - min(traded_at)) / 2 from trades))"
+            b" order by traded_at desc limit 1"
         )
         row = newest.fetchone()
         assert row is not None
