@@ -1,0 +1,1 @@
+"""Sources that share nothing with the feed, and list what was traded."""
