@@ -4,7 +4,7 @@
 --
 -- Schema `public` is for readers: assets, events, markets, market_history, trades, candles(),
 -- trades_of_transaction(), resolutions, resolution_payouts, resolution_observations, resolution_confirmations,
--- resolution_conflicts, unresolved_markets, coverage, coverage_gaps(), connection_events, rejected_messages.
+-- resolution_conflicts, unresolved_markets, coverage, coverage_gaps(), connection_events, rejected_messages, audits.
 -- What each of them and of their columns means is told by its comment, at the end; a `--` beside it says why it is so.
 -- Schema `tracker` is the tracker's own; there a `--` tells everything (columns as those of a public relation are told there).
 --
@@ -38,6 +38,7 @@
 -- compared with each other, so both hosts need NTP.
 --
 -- Nothing is deleted but connection_events after 90 days (marks of disputed trades stay), samples in rejected_messages after 30,
+-- audits after 400,
 -- tracker.unresolved with the resolution, tracker.epochs and tracker.listening when they are settled, and ranges that are joined.
 -- The tracker alone writes; what a person does is told where it is.
 
@@ -541,6 +542,27 @@ end
 $$;
 create trigger keep_doubtful before delete on public.rejected_messages
   for each row when (old.doubt is not null or old.epoch is null or old.seq is null) execute function tracker.keep_doubtful();
+
+-- audits ----------------------------------------------------------------
+
+-- One row for an hour of a market and a witness: a later audit replaces the row, but one that is unknown replaces only another
+-- unknown. Numbers count tokens in transactions. The trades that a witness lists are compared and are stored nowhere.
+create table public.audits (
+  condition_id text not null,
+  hour         timestamptz not null,
+  witness      text not null check (witness in ('data', 'chain')),
+  theirs       integer not null,
+  ours         integer not null,
+  missing      integer not null check (missing between 0 and theirs),
+  outside_gaps integer not null check (outside_gaps between 0 and missing),
+  unmatched    integer not null check (unmatched between 0 and ours),
+  result       text not null check (result in ('complete', 'missing', 'unknown')),
+  checked_at   timestamptz not null,    -- our clock
+  evidence     jsonb not null,
+  primary key (condition_id, hour, witness)
+);
+-- For what was found of late, and for what is old.
+create index audits_checked_at on public.audits (checked_at);
 
 -- what readers ask ------------------------------------------------------
 
@@ -1169,3 +1191,27 @@ comment on column public.rejected_messages.doubt is
   'the token of the trade that it may be, * when that can be any; NULL when it is no trade, and where epoch is NULL: a trade that the database could not hold (database) is missing in trades while its time counts as covered';
 comment on column public.rejected_messages.taken_in_at is
   'when a version that understands it stored its trades, the database''s clock; NULL: not yet';
+comment on table public.audits is
+  'What a witness that shares nothing with the feed says of an hour of a market: how we know that nothing is missing (docs/explanation/audit.md). One row for each hour, market and witness. A later audit replaces it, but one that is unknown replaces only another unknown. Rows are deleted 400 days after they were written. What the witness lists is compared, and never stored as a trade. The numbers count tokens in transactions, whatever the number of trades or fills in them.';
+comment on column public.audits.condition_id is
+  'the market';
+comment on column public.audits.hour is
+  'when the hour begins';
+comment on column public.audits.witness is
+  'who was asked: data is the Data API, chain the logs of the exchange''s contracts';
+comment on column public.audits.theirs is
+  'what the witness lists in that hour';
+comment on column public.audits.ours is
+  'what is stored in that hour';
+comment on column public.audits.missing is
+  'what the witness lists and is not stored, or less of it: 0.01 shares at least';
+comment on column public.audits.outside_gaps is
+  'of missing, what was traded while the token was covered';
+comment on column public.audits.unmatched is
+  'what is stored and the witness does not list, or less of it; not within a minute of the edges of the hour';
+comment on column public.audits.result is
+  'complete: all that the witness lists is stored, and it lists all that is stored; missing: missing is not 0; unknown: nothing is missing of what it lists, and it does not list, or show, all of the hour';
+comment on column public.audits.checked_at is
+  'when it was compared, our clock';
+comment on column public.audits.evidence is
+  'reasons why it is unknown, how often each (counts), the first few that are missing and unmatched, when the answer was made (made_at), in how many pages, what of it was rejected, and the floor: smaller trades are not judged';

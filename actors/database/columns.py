@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 from psycopg.types.numeric import Int4, Int8
 
+from actors.model.audit import Audit
 from actors.model.conversion import EPOCH, instant, storable_text
 from actors.model.facts import Fact, encode
 from actors.model.market import (
@@ -143,6 +144,7 @@ _KINDS: Mapping[type[msgspec.Struct], str] = {
     Confirmation: "confirmation",
     Contradiction: "contradiction",
     Clearance: "clearance",
+    Audit: "audit",
     ConnectionEvent: "connection event",
 }
 _FACT = "fact"
@@ -358,6 +360,11 @@ def contradictions(rows: Sequence[Contradiction]) -> Columns:
 def confirmations(rows: Sequence[Confirmation]) -> Columns:
     """Return the parameters of `insert_resolution_confirmations`."""
     return {"confirmations": as_json(rows)}
+
+
+def audits(rows: Sequence[Audit]) -> Columns:
+    """Return the parameters of `upsert_audits`."""
+    return {"audits": as_json(rows)}
 
 
 def clearances(rows: Sequence[Clearance]) -> Columns:

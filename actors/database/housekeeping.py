@@ -20,6 +20,8 @@ SAMPLES_KEPT: Final = timedelta(days=30)
 """How long samples of what cannot be a trade are kept."""
 EVENTS_KEPT: Final = timedelta(days=90)
 """How long connection events are kept; marks of disputed trades stay."""
+AUDITS_KEPT: Final = timedelta(days=400)
+"""How long audits are kept after they were made."""
 ROWS_AT_ONCE: Final = 2_000
 LEAST_ROWS: Final = 50
 """A server that cannot look at so many within a second fails."""
@@ -94,6 +96,22 @@ class OldEvents:
         return Deleted(deleted, is_last)
 
 
+class OldAudits:
+    """Deletes audits some time after they were made."""
+
+    name = "audits"
+
+    def __init__(self, kept: timedelta = AUDITS_KEPT) -> None:
+        self._kept = kept
+
+    def step(self, connection: Connection, now: datetime, rows: int) -> Deleted:
+        """Delete the oldest of those that are old."""
+        given = {"rows": rows, "now": now, "kept": self._kept}
+        row = connection.execute(queries.DELETE_OLD_AUDITS, given).fetchone()
+        deleted = row[0] if row else 0
+        return Deleted(deleted, is_last=deleted < rows)
+
+
 class Housekeeping:
     """Does one chore after the other; in the thread of the store.
 
@@ -104,7 +122,7 @@ class Housekeeping:
     """
 
     def __init__(self, chores: Sequence[Chore] | None = None, rows: int = ROWS_AT_ONCE) -> None:
-        every = (OldSamples(), OldEvents())
+        every = (OldSamples(), OldEvents(), OldAudits())
         self._chores = tuple(chores) if chores is not None else every
         self._place = 0
         self._most = self._rows = rows

@@ -7,6 +7,7 @@ from actors.database import columns, queries
 from actors.database.cache import TokenKeys
 from actors.database.session import Connection
 from actors.database.shared_rows import Locked, store_events
+from actors.model.audit import Audit
 from actors.model.market import (
     Clearance,
     Confirmation,
@@ -100,6 +101,10 @@ class OutcomeWriter:
     def insert_contradictions(self, rows: Sequence[Contradiction]) -> int:
         """Open contradictions, unless they are open already."""
         return self._run(queries.INSERT_RESOLUTION_CONFLICTS, **columns.contradictions(rows))
+
+    def upsert_audits(self, rows: Sequence[Audit]) -> int:
+        """Store what audits found, unless what is stored says more."""
+        return self._run(queries.UPSERT_AUDITS, **columns.audits(rows))
 
     def _resolved(self, conditions: list[ConditionId]) -> list[ConditionId]:
         found = self._rows(queries.SELECT_RESOLVED, conditions=conditions)

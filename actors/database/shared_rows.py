@@ -10,6 +10,7 @@ lock in this order:
 4. markets that are new, then those that change or whose outcome is written, in their order
 5. trades, in the order of their key
 6. what belongs to a market that is locked since 4: its history, its resolution, its contradictions
+7. audits, in the order of their key
 
 New tokens and markets come before known ones, since they cannot be locked: who adds one waits for
 another one who does. Of events nothing is locked but by the statement that stores them all.

@@ -19,7 +19,7 @@ from uuid import UUID, uuid4
 
 from msgspec.structs import replace
 
-from actors.database import binary_copy, cache, lookups, queries
+from actors.database import auditing, binary_copy, cache, lookups, queries
 from actors.database.housekeeping import Housekeeping
 from actors.database.reading import Row, day_stored, decode_market, evidence, recheck
 from actors.database.schema import objects, versions
@@ -30,6 +30,7 @@ from actors.database.session import Connection, Session, translate_errors
 from actors.database.settlement import Settlement
 from actors.database.transaction import RejectionLimit, StoredJournal, Transaction, move_watermark
 from actors.errors import StoreUnavailable
+from actors.model.audit import AuditAnswer, AuditQuestion
 from actors.model.conversion import DAY_NS, instant, instant_of_ms, milliseconds
 from actors.model.market import (
     RECHECKS_MS,
@@ -378,6 +379,15 @@ class Store:
         """
         with self._waiting():
             return lookups.named(self._connection(), tokens, conditions)
+
+    def for_audit(self, question: AuditQuestion) -> AuditAnswer:
+        """Return the answer to a question of the audit.
+
+        Raises:
+            StoreUnavailable: The database went away.
+        """
+        with self._waiting():
+            return auditing.answer(self._connection(), question)
 
     def abort(self) -> None:
         """Cut the connection, from any thread: a waiting call raises StoreUnavailable at once."""

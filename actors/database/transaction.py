@@ -305,6 +305,7 @@ class Transaction:
         self._bisect(batch.clearances, outcomes.clear_conflicts, self._reject)
         self._bisect(batch.contradictions, outcomes.insert_contradictions, self._reject)
         self._bisect(batch.clearances, outcomes.clear_conflicts, self._reject)
+        self._bisect(batch.audits, outcomes.upsert_audits, self._reject)
         for row in outcomes.unproven:
             # Not counted as a row that the database rejects: nothing is wrong with its form.
             self._keep(row, EVIDENCE_MISSING)

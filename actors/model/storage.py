@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from actors.model.audit import Audit
 from actors.model.facts import DayMeasured, Fact
 from actors.model.histogram import Histogram
 from actors.model.market import (
@@ -61,6 +62,7 @@ OtherRow = (
     | Confirmation
     | Contradiction
     | Clearance
+    | Audit
     | ConnectionEvent
 )
 """A row that is neither a trade nor a fact about coverage."""
@@ -91,6 +93,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     confirmations: tuple[Confirmation, ...] = ()
     contradictions: tuple[Contradiction, ...] = ()
     clearances: tuple[Clearance, ...] = ()
+    audits: tuple[Audit, ...] = ()
     watermark: int | None = None
 
     @property
@@ -98,7 +101,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
         """Return the number of rows of all kinds, without rejections."""
         recorded = (self.trades, self.facts, self.events, self.markets)
         resolved = (self.observations, self.transitions, self.resolutions, self.confirmations)
-        contradicted = (self.contradictions, self.clearances)
+        contradicted = (self.contradictions, self.clearances, self.audits)
         return sum(map(len, (*recorded, *resolved, *contradicted)))
 
 

@@ -163,3 +163,24 @@ end
 $$;
 create trigger keep_doubtful before delete on public.rejected_messages
   for each row when (old.doubt is not null or old.epoch is null or old.seq is null) execute function tracker.keep_doubtful();
+
+-- audits ----------------------------------------------------------------
+
+-- One row for an hour of a market and a witness: a later audit replaces the row, but one that is unknown replaces only another
+-- unknown. Numbers count tokens in transactions. The trades that a witness lists are compared and are stored nowhere.
+create table public.audits (
+  condition_id text not null,
+  hour         timestamptz not null,
+  witness      text not null check (witness in ('data', 'chain')),
+  theirs       integer not null,
+  ours         integer not null,
+  missing      integer not null check (missing between 0 and theirs),
+  outside_gaps integer not null check (outside_gaps between 0 and missing),
+  unmatched    integer not null check (unmatched between 0 and ours),
+  result       text not null check (result in ('complete', 'missing', 'unknown')),
+  checked_at   timestamptz not null,    -- our clock
+  evidence     jsonb not null,
+  primary key (condition_id, hour, witness)
+);
+-- For what was found of late, and for what is old.
+create index audits_checked_at on public.audits (checked_at);

@@ -302,3 +302,27 @@ comment on column public.rejected_messages.doubt is
   'the token of the trade that it may be, * when that can be any; NULL when it is no trade, and where epoch is NULL: a trade that the database could not hold (database) is missing in trades while its time counts as covered';
 comment on column public.rejected_messages.taken_in_at is
   'when a version that understands it stored its trades, the database''s clock; NULL: not yet';
+comment on table public.audits is
+  'What a witness that shares nothing with the feed says of an hour of a market: how we know that nothing is missing (docs/explanation/audit.md). One row for each hour, market and witness. A later audit replaces it, but one that is unknown replaces only another unknown. Rows are deleted 400 days after they were written. What the witness lists is compared, and never stored as a trade. The numbers count tokens in transactions, whatever the number of trades or fills in them.';
+comment on column public.audits.condition_id is
+  'the market';
+comment on column public.audits.hour is
+  'when the hour begins';
+comment on column public.audits.witness is
+  'who was asked: data is the Data API, chain the logs of the exchange''s contracts';
+comment on column public.audits.theirs is
+  'what the witness lists in that hour';
+comment on column public.audits.ours is
+  'what is stored in that hour';
+comment on column public.audits.missing is
+  'what the witness lists and is not stored, or less of it: 0.01 shares at least';
+comment on column public.audits.outside_gaps is
+  'of missing, what was traded while the token was covered';
+comment on column public.audits.unmatched is
+  'what is stored and the witness does not list, or less of it; not within a minute of the edges of the hour';
+comment on column public.audits.result is
+  'complete: all that the witness lists is stored, and it lists all that is stored; missing: missing is not 0; unknown: nothing is missing of what it lists, and it does not list, or show, all of the hour';
+comment on column public.audits.checked_at is
+  'when it was compared, our clock';
+comment on column public.audits.evidence is
+  'reasons why it is unknown, how often each (counts), the first few that are missing and unmatched, when the answer was made (made_at), in how many pages, what of it was rejected, and the floor: smaller trades are not judged';

@@ -7,9 +7,10 @@ declare
   it text;
   name text;
   is_public boolean;
-  -- Rows of these change while they are current: names are added, watermarks and proofs move, listening ends.
+  -- Rows of these change while they are current: names are added, watermarks and proofs move, listening ends, audits are
+  -- made again.
   growing constant text[] := array['events', 'markets', 'journal_progress', 'process_life',
-                                   'epochs', 'listening', 'wanted', 'coverage_ranges'];
+                                   'epochs', 'listening', 'wanted', 'coverage_ranges', 'audits'];
   -- What is final there moves on into another table.
   passing constant text[] := array['epochs', 'listening', 'coverage_ranges', 'unresolved'];
   -- coverage_gaps() reads these with the rights of its caller.
@@ -42,7 +43,7 @@ begin
     if name = 'rejected_messages' then    -- what was kept stays as it was received
       execute format('grant delete, update (taken_in_at) on %s to tracker_writer', it);
     end if;
-    if name = 'connection_events' then    -- old ones go
+    if name in ('connection_events', 'audits') then    -- old ones go
       execute format('grant delete on %s to tracker_writer', it);
     end if;
     if name = 'resolution_conflicts' then    -- it ends, and stays what it was

@@ -3,12 +3,12 @@
 -- Rows: many, in order: the right, the table with its schema, this role (text).
 with needed (rights, place, names) as (values
   (array['select', 'insert'], 'public', array[
-    'assets', 'connection_events', 'events', 'market_history', 'markets', 'rejected_messages', 'resolution_confirmations',
+    'assets', 'audits', 'connection_events', 'events', 'market_history', 'markets', 'rejected_messages', 'resolution_confirmations',
     'resolution_conflicts', 'resolution_observations', 'resolution_payouts', 'resolutions']),
   (array['select', 'insert'], 'tracker', array[
     'coverage_ranges', 'epochs', 'journal_progress', 'journals', 'listening', 'process_life', 'trades', 'unresolved',
     'wanted']),
-  (array['update'], 'public', array['assets', 'events', 'markets']),
+  (array['update'], 'public', array['assets', 'audits', 'events', 'markets']),
   (array['update'], 'tracker', array[
     'coverage_ranges', 'epochs', 'journal_progress', 'listening', 'process_life', 'wanted']),
   (array['delete'], 'tracker', array['coverage_ranges', 'epochs', 'listening', 'unresolved']))

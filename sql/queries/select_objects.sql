@@ -5,7 +5,7 @@
 -- Rows: many: kind, name (text), whether a relation of any kind has this name, whether it is there (boolean).
 with made (kind, place, names, trades) as (values
   ('table', 'public', array[
-    'assets', 'connection_events', 'events', 'market_history', 'markets', 'rejected_messages', 'resolution_confirmations',
+    'assets', 'audits', 'connection_events', 'events', 'market_history', 'markets', 'rejected_messages', 'resolution_confirmations',
     'resolution_conflicts', 'resolution_observations', 'resolution_payouts', 'resolutions'], null),
   ('table', 'tracker', array[
     'coverage_ranges', 'epochs', 'journal_progress', 'journals', 'listening', 'process_life', 'trades', 'unresolved',
@@ -15,7 +15,7 @@ with made (kind, place, names, trades) as (values
   ('sequence', 'public', array['assets_asset_key_seq', 'rejected_messages_message_key_seq'], null),
   ('sequence', 'tracker', array['journals_journal_key_seq'], null),
   ('unique index', 'public', array[
-    'assets_pkey', 'assets_token_id_key', 'connection_events_pkey', 'events_pkey', 'market_history_pkey', 'markets_pkey',
+    'assets_pkey', 'assets_token_id_key', 'audits_pkey', 'connection_events_pkey', 'events_pkey', 'market_history_pkey', 'markets_pkey',
     'rejected_messages_journal_key_seq_index_key', 'rejected_messages_once', 'rejected_messages_pkey',
     'resolution_confirmations_pkey', 'resolution_conflicts_open', 'resolution_conflicts_pkey',
     'resolution_observations_condition_id_source_observed_at_key', 'resolution_payouts_pkey', 'resolutions_pkey'], null),
@@ -25,7 +25,7 @@ with made (kind, place, names, trades) as (values
   ('unique index', 'tracker', array['trades_traded_at_asset_key_trade_hash_key'], 'p'),
   ('unique index', 'tracker', array['trades_asset_key_traded_at_trade_hash_key'], 'r'),
   ('index', 'public', array[
-    'assets_condition', 'assets_unnamed', 'markets_event', 'markets_neg_risk', 'rejected_messages_doubts',
+    'assets_condition', 'assets_unnamed', 'audits_checked_at', 'markets_event', 'markets_neg_risk', 'rejected_messages_doubts',
     'rejected_messages_kept', 'rejected_messages_received_at', 'rejected_messages_records', 'rejected_messages_samples',
     'resolution_observations_recorded_at', 'resolutions_recorded_at'], null),
   ('index', 'tracker', array[

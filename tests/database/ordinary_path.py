@@ -7,11 +7,20 @@ read a whole table, so a step that does not with many does not with few.
 # ruff: noqa: S608 - the statements are made of our own numbers
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 
 from actors.database.store import Store
+from actors.model.audit import (
+    Audit,
+    AuditResult,
+    HourQuestion,
+    SampleQuestion,
+    SummaryQuestion,
+    Witness,
+)
 from actors.model.facts import (
     Fact,
     ListeningClosed,
@@ -114,6 +123,10 @@ FILL: Final = (
          index, epoch, occurrence, doubt)
        select now() - n * interval '1 second', 'a-0001', 'r', '\\x00', 1, n, 0, 1000 + n, 1, '*'
        from generate_series(1, 20000) n""",
+    """insert into audits
+       select condition_id, now() - n * interval '20 hours', 'data', 1, 1, 0, 0, 0, 'complete',
+         now() - n * interval '20 hours', '{}'
+       from markets, generate_series(2, 3) n""",
     """insert into tracker.trades (traded_at, received_at, trade_hash, asset_key, occurrence,
          is_buy, price, size)
        select timestamptz '2026-03-01 10:00+00' + n * interval '1 second', now(), n, n, 1, true,
@@ -285,6 +298,53 @@ def _markets(store: Store) -> None:
     store.commit(Batch(markets=tuple(changed)))
 
 
+def _audits(store: Store) -> None:
+    made = Audit(
+        condition_id=condition(1),
+        hour_ms=_MS,
+        witness=Witness.DATA,
+        theirs=1,
+        ours=1,
+        missing=0,
+        outside_gaps=0,
+        unmatched=0,
+        result=AuditResult.COMPLETE,
+        checked_at_ms=_MS,
+        evidence="{}",
+    )
+    conditions = [*known(100), *known(TOKENS + 9_000)]
+    store.commit(
+        Batch(
+            audits=tuple(
+                msgspec.structs.replace(made, condition_id=condition(number))
+                for number in conditions
+            )
+        )
+    )
+
+
+def _questions(store: Store) -> None:
+    """Ask what an audit asks; the trades of the database begin at ten o'clock."""
+    from_ms = round(START.timestamp() * 1_000) // 86_400_000 * 86_400_000 + 36_000_000
+    until_ms = from_ms + 3_600_000
+    store.for_audit(HourQuestion(condition_id=condition(60), from_ms=from_ms, until_ms=until_ms))
+    store.for_audit(
+        SampleQuestion(
+            witness=Witness.DATA,
+            from_ms=from_ms,
+            until_ms=until_ms,
+            probe_ms=from_ms + 1_000_000,
+            after=condition(3_000),
+            again_ms=from_ms,
+        )
+    )
+
+
+def _summary(store: Store) -> None:
+    now_ms = round(datetime.now(UTC).timestamp() * 1_000)
+    store.for_audit(SummaryQuestion(since_ms=now_ms - 3_600_000))
+
+
 def _rechecks(store: Store) -> None:
     now_ms = round(START.timestamp() * 1_000)
     next(iter(store.resolutions_to_check(TimeWindow(now_ms - 900_000, now_ms))), None)
@@ -330,5 +390,8 @@ def steps() -> Iterator[tuple[str, Act]]:
     conditions = [condition(number) for number in known(7_000)]
     yield "stored_evidence", lambda store: store.stored_evidence(conditions)
     yield "rechecks", _rechecks
+    yield "audits", _audits
+    yield "questions_of_an_audit", _questions
+    yield "summary_of_audits", _summary
     yield "day_stored", lambda store: store.day_stored(_TODAY, FIRST_SEQ)
     yield "open_markets", lambda store: next(store.open_markets())

@@ -12,6 +12,7 @@ from actors.database import columns
 from actors.database.commands.kept import Step
 from actors.database.store import Store
 from actors.errors import StorePoisoned
+from actors.model.audit import Audit, AuditResult, Witness
 from actors.model.facts import (
     NO_EPOCH,
     Fact,
@@ -76,6 +77,19 @@ CLEARANCE = Clearance(
 )
 CONFIRMATION = Confirmation(condition_id=CONDITION, source=Source.CHAIN, confirmed_at_ms=MS)
 EVENT = ConnectionEvent(at_ns=ns(0), connection="c", event=BAD, reason="")
+AUDIT = Audit(
+    condition_id=CONDITION,
+    hour_ms=MS,
+    witness=Witness.DATA,
+    theirs=1,
+    ours=1,
+    missing=0,
+    outside_gaps=0,
+    unmatched=0,
+    result=AuditResult.COMPLETE,
+    checked_at_ms=MS,
+    evidence=f'"{BAD}"',
+)
 
 
 def forbid(dsn: str, table: str, check: str) -> None:
@@ -116,6 +130,10 @@ FINDINGS: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "contradiction": (
         "resolution_conflicts", "observed <> 'bad'", {"contradictions": (CONTRADICTION,)},
         "select observed from resolution_conflicts",
+    ),
+    "audit": (
+        "audits", "evidence <> '\"bad\"'", {"audits": (AUDIT,)},
+        "select evidence #>> '{}' from audits",
     ),
     "connection event": (
         "connection_events", "event <> 'bad'", {"events": (EVENT,)},

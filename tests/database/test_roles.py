@@ -175,10 +175,15 @@ def test_the_role_of_the_tracker_deletes_what_is_old_or_says_that_it_may_not(sec
         samples = "select from rejected_messages where doubt is null and epoch is not null"
         assert ask(secured, samples) == []
         done = store.housekeep()
-        assert done == Housekept(what="connection_events", deleted=events, is_last=True)
-        do(secured, "revoke delete on rejected_messages, connection_events from tracker_writer")
-        forbidden = [store.housekeep() for _ in range(2)]
-        assert [each.what for each in forbidden] == ["samples", "connection_events"]
+        assert done == Housekept(what="connection_events", deleted=events)
+        done = store.housekeep()
+        assert done == Housekept(what="audits", is_last=True)
+        do(
+            secured,
+            "revoke delete on rejected_messages, connection_events, audits from tracker_writer",
+        )
+        forbidden = [store.housekeep() for _ in range(3)]
+        assert [each.what for each in forbidden] == ["samples", "connection_events", "audits"]
         assert not any(each.permitted for each in forbidden)
         assert store.commit(Batch()).rejected == 0, "the session goes on"
     finally:

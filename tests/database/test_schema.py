@@ -26,6 +26,7 @@ PUBLIC = {
     "coverage": "token_id during",
     "connection_events": "at connection event reason",
     "rejected_messages": "received_at connection reason payload",
+    "audits": "condition_id hour witness theirs ours missing unmatched result checked_at evidence",
 }
 TYPES = {
     ("trades", "price"): "numeric",

@@ -15,6 +15,7 @@ from actors.database.coverage import CoverageWriter, NumberedFact
 from actors.database.session import Connection
 from actors.database.shared_rows import store_events
 from actors.database.transaction import StoredJournal, move_watermark
+from actors.model.audit import Audit
 from actors.model.market import (
     Clearance,
     Confirmation,
@@ -68,10 +69,17 @@ class KeptRows:
                 return "" if self._is_resolved(row.condition_id) else DECIDED_AGAIN
             case Clearance():
                 return TOLD_AGAIN if self._is_contradicted(row) else ""
-            case ConnectionEvent():
-                given = {"journal": journal_key, **columns.connection_events((row,))}
-                self._run(queries.INSERT_CONNECTION_EVENTS, given)
+            case _:
+                self._store_unchecked(row, journal_key)
         return ""
+
+    def _store_unchecked(self, row: Audit | ConnectionEvent, journal_key: int) -> None:
+        """Store what nothing can have overtaken."""
+        if isinstance(row, Audit):
+            self._run(queries.UPSERT_AUDITS, columns.audits((row,)))
+            return
+        given = {"journal": journal_key, **columns.connection_events((row,))}
+        self._run(queries.INSERT_CONNECTION_EVENTS, given)
 
     def lock(self, journal_keys: Iterable[int]) -> tuple[int, ...]:
         """Keep the writers of these journals from storing; to be called before anything else.
