@@ -7,10 +7,11 @@ Everything that must survive is written to the journal first.
               skims      decodes, numbers   disk      rows + watermark in one transaction
     CatalogActor        which markets there are        → supervisor, writer
     ResolutionActor     how they ended, with evidence  → writer
+    AuditActor          whether a witness lists more → writer
     SupervisorActor     children, plan, health         ← Tick, reports
 
-`feed`, `catalog`, `resolution`, `writer` and `supervision` hold the five actors (`actor.py`) and
-what decides for them. `polymarket`, `transport`, `journal`, `database`, `health`, `config` and
+`feed`, `catalog`, `resolution`, `writer`, `supervision` and `audit` hold the actors (`actor.py`)
+and what decides for them. `polymarket`, `transport`, `journal`, `database`, `health`, `config` and
 `process` touch the world. `model` has the values that all share, `app` builds everything, `cli`
 has the programs, `simulator` the exchange for tests. docs/architecture.md has the whole map.
 """

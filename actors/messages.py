@@ -10,6 +10,7 @@ is a journal sequence.
 import msgspec
 
 from actors.model.assumptions import Violations
+from actors.model.audit import Audit, AuditAnswer, AuditQuestion, AuditSummary
 from actors.model.facts import Fact
 from actors.model.histogram import Histogram
 from actors.model.market import (
@@ -339,6 +340,22 @@ class ConflictCleared(Message, frozen=True, kw_only=True):
     clearance: Clearance
 
 
+class AuditMade(Message, frozen=True, kw_only=True):
+    """Audit → writer: store this, then send `TicketsStored`."""
+
+    ticket: int
+    audit: Audit
+
+
+class RequestAuditData(Message, frozen=True, kw_only=True):
+    """Audit → writer: answer this question out of the database.
+
+    It answers with `AuditDataRead` while the journal is stored, else not at all.
+    """
+
+    question: AuditQuestion
+
+
 class RequestMarkets(Message, frozen=True, kw_only=True):
     """Catalog, resolution → writer: send `MarketsRestored` again.
 
@@ -376,7 +393,7 @@ class RequestRechecks(Message, frozen=True, kw_only=True):
 
 # ------------------------------------------------------------- writer → the others
 class StoreOpened(Message, frozen=True, kw_only=True):
-    """Writer → supervisor, catalog, resolution: the database answers; send again what waits.
+    """Writer → supervisor, catalog, resolution, audit: the database answers; send again what waits.
 
     Attributes:
         server: Its version and address for people, without secrets.
@@ -469,7 +486,7 @@ class TradesMissed(Message, frozen=True, kw_only=True):
 
 
 class TicketsStored(Message, frozen=True, kw_only=True):
-    """Writer → catalog or resolution: the messages with these tickets are committed.
+    """Writer → catalog, resolution or audit: the messages with these tickets are committed.
 
     Attributes:
         unproven: Markets whose resolution was not recorded, since the database lacks its evidence.
@@ -477,6 +494,13 @@ class TicketsStored(Message, frozen=True, kw_only=True):
 
     tickets: tuple[int, ...]
     unproven: tuple[ConditionId, ...] = ()
+
+
+class AuditDataRead(Message, frozen=True, kw_only=True):
+    """Writer → audit: the answer to this question."""
+
+    question: AuditQuestion
+    answer: AuditAnswer
 
 
 class MarketsRestored(Message, frozen=True, kw_only=True):
@@ -681,6 +705,26 @@ class ResolutionReport(Report, frozen=True, kw_only=True):
     final: tuple[tuple[str, int], ...] = ()
     mute: tuple[str, ...] = ()
     ended: EndedMarkets | None = None
+
+
+class AuditReport(Report, frozen=True, kw_only=True):
+    """Audit → supervisor, on Tick.
+
+    Attributes:
+        summary: What the audits of the last 24 hours found; None while that is not known.
+        made_total: Audits that were made and stored since this incarnation began.
+        witnesses: (witness, `unknown` before it was asked, `ok` or its last error).
+        waiting: Messages to the writer that are not stored.
+        doing: What it does: `waiting`, `asking` a witness, or `reading` what is stored.
+        rows_rejected: Rows of witnesses that could not be used.
+    """
+
+    summary: AuditSummary | None
+    made_total: int
+    witnesses: tuple[tuple[str, str], ...]
+    waiting: int
+    doing: str = "waiting"
+    rows_rejected: int = 0
 
 
 class AnnouncedConfirmed(Message, frozen=True, kw_only=True):

@@ -17,6 +17,16 @@ from actors.errors import (
     StorePoisoned,
     StoreUnavailable,
 )
+from actors.model.audit import (
+    AuditAnswer,
+    AuditQuestion,
+    AuditSummary,
+    HourQuestion,
+    Sample,
+    SampleQuestion,
+    StoredHour,
+    SummaryQuestion,
+)
 from actors.model.facts import LARGEST_RECORD_BYTES, Entry, Hole
 from actors.model.market import Market, Recheck, StoredEvidence, TimeWindow
 from actors.model.storage import (
@@ -208,6 +218,7 @@ class FakeStore:
         unsafe, unverified: What the next opening returns of the server.
         unusable: Why a person must act before it can be used.
         full, miscounts: Every commit fails for this reason.
+        audit_questions: What an audit asked; `audit_answers`: what is answered, by its kind.
     """
 
     def __init__(self) -> None:
@@ -246,6 +257,12 @@ class FakeStore:
         self.unverified: tuple[str, ...] = ()
         self.unusable = ""
         self.full = self.miscounts = False
+        self.audit_questions: list[AuditQuestion] = []
+        self.audit_answers: dict[type[AuditQuestion], AuditAnswer] = {
+            HourQuestion: StoredHour(),
+            SampleQuestion: Sample(),
+            SummaryQuestion: AuditSummary(),
+        }
         self.closed = True
 
     @property
@@ -383,6 +400,12 @@ class FakeStore:
             tuple(each for each in self.names if each.token_id in tokens),
             tuple(each for each in self.outcomes if each.condition_id in conditions),
         )
+
+    def for_audit(self, question: AuditQuestion) -> AuditAnswer:
+        self.audit_questions.append(question)
+        if self.away:
+            raise StoreUnavailable("server closed the connection")
+        return self.audit_answers[type(question)]
 
     def recheck_window(self, window: TimeWindow) -> TimeWindow:
         return self.recheck_part or window

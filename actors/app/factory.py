@@ -8,7 +8,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,9 @@ import pykka
 
 from actors import files
 from actors.actor import Address, Addresses, Incarnation
+from actors.app.dialling import FeedDialler
+from actors.audit.actor import AuditActor, AuditSettings
+from actors.audit.asking import ThreadAsker as WitnessAsker
 from actors.catalog.actor import CatalogActor, CatalogSettings
 from actors.catalog.rest import Rest
 from actors.catalog.universe import ASSETS_PER_MARKET, MOST_MARKETS, Filters
@@ -29,14 +32,13 @@ from actors.database.session import SafeDsn, check_dsn
 from actors.errors import (
     NO_PERMISSION,
     ConfigError,
-    FeedLost,
     SchemaMismatch,
     SchemaNewer,
     StoreUnavailable,
     start_error,
 )
 from actors.feed.actor import ConnectionActor
-from actors.feed.ports import ConnectionSettings, FeedSocket
+from actors.feed.ports import ConnectionSettings
 from actors.feed.samples import DOUBTFUL_SHARE, Samples
 from actors.health import status_socket
 from actors.journal.inspection import inspect
@@ -46,19 +48,17 @@ from actors.journal.recorder import Recorder
 from actors.messages import Report, Tick
 from actors.model.connection import ConnectionSpec, DescriptorLimit
 from actors.model.market import Shard, Source
-from actors.model.trade import TokenId
 from actors.polymarket.client import BookTimes, Polymarket
 from actors.polymarket.contract.nodes import Chain
 from actors.polymarket.http import Http
 from actors.polymarket.timing import RequestTimes
+from actors.polymarket.witness.client import TradeList
 from actors.resolution.actor import ResolutionActor, ResolutionSettings
 from actors.resolution.asking import ThreadAsker
 from actors.supervision.actor import ChildSpecs, VitalChild
 from actors.supervision.children import ConnectionPolicy, StartConnection
 from actors.supervision.pacing import ChildSpec
-from actors.transport.handshake import open_websocket
 from actors.transport.reactor import Reactor
-from actors.transport.skimmer import FrameSkimmer
 from actors.writer.actor import WriterActor, WriterSettings
 
 log = logging.getLogger(__name__)
@@ -215,48 +215,6 @@ def migrating_store(database: Database, rule: MigrationRule) -> MigratingStore:
 # ------------------------------------------------------------------- actors
 
 
-class FeedDialler:
-    """Connects in the caller's thread, then hands the connection to the reactor."""
-
-    def __init__(
-        self, config: Config, reactor: Reactor, most_sockets: int, books: BookTimes | None = None
-    ) -> None:
-        self._config = config
-        self._reactor = reactor
-        self._books = books
-        # A socket outlives its connection for as long as the closing handshake takes, so counting
-        # connections is not enough.
-        self._free = threading.Semaphore(most_sockets)
-
-    def last_changes(self, tokens: Sequence[TokenId]) -> Mapping[TokenId, int] | None:
-        """See `ports.Dialler`."""
-        return {} if self._books is None else self._books.last_changes(tokens)
-
-    def dial(
-        self,
-        markers: tuple[bytes, ...],
-        on_frames: Callable[[int, tuple[bytes, ...]], None],
-        on_end: Callable[[str, str], None],
-    ) -> FeedSocket:
-        """Connect, and have the reactor read; arguments and errors as in `ports.Dialler`."""
-        if not self._free.acquire(blocking=False):
-            raise FeedLost("no_descriptors", "the rest is kept for status, journal and database")
-
-        def ended(reason: str, detail: str) -> None:
-            self._free.release()
-            on_end(reason, detail)
-
-        try:
-            opened = open_websocket(self._config.market_ws_url, user_agent=self._config.user_agent)
-            skimmer = FrameSkimmer(
-                markers=markers, max_message_bytes=int(self._config.max_message_bytes)
-            )
-            return self._reactor.adopt(opened, skimmer, on_frames=on_frames, on_end=ended)
-        except BaseException:
-            self._free.release()
-            raise
-
-
 class ActorFactory:
     """Starts actors, each with the resources and the other actors that it needs.
 
@@ -311,6 +269,7 @@ class ActorFactory:
                 self._vital("writer", self._to.writer, 60.0, self._start_writer),
                 self._vital("resolution", self._to.resolution, 120.0, self._start_resolution),
                 self._vital("catalog", self._to.catalog, 120.0, self._start_catalog),
+                *self._audit(),
             ),
             connections=ConnectionPolicy(
                 start=self._start_connection(), replace_s=self._config.replace_seconds
@@ -386,12 +345,30 @@ class ActorFactory:
             ),
         )
 
+    def _audit(self) -> tuple[VitalChild, ...]:
+        spec = self._vital("audit", self._to.audit, 120.0, self._start_audit)
+        return (spec,) if self._config.audit else ()
+
+    def _start_audit(self, incarnation: Incarnation) -> Ref:
+        return AuditActor.start(
+            incarnation,
+            to=self._to,
+            asker=WitnessAsker(TradeList(self._config.data_url, self._http())),
+            settings=AuditSettings(markets=self._config.audit_markets),
+            rng=self._rng,
+        )
+
+    def _http(self) -> Http:
+        """Return a client with its own HTTP session: a session belongs to one thread."""
+        agent = self._config.user_agent
+        return Http(agent, stop=self._stop_http, on_call=self.request_times.add)
+
     def _chain(self) -> Chain | None:
         if not self._config.rpc_urls:
             return None
         return Chain(
             self._config.rpc_urls,
-            Http(self._config.user_agent, stop=self._stop_http, on_call=self.request_times.add),
+            self._http(),
             public=self._config.has_public_nodes,
             wait=self._stop_http.wait,
         )

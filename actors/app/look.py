@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from actors.app.factory import STOP_ACTOR_S, FeedDialler, filters_of
+from actors.app.dialling import FeedDialler
+from actors.app.factory import STOP_ACTOR_S, filters_of
 from actors.app.look_feed import FIRST_TOKENS, LATER_TOKENS, Dialler, FeedLook, QueueInbox
 from actors.app.look_sources import (
     DIFFERS,

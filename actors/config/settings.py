@@ -57,6 +57,7 @@ PUBLIC_NODES = (
 )
 """Nodes of Polygon that anybody may ask without a key, a little."""
 LOOPBACK = "127.0.0.1"
+BOOLEANS = frozenset({"migrate", "audit"})
 _NOT_SET = Path("/")
 
 
@@ -216,6 +217,18 @@ class Config(BaseSettings):
         ge=0,
         le=604800,
     )
+    audit: bool = _setting(
+        True,
+        "Ask the Data API whether a trade is missing. What was missed is found, and not filled in.",
+        group="Audit",
+    )
+    audit_markets: int = _setting(
+        20,
+        "Hours of markets that are audited in an hour.",
+        group="Audit",
+        ge=1,
+        le=1000,
+    )
     journal_sync_ms: int = _setting(
         20,
         "Milliseconds between syncs of the journal to disk: how much a power loss can cost.",
@@ -285,7 +298,7 @@ class Config(BaseSettings):
     @classmethod
     def _no_odd_booleans(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Reject `redundancy = true`, which would count as 1."""
-        odd = [n for n, value in values.items() if isinstance(value, bool) and n != "migrate"]
+        odd = [n for n, value in values.items() if isinstance(value, bool) and n not in BOOLEANS]
         if odd:
             raise ValueError(f"{odd[0]}: must not be true or false")
         return values

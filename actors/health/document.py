@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from actors.health.audits import Audits
 from actors.health.latest import Latest
 from actors.health.timing import Timing
 
@@ -447,3 +448,4 @@ class Health(Part, frozen=True, kw_only=True):
     timing: Timing
     assumptions: dict[str, AssumptionCount]
     latest: Latest
+    audits: Audits

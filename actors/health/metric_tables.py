@@ -155,6 +155,15 @@ def _reconnects(health: Health) -> Labels:
     return {reason: health.connections.reconnects.get(reason, 0) for reason in END_REASONS}
 
 
+def _audit_hours(health: Health) -> Labels:
+    audits = health.audits
+    return {
+        "complete": audits.complete,
+        "missing": audits.missing,
+        "unknown": audits.unknown,
+    }
+
+
 class _Late(msgspec.Struct, frozen=True):
     counts: Mapping[str, int]
     sum_s: float
@@ -249,6 +258,18 @@ GAUGES = (
            "Resolutions that were recorded since midnight UTC."),
     Number("lateness.allowance_s", "proof_allowance_seconds",
            "Time by which proofs stay behind the exchange's time because trades are late."),
+    Number("audits.share_complete", "audit_share_complete",
+           "Share of the hours of markets that witnesses judged in 24 hours that is complete."),
+    Number("audits.listed", "audit_listed",
+           "What witnesses listed in the audits of 24 hours, by token and transaction."),
+    Number("audits.not_stored", "audit_not_stored", "What of it is not stored."),
+    Number("audits.outside_gaps", "audit_outside_gaps",
+           "What of it is not stored although the token was listened to; 0 is right."),
+    Number("audits.proven", "audit_proven",
+           "Hours of markets with such, as two witnesses or the chain say; 0 is right."),
+    Number("audits.last_checked_at", "audit_last_time_seconds",
+           "Time of the last audit, since 1970."),
+    Number("audits.waiting", "audit_waiting", "Audits that are made and not stored."),
     Number("catalog.markets", "markets", "Markets that are watched."),
     Number("catalog.last_sweep_age_s", "catalog_sweep_age_seconds",
            "Time since all markets were listed."),
@@ -290,6 +311,9 @@ COUNTERS = (
     Number("resolutions.recorded", "resolutions_recorded", "Resolutions that were recorded."),
     Number("resolutions.conflicts", "resolution_conflicts",
            "Contradictions between sources, or with a recorded resolution, that were found."),
+    Number("audits.made_total", "audits_made", "Audits that were made."),
+    Number("audits.rows_rejected_total", "audit_rows_rejected",
+           "Rows of witnesses that could not be used."),
 )  # fmt: skip
 NAMED = (
     Named("state", "state", "1 for the state of the tracker, 0 for the other states.", "state",
@@ -332,6 +356,12 @@ NAMED = (
     Named("assumptions.age_s", "assumption_violation_age_seconds",
           "Time since the assumption about Polymarket was last seen to be false.", "assumption",
           _violation_ages),
+    Named("audits.complete", "audits",
+          "Hours of markets that were audited in 24 hours, by what was found.", "result",
+          _audit_hours),
+    Named("audits.witnesses", "audit_witness_failing",
+          "1 while the witness does not answer, or not as expected.", "witness",
+          lambda h: {n: float(s not in ("ok", "unknown")) for n, s in h.audits.witnesses.items()}),
     Named("restarts.children", "child_restarts",
           "Unexpected ends of one actor, each followed by a restart.", "child",
           lambda h: h.restarts.children, counts=True),

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from actors.health.audits import missing_sentence
 from actors.health.document import ATTENTION, DEGRADED, MUTE, Connection, Health, Level, because
 from actors.model.assumptions import Assumption
 from actors.model.connection import LISTENING
@@ -369,6 +370,10 @@ def _unbalanced(health: Health, _: Limits) -> str:
     )
 
 
+def _audit_missing(health: Health, _: Limits) -> str:
+    return missing_sentence(health.audits)
+
+
 RULES: tuple[Rule, ...] = (
     Rule("database_away", DEGRADED, _database_away),
     Rule("poison", DEGRADED, _poison),
@@ -404,6 +409,7 @@ RULES: tuple[Rule, ...] = (
     Rule("clock_skew", DEGRADED, _clock),
     Rule("resolution_conflicts", ATTENTION, _conflicts),
     Rule("accounting_unbalanced", DEGRADED, _unbalanced),
+    Rule("audit_missing", ATTENTION, _audit_missing, lambda health, _: health.audits.proven > 0),
 )
 """In the order of the runbook."""
 

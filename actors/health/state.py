@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 from actors.health import rules
+from actors.health.audits import AuditsHealth
 from actors.health.connections import ConnectionsHealth
 from actors.health.counters import (
     RestartCounts,
@@ -95,6 +96,7 @@ class HealthState:
         self._outcomes = OutcomesHealth()
         self._timing = TimingHealth()
         self.latest = LatestHealth()
+        self.audits = AuditsHealth()
         self._restarts = RestartCounts(self._limits)
         self._violations = ViolationSums()
         self._stopping = False
@@ -253,6 +255,7 @@ class HealthState:
                 drift=self._connections.drift(now),
                 assumptions=self._violations.assumptions(now),
                 latest=self.latest.part(),
+                audits=self.audits.part(),
             )
         )
 

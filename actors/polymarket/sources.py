@@ -42,6 +42,8 @@ GAMMA_OUTCOMES = 80
 CLOB = 1_000
 DATA = 200
 """Each asks two routes, so that twice as many calls leave."""
+AUDIT = 10
+"""Pages of trades of the Data API, beside `DATA`: whoever audits is asked for last."""
 CHAIN = 10
 """Calls about up to 20 conditions. A node that takes large batches gets two requests for each."""
 CHAIN_REQUESTS = 20

@@ -186,6 +186,42 @@ BREAKS: dict[str, Break] = {
     "data_tokens_gone": Break(
         "the Data API answers /v2/tokens", "weak", "/v2/tokens is answered with 410"
     ),
+    "data_trades_gone": Break(
+        "the Data API answers /v2/trades", "good", "/v2/trades is answered with 404"
+    ),
+    "trades_cached_300s": Break(
+        "an answer of /v2/trades is made when it is asked for",
+        "good",
+        "an address that is asked for again within 300 s gets the same answer, with its Age",
+    ),
+    "trades_dust_filtered": Break(
+        "/v2/trades lists small trades to whoever asks for them",
+        "weak",
+        "fills of less than 0.01 shares are not listed, whatever filter_amount says",
+    ),
+    "trades_ghosts": Break(
+        "every trade of the feed is settled on the chain",
+        "good",
+        "one in 40 is not, so /v2/trades does not list it",
+    ),
+    "trades_resent": Break(
+        "a trade is settled by the transaction that the feed names",
+        "weak",
+        "one in 40 is settled by another one",
+    ),
+    "trades_twice": Break(
+        "/v2/trades lists each fill once", "weak", "those of one trade in 40 are listed twice"
+    ),
+    "trades_combos": Break(
+        "the rows of a market in /v2/trades are about its tokens",
+        "weak",
+        "one in 40 trades brings a row about a token of no market",
+    ),
+    "trades_page_20": Break(
+        "a page of /v2/trades holds as many rows as `limit` says",
+        "good",
+        "a page holds 20 rows, whatever `limit` says",
+    ),
     "no_uma_status": Break(
         "Gamma shows by a status that a market is resolved",
         "sure",
@@ -267,6 +303,7 @@ TOKENS_PER_MESSAGE = 20
 DEFAULTS: frozenset[str] = frozenset(
     {
         "cached_300s",
+        "trades_cached_300s",
         "uma_rows_without_payouts",
         "v2_not_in_clob",
         "repeat_text",

@@ -30,6 +30,7 @@ from actors.simulator.market import NEVER, Market
 from actors.simulator.markets import Markets, MarketSpec, ledger_line
 from actors.simulator.options import Options
 from actors.simulator.sources.finality import final_at, true_outcome
+from actors.simulator.sources.trades import Tape
 
 LATEST_S = 1.0
 """The most time that one turn catches up with."""
@@ -189,6 +190,7 @@ class Exchange:
         trades_per_second, noise_per_second, markets_per_second: May be changed during the run.
         noise: `price_change` messages so far.
         delivered: Deliveries of trades so far, one for each subscriber.
+        tape: What the Data API lists of them.
     """
 
     def __init__(
@@ -208,6 +210,7 @@ class Exchange:
         self._broken = options.broken
         self.noise = 0
         self.delivered = 0
+        self.tape = Tape(markets)
         self._options = options
         self._markets = markets
         self._channel = channel
@@ -343,6 +346,7 @@ class Exchange:
 
     def _record(self, trade: Trade, subscribers: Sequence[Connection]) -> None:
         self.delivered += len(subscribers)
+        self.tape.add(trade)
         self._ledger.add(
             "trade",
             run=self._markets.run,

@@ -19,6 +19,7 @@ from aiohttp import WSMsgType, web
 from actors.simulator.channel import Connection
 from actors.simulator.events import NOT_JSON, PONG, close_frame, frame
 from actors.simulator.simulation import Simulation
+from actors.simulator.sources.cached import Cache, Kept, cached
 from actors.simulator.sources.chain import chain_answer
 from actors.simulator.sources.clob import books_answer, clob_answer, compact_answer
 from actors.simulator.sources.data_api import data_answer, tokens_answer
@@ -38,10 +39,6 @@ SIDES = frozenset({"gamma", "clob", "data", "rpc"})
 BLOCK = b" " * 65_536
 DRIP_S = 0.5
 OF_MARKETS = frozenset({"keyset_gone", "keyset_422", "cursor_ignored", "gamma_list_gone"})
-CACHE_MS = 300_000
-CACHED_BYTES = 32 << 20
-Kept = tuple[int, bytes]
-"""HTTP status and body."""
 
 
 async def answer_under_faults(
@@ -127,38 +124,6 @@ def hostile_cookies(host: str, size: int) -> tuple[str, str]:
     return long, f"sticky=server-a{where}"
 
 
-class _Cache:
-    """Keeps each answer for 300 s, by the address that was asked for, as long as there is space."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, tuple[int, Kept]] = {}  # the oldest comes first
-        self._bytes = 0
-
-    def answer(self, address: str, now: int, make: Callable[[], Kept]) -> tuple[Kept, int]:
-        """Return the answer to an address and its age in milliseconds.
-
-        Args:
-            address: Path and query.
-            now: Wall clock, milliseconds.
-            make: Makes an answer now; only good ones are kept.
-        """
-        kept = self._kept.get(address)
-        if kept is not None and now - kept[0] < CACHE_MS:
-            return kept[1], now - kept[0]
-        made = make()
-        if made[0] == 200:
-            self._drop(address)
-            self._kept[address] = (now, made)
-            self._bytes += len(made[1])
-            while self._bytes > CACHED_BYTES:
-                self._drop(next(iter(self._kept)))
-        return made, 0
-
-    def _drop(self, address: str) -> None:
-        kept = self._kept.pop(address, None)
-        self._bytes -= 0 if kept is None else len(kept[1][1])
-
-
 class Server:
     """The aiohttp application of a simulation.
 
@@ -175,7 +140,7 @@ class Server:
         # Breaks of the routes of markets are not those of events.
         self._events = Listing(simulation.markets, simulation.options.broken - OF_MARKETS)
         self._endless = EndlessListing(simulation.options.seed, simulation.options.pace)
-        self._gamma_cache = _Cache()
+        self._gamma_cache, self._trades_cache = Cache(), Cache()
         look = simulation.look
         self._recorded_calls = RecordedCalls(look.calls) if look is not None else None
         self.app = web.Application(middlewares=[self._with_faults], client_max_size=CLIENT_BYTES)
@@ -189,6 +154,7 @@ class Server:
         self.app.router.add_get("/clob/clob-markets/{condition}", self._clob_compact)
         self.app.router.add_get("/data/v2/resolutions", self._data)
         self.app.router.add_get("/data/v2/tokens", self._tokens)
+        self.app.router.add_get("/data/v2/trades", self._trades)
         self.app.router.add_post("/rpc", self._rpc)
 
     # -- HTTP ---------------------------------------------------------------
@@ -259,14 +225,7 @@ class Server:
 
         if "cached_300s" not in self._simulation.options.broken:
             return _encoded(*make())
-        made, age_ms = self._gamma_cache.answer(request.path_qs, now, make)
-        answer = _encoded(*made)
-        answer.headers["Cache-Control"] = "public, max-age=300"
-        answer.headers["CF-Cache-Status"] = "HIT" if age_ms else "MISS"
-        if age_ms:
-            answer.headers["Age"] = str(age_ms // 1000)
-            answer.headers["Date"] = formatdate((now - age_ms) / 1000, usegmt=True)
-        return answer
+        return cached(self._gamma_cache, request.path_qs, now, make)
 
     def _endless_page(self, path: str, now: int, size: int) -> web.Response:
         rows, cursor = self._endless.page(now, size)
@@ -307,6 +266,17 @@ class Server:
             self._markets, tokens, conditions, self._wall(), lie=self._lies("data")
         )
         return _json(*answer)
+
+    async def _trades(self, request: web.Request) -> web.Response:
+        now, tape = self._wall(), self._simulation.exchange.tape
+
+        def make() -> Kept:
+            status, body = tape.answer(_query(request), now)
+            return status, msgspec.json.encode(body)
+
+        if "trades_cached_300s" not in self._simulation.options.broken:
+            return _encoded(*make())
+        return cached(self._trades_cache, request.path_qs, now, make)
 
     async def _rpc(self, request: web.Request) -> web.Response:
         try:

@@ -4,10 +4,10 @@ Owns: all other actors as data, the subscription plan, the health state.
 Receives: Tick, DatabaseServerEnded, GetConnections, GetListening and StopListening from the main
 thread; GetHealth from the status, metrics and watchdog threads; UniverseChanged and CatalogReport
 from the catalog;
-ResolutionReport from resolution; AnnouncedConfirmed, ConnectionReport and ConnectionEnded from
-connections; Report, WriterReport, BatchWritten, LatestStored, TradesMissed, StoreOpened,
-DayRestored, CoverageForgotten and StoreLost from the writer; ChildDied from all children;
-MailboxDrained from itself.
+ResolutionReport from resolution; AuditReport from the audit; AnnouncedConfirmed, ConnectionReport
+and ConnectionEnded from connections; Report, WriterReport, BatchWritten, LatestStored,
+TradesMissed, StoreOpened, DayRestored, CoverageForgotten and StoreLost from the writer; ChildDied
+from all children; MailboxDrained from itself.
 Sends: Tick to all children; Subscribe, Unsubscribe, ChangeCanary, HeardElsewhere, Renew,
 RenewEpoch, RecheckCoverage and Retire to connections; ConnectionNoted and coverage facts to the
 writer.
@@ -28,6 +28,7 @@ from actors.health.state import Health, HealthState
 from actors.journal.recorder import FactQueue, Recorder
 from actors.messages import (
     AnnouncedConfirmed,
+    AuditReport,
     BatchWritten,
     CatalogReport,
     ChildDied,
@@ -79,7 +80,7 @@ ALIVE_S: Final = 5.0
 
 
 class VitalChild(msgspec.Struct, frozen=True, kw_only=True):
-    """A child of which there is exactly one: the writer, the catalog, resolution."""
+    """A child of which there is exactly one: the writer, the catalog, resolution, the audit."""
 
     spec: ChildSpec
     start: Start
@@ -182,6 +183,7 @@ class SupervisorActor(BaseActor):
             WriterReport: self._writer_reported,
             CatalogReport: self._catalog_reported,
             ResolutionReport: self._resolution_reported,
+            AuditReport: self._audit_reported,
             BatchWritten: self._batch_written,
             LatestStored: self._health.latest.stored,
             TradesMissed: self._monitor.trades_missed,
@@ -369,6 +371,10 @@ class SupervisorActor(BaseActor):
     def _resolution_reported(self, report: ResolutionReport) -> None:
         if self._reporting(report.child, report.incarnation):
             self._health.resolution_reported(report, at=self._time.now)
+
+    def _audit_reported(self, report: AuditReport) -> None:
+        if self._reporting(report.child, report.incarnation):
+            self._health.audits.reported(report)
 
     def _batch_written(self, message: BatchWritten) -> None:
         self._health.batch_written(message, at=self._time.now, wall_ns=self._time.wall_ns)

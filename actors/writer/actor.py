@@ -5,10 +5,11 @@ Receives: TradesSeen, FactSeen, ReadJournal from connections and the supervisor;
 ConnectionNoted from the supervisor; MarketsSeen, RequestMarkets and RequestReview from the catalog;
 ResolutionObserved, MarketStateChanged, MarketResolved, ResolutionConfirmed, ResolutionConflict,
 ConflictCleared, RequestMarkets, RequestUnresolved, RequestConflicts and RequestRechecks from
-resolution; Flush and Drain from the main thread, Tick from the
-supervisor; Open, CatchUp and SendMarkets from itself.
+resolution; AuditMade and RequestAuditData from the audit; Flush and Drain from the main thread,
+Tick from the supervisor; Open, CatchUp and SendMarkets from itself.
 Sends: BatchWritten, LatestStored, TradesMissed, StoreOpened, CoverageForgotten, StoreLost and
 reports to the supervisor; StoreOpened, MarketsRestored, TicketsStored to catalog and resolution;
+StoreOpened, TicketsStored and AuditDataRead to the audit;
 MarketsReviewed and MarketsSettled to the catalog; EvidenceRestored, UnresolvedRestored,
 ConflictsRestored and RechecksRestored to resolution.
 Ends when: the unexpected happens; a database that is away is not unexpected.
@@ -41,6 +42,7 @@ from actors.errors import (
 from actors.journal.recorder import Journal
 from actors.journal.watermark import StallDetector, Watermark
 from actors.messages import (
+    AuditMade,
     CatchUp,
     ConflictCleared,
     ConnectionNoted,
@@ -53,6 +55,7 @@ from actors.messages import (
     Message,
     Open,
     ReadJournal,
+    RequestAuditData,
     RequestConflicts,
     RequestMarkets,
     RequestRechecks,
@@ -75,13 +78,14 @@ from actors.writer.gather import Finding, FindingsBatch, TradeBatch, mark, to_ba
 from actors.writer.latest import MOST_COPIES
 from actors.writer.notify import WriterNotifier
 from actors.writer.pacing import BatchSize, DatabaseState
+from actors.writer.questions import AFTER_CATCHING_UP, ANSWERS
 from actors.writer.upkeep import Upkeep
 
 GATHERED: frozenset[type[Message]] = frozenset(
     {
         *(TradesSeen, FactSeen, ConnectionNoted, MarketsSeen),
         *(MarketStateChanged, ResolutionObserved, MarketResolved),
-        *(ResolutionConfirmed, ResolutionConflict, ConflictCleared),
+        *(ResolutionConfirmed, ResolutionConflict, ConflictCleared, AuditMade),
     }
 )
 """What waits for the next `Flush` in any case, so that the writer is not woken for it."""
@@ -168,10 +172,11 @@ class WriterActor(BaseActor):
             ReadJournal: self._read_journal,
             ConnectionNoted: lambda note: self._notes.append(ConnectionEvent.of(note)),
             RequestMarkets: self._request_markets,
-            RequestReview: self._request_review,
-            RequestUnresolved: self._request_unresolved,
-            RequestConflicts: self._request_conflicts,
-            RequestRechecks: self._request_rechecks,
+            RequestReview: self._asked,
+            RequestUnresolved: self._asked,
+            RequestConflicts: self._asked,
+            RequestRechecks: self._asked,
+            RequestAuditData: self._asked,
             MarketsSeen: self._markets_seen,
             MarketStateChanged: lambda moved: self._add_finding(moved.ticket, moved.transition),
             ResolutionObserved: lambda seen: self._add_finding(seen.ticket, seen.observation),
@@ -179,6 +184,7 @@ class WriterActor(BaseActor):
             ResolutionConfirmed: lambda found: self._add_finding(found.ticket, found.confirmation),
             ResolutionConflict: lambda found: self._add_finding(found.ticket, found.contradiction),
             ConflictCleared: lambda found: self._add_finding(found.ticket, found.clearance),
+            AuditMade: lambda made: self._add_finding(made.ticket, made.audit),
         }
 
     def on_stop(self) -> None:
@@ -221,25 +227,11 @@ class WriterActor(BaseActor):
         if sent:
             self.actor_ref.tell(SendMarkets())
 
-    def _request_review(self, message: RequestReview) -> None:
-        """Answer while there is nothing to catch up with; else it is requested again."""
-        if self._database.is_live:
-            self._guarded(lambda: self._notifier.send_review(self._store, message.after))
-
-    def _request_unresolved(self, message: RequestUnresolved) -> None:
-        """Send what has ended and has no resolution; while the database is away, nothing."""
-        if self._database.is_open:
-            self._guarded(lambda: self._notifier.send_unresolved(self._store, message.after))
-
-    def _request_conflicts(self, _: RequestConflicts) -> None:
-        """Send the open contradictions; while the database is away, they are requested again."""
-        if self._database.is_open:
-            self._guarded(lambda: self._notifier.send_conflicts(self._store))
-
-    def _request_rechecks(self, message: RequestRechecks) -> None:
-        """Send the rechecks that fall due; while the database is away, they are requested again."""
-        if self._database.is_open:
-            self._guarded(lambda: self._notifier.send_rechecks(self._store, message.window))
+    def _asked(self, message: Message) -> None:
+        """Answer a question, if the database can answer it now."""
+        kind, database = type(message), self._database
+        if database.is_live if kind in AFTER_CATCHING_UP else database.is_open:
+            self._guarded(lambda: ANSWERS[kind](self._notifier, self._store, message))
 
     def _guarded(self, work: Callable[[], None]) -> bool:
         """Do database work; return False when the database was lost over it, or rejected it."""
@@ -362,7 +354,7 @@ class WriterActor(BaseActor):
                 self._commit()
 
     def _add_finding(self, ticket: int, finding: Finding) -> None:
-        """Gather a finding of resolution; it too is sent again until it is stored."""
+        """Gather a finding of resolution or an audit; it too is sent again until it is stored."""
         if self._database.is_open:
             self._findings.add(ticket, finding)
 

@@ -17,6 +17,7 @@ from uuid import UUID
 from actors.errors import JournalFailed
 from actors.journal.recorder import Journal
 from actors.journal.watermark import Watermark
+from actors.model.audit import AuditAnswer, AuditQuestion
 from actors.model.facts import Hole, RangeLost
 from actors.model.market import Market, Recheck, StoredEvidence, TimeWindow
 from actors.model.storage import (
@@ -104,6 +105,9 @@ class Store(Protocol):
         self, tokens: Sequence[TokenId], conditions: Sequence[ConditionId]
     ) -> tuple[tuple[TokenName, ...], tuple[RecordedOutcome, ...]]:
         """Return the names of these tokens, and the stored resolutions of these markets."""
+
+    def for_audit(self, question: AuditQuestion) -> AuditAnswer:
+        """Return the answer to a question of the audit."""
 
     def close(self) -> None:
         """Close the connection."""

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from actors.model import facts
+from actors.model.audit import Audit
 from actors.model.market import (
     Clearance,
     Confirmation,
@@ -39,7 +40,7 @@ PLACE_BITS: Final = 20
 _MOST_KINDS = 10
 """So many kinds of records that are not understood are told apart."""
 
-Finding = Observation | Transition | Resolution | Confirmation | Contradiction | Clearance
+Finding = Observation | Transition | Resolution | Confirmation | Contradiction | Clearance | Audit
 
 
 class TradeBatch:
@@ -185,11 +186,17 @@ class FindingsBatch:
         self.confirmations: list[Confirmation] = []
         self.contradictions: list[Contradiction] = []
         self.clearances: list[Clearance] = []
+        self.audits: list[Audit] = []
         self.catalog_tickets: list[int] = []
         self.resolution_tickets: list[int] = []
+        self.audit_tickets: list[int] = []
 
     def add(self, ticket: int, finding: Finding) -> None:
-        """Add what the resolution actor sent."""
+        """Add what the resolution actor sent, or an audit."""
+        if isinstance(finding, Audit):
+            self.audits.append(finding)
+            self.audit_tickets.append(ticket)
+            return
         self.resolution_tickets.append(ticket)
         match finding:
             case Observation():
@@ -206,7 +213,7 @@ class FindingsBatch:
                 self.clearances.append(finding)
 
     def __bool__(self) -> bool:
-        return bool(self.catalog_tickets or self.resolution_tickets)
+        return bool(self.catalog_tickets or self.resolution_tickets or self.audit_tickets)
 
 
 def to_batch(
@@ -231,6 +238,7 @@ def to_batch(
         confirmations=tuple(findings.confirmations),
         contradictions=tuple(findings.contradictions),
         clearances=tuple(findings.clearances),
+        audits=tuple(findings.audits),
         watermark=watermark,
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from actors.actor import Addresses, Incarnation
 from actors.messages import (
+    AuditDataRead,
     BatchWritten,
     ConflictsRestored,
     CoverageForgotten,
@@ -22,6 +23,7 @@ from actors.messages import (
     WriterReport,
 )
 from actors.model.assumptions import Violations
+from actors.model.audit import AuditQuestion
 from actors.model.log_digest import LogDigest
 from actors.model.market import TimeWindow
 from actors.model.storage import Committed, Housekept, Opened
@@ -70,7 +72,8 @@ class WriterNotifier:
             unsafe=opened.unsafe,
             unverified=opened.unverified,
         )
-        for address in (self._to.supervisor, self._to.catalog, self._to.resolution):
+        to = self._to
+        for address in (to.supervisor, to.catalog, to.resolution, to.audit):
             address.tell(message)
         self._logged_away.clear()
         self._logged_mismatch_at = float("-inf")
@@ -131,6 +134,8 @@ class WriterNotifier:
         if committed.resolved:
             # A process that was just started may have chosen them from an answer out of a cache.
             self._to.catalog.tell(MarketsSettled(condition_ids=committed.resolved))
+        if findings.audit_tickets:
+            self._to.audit.tell(TicketsStored(tickets=tuple(findings.audit_tickets)))
         for condition_id, more in _first(committed.unproven):
             log.error("resolution_unproven", extra={"condition_id": condition_id, "more": more})
         for condition_id, more in _first(committed.mapping_changed):
@@ -252,6 +257,14 @@ class WriterNotifier:
         """
         review = store.review(after)
         self._to.catalog.tell(MarketsReviewed(unknown=review.unknown, until=review.until))
+
+    def send_audit_data(self, store: Store, question: AuditQuestion) -> None:
+        """Send the answer to a question of the audit.
+
+        Raises:
+            StoreUnavailable: See `Store`.
+        """
+        self._to.audit.tell(AuditDataRead(question=question, answer=store.for_audit(question)))
 
     def send_rechecks(self, store: Store, window: TimeWindow) -> None:
         """Send the resolutions whose recheck falls due in the first part of this time, and its end.

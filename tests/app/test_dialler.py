@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import pytest
 
-from actors.app import factory
-from actors.app.factory import FeedDialler
+from actors.app import dialling
+from actors.app.dialling import FeedDialler
 from actors.config.load import Config
 from actors.errors import FeedLost
 from actors.polymarket.client import BookTimes
@@ -35,7 +35,7 @@ class Dial:
         self.reactor = FakeReactor()
         self.error: Exception | None = None
         self.ended: list[tuple[str, str]] = []
-        monkeypatch.setattr(factory, "open_websocket", self._open)
+        monkeypatch.setattr(dialling, "open_websocket", self._open)
         books = BookTimes("http://127.0.0.1:9", user_agent="test")
         self.dialler = FeedDialler(Config(), cast("Reactor", self.reactor), most, books)
 

@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from actors import messages
+from actors.audit import asking as asking_a_witness
 from actors.resolution import asking
 
 ACTORS = Path(__file__).parents[2] / "actors"
 MODULES = sorted(path for path in ACTORS.glob("*/actor.py"))
 MESSAGES = {
     name
-    for module in (messages, asking)  # `asking` has the one that holds a request and its answer
+    # `asking` has the one that holds a request and its answer.
+    for module in (messages, asking, asking_a_witness)
     for name, each in vars(module).items()
     if isinstance(each, type) and issubclass(each, messages.Message)
 }
@@ -38,6 +40,7 @@ def handled(source: ast.AST) -> Iterator[set[str]]:
 
 def test_every_actor_is_looked_at() -> None:
     assert [path.parent.name for path in MODULES] == [
+        "audit",
         "catalog",
         "feed",
         "resolution",

@@ -132,6 +132,15 @@ EXPECTED: dict[str, Expected] = {
     # Either route of the Data API alone has final answers, so the source is not mute.
     "data_gone": _shows(permitted=("source_mute", "source_failing", "labels_overdue")),
     "data_tokens_gone": _shows(permitted=("source_mute", "source_failing", "labels_overdue")),
+    # Seen by audits alone, which are made of hours that are over.
+    "data_trades_gone": QUIET,
+    "trades_cached_300s": QUIET,
+    "trades_dust_filtered": QUIET,
+    "trades_ghosts": QUIET,
+    "trades_resent": QUIET,
+    "trades_twice": QUIET,
+    "trades_combos": QUIET,
+    "trades_page_20": QUIET,
     "no_uma_status": _shows(permitted=("source_mute", "labels_overdue")),
     "gamma_mute": _shows("source_mute", permitted=("labels_overdue",)),
     "free_nodes": QUIET,

@@ -22,11 +22,13 @@ from actors.health import rules
 from actors.health.state import HealthState
 from actors.messages import CatalogReport, StoreOpened
 from actors.model.assumptions import Assumption
+from actors.model.audit import AuditSummary
 from actors.model.connection import DescriptorLimit
 from actors.model.market import EndedMarkets, Source
 from tests.health.health_samples import (
     START,
     WALL,
+    audits,
     catalog,
     commit,
     connection,
@@ -236,6 +238,9 @@ SPOILS: Mapping[str, Spoil] = {
         outcomes(recorded_total=41, conflicts_total=7, conflicts_open=2, sources=SOURCES), at=NOW
     ),
     "accounting_unbalanced": lambda h: _journal(h, weight_appended=1),
+    "audit_missing": lambda h: h.audits.reported(
+        audits(summary=AuditSummary(results=(("missing", 1),), missing=3, outside_gaps=3))
+    ),
 }
 
 

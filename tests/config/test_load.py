@@ -8,6 +8,7 @@ import pytest
 
 from actors.config import manual
 from actors.config.load import Config, Invocation, Mode, help_text, load, socket_candidates
+from actors.config.settings import BOOLEANS
 from actors.errors import EXIT_CONFIG, ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -82,9 +83,9 @@ def test_every_setting_has_a_flag_a_variable_a_file_key_and_a_line_in_the_help(
         "journal_sync_ms": "5", "max_assets": "9", "shard": "2/3", "cpus": "all",
         "metrics_address": "::1",
     }  # fmt: skip
-    text = "false" if name == "migrate" else values.get(name, "77")
+    text = "false" if name in BOOLEANS else values.get(name, "77")
     by_variable = load([], {manual.variable(name): text}).config
-    flag = [manual.flag(name)] if name == "migrate" else [manual.flag(name), text]
+    flag = [manual.flag(name)] if name in BOOLEANS else [manual.flag(name), text]
     file = written(tmp_path / "t.toml", f"{name} = {text!r}\n")
     assert getattr(by_variable, name) != getattr(Config(), name)
     for other in (load(flag, {}).config, load(["--config", str(file)], {}).config):

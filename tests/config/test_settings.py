@@ -38,6 +38,7 @@ def test_without_any_source_the_defaults_apply() -> None:
     assert (found.metrics_port, found.log_level, found.log_format) == (None, "INFO", "auto")
     assert (found.metrics_address, found.open_to) == ("127.0.0.1", "")
     assert found.migrate
+    assert (found.audit, found.audit_markets) == (True, 20)
     assert found.rpc_urls == PUBLIC_NODES
     assert found.has_public_nodes
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from actors.health.state import Health, HealthState
 from actors.messages import (
+    AuditReport,
     BatchWritten,
     CatalogReport,
     ConnectionReport,
@@ -13,6 +14,7 @@ from actors.messages import (
     StoreOpened,
     WriterReport,
 )
+from actors.model.audit import AuditSummary
 from actors.model.storage import RecordedOutcome, TokenName
 from actors.model.trade import ConditionId, TokenId, Trade
 from tests.fakes import journal_stats
@@ -90,6 +92,23 @@ def outcomes(**said: Any) -> ResolutionReport:
     return ResolutionReport(**{**values, **said})
 
 
+def audits(**said: Any) -> AuditReport:
+    values: dict[str, Any] = {
+        "child": "audit",
+        "incarnation": 1,
+        "now": 0.0,
+        "summary": AuditSummary(
+            results=(("complete", 470), ("unknown", 9)),
+            theirs=41_233,
+            checked_at_ms=WALL // 1_000_000 - 61_000,
+        ),
+        "made_total": 20,
+        "witnesses": (("data", "ok"),),
+        "waiting": 0,
+    }
+    return AuditReport(**{**values, **said})
+
+
 def catalog(error: str = "", **said: Any) -> CatalogReport:
     values: dict[str, Any] = {
         "child": "catalog",
@@ -114,6 +133,7 @@ def well() -> HealthState:
     sample(health)
     health.catalog_reported(catalog(), at=START + 1)
     health.resolution_reported(outcomes(), at=START + 1)
+    health.audits.reported(audits())
     health.time_passed(START + 1, WALL)
     return health
 

@@ -112,6 +112,7 @@ OWN = {
     "restart_loop": "TrackerRestartLoop",
     "protocol_drift": "TrackerDrift",
     "resolution_conflicts": "TrackerResolutionConflict",
+    "audit_missing": "TrackerAuditMissing",
     "accounting_unbalanced": "TrackerAccountingUnbalanced",
 }
 """The alerts of those reasons that do not wait for that of their level."""

@@ -74,6 +74,9 @@ ELSEWHERE = {
     "connections.list.last_hour": "increase(tracker_connection_trades_total[1h])",
     "connections.list.last_24h": "increase(tracker_connection_trades_total[1d])",
     "connections.last_failure": "text for people",
+    "audits.missing": "tracker_audits",
+    "audits.unknown": "tracker_audits",
+    "audits.doing": "text for people",
     "connections.list.last_reason": "text for people",
     **dict.fromkeys(
         [f"latest.{list_}.{field.encode_name}" for list_, part in LATEST.items()

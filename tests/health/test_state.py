@@ -97,7 +97,7 @@ def test_the_document_is_json_with_stable_names() -> None:
         "uptime_s", "trades", "connections", "descriptors", "assets", "coverage",
         "last_reconnect", "journal",
         "database", "resolutions", "catalog", "restarts", "accounting", "drift",
-        "lateness", "timing", "assumptions", "latest",
+        "lateness", "timing", "assumptions", "latest", "audits",
     ]  # fmt: skip
     assert said["connections"]["list"][0]["id"] == "a-0001"
     assert said["started_at"] == "2026-05-28T20:26:40.000Z"

@@ -82,12 +82,16 @@ class WriterHarness:
         seed: int = 1,
     ) -> None:
         self.supervisor, self.catalog, self.resolution = Box(), Box(), Box()
+        self.audit = Box()
         self.journal, self.store = journal or FakeJournal(), store or FakeStore()
         self.now = 100.0
         self.actor = WriterActor(
             Incarnation("writer", 1, Tick(now=self.now, wall_ns=NS)),
             to=Addresses(
-                supervisor=self.supervisor, catalog=self.catalog, resolution=self.resolution
+                supervisor=self.supervisor,
+                catalog=self.catalog,
+                resolution=self.resolution,
+                audit=self.audit,
             ),
             store=self.store,
             journal=self.journal,

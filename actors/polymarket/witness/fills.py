@@ -6,7 +6,7 @@ also has a wallet, and often a name, a pseudonym and a picture: none of them is 
 
 from collections import Counter
 from decimal import Decimal, DecimalException
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -64,6 +64,19 @@ class FillPage(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     rejected: tuple[tuple[str, int], ...]
     next_cursor: str | None
+
+
+class PageRead(NamedTuple):
+    """A page, and how sure its time is.
+
+    Attributes:
+        age_s: How old it was when it arrived, as caches say, in seconds.
+        clock_wrong: Our clock differs from that of the server.
+    """
+
+    page: FillPage
+    age_s: float
+    clock_wrong: bool
 
 
 def query(condition_id: ConditionId, cursor: str | None) -> list[tuple[str, str]]:

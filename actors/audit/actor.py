@@ -1,0 +1,311 @@
+"""The audit actor: asks a witness whether a trade is missing.
+
+Owns: the audit that is under way, which ones come next, those that are not stored yet, and the
+thread that asks the witness.
+Receives: Tick from the supervisor; PageAnswered from its thread; AuditDataRead, StoreOpened and
+TicketsStored from the writer. Sends: RequestAuditData and AuditMade to the writer, AuditReport to
+the supervisor. Fails on unexpected errors only, not when a witness does not answer. Restarted by
+the supervisor; what was audited is in the database.
+
+One audit at a time, in this order: the pages of the witness, then what is stored, so that what the
+witness lists had more time to be stored. `audit/comparison.py` alone judges, `rounds.py` chooses.
+"""
+
+import logging
+from random import Random
+from typing import Final
+
+import msgspec
+
+from actors.actor import Address, Addresses, BaseActor, Incarnation, Outbox
+from actors.audit.asking import Asker, PageAnswered, PageRequest
+from actors.audit.comparison import MARGIN_MS, Hour, compare
+from actors.audit.rounds import Lengths, Pace, Rounds
+from actors.errors import PayloadRejected, SourceUnavailable
+from actors.messages import (
+    AuditDataRead,
+    AuditMade,
+    AuditReport,
+    RequestAuditData,
+    StoreOpened,
+    Tick,
+    TicketsStored,
+)
+from actors.model.audit import (
+    Audit,
+    AuditQuestion,
+    AuditSummary,
+    HourQuestion,
+    Sample,
+    SampleQuestion,
+    StoredHour,
+    SummaryQuestion,
+    Witness,
+)
+from actors.polymarket.sources import AUDIT, RateLimit, SourceBackoff
+from actors.polymarket.witness.fills import Reading
+
+log = logging.getLogger(__name__)
+
+DAY_MS: Final = 86_400_000
+ASK_AGAIN_S: Final = 60.0
+"""A question to the database that is not answered is asked again after so long."""
+SUMMARY_S: Final = 300.0
+"""How often it is asked what the audits of all trackers found."""
+OVERDUE_S: Final = 300.0
+"""A call that takes so long hangs where no deadline reaches."""
+MOST_FAILURES: Final = 5
+"""After so many failures in a row the next market is audited, lest it be about this one."""
+MOST_WAITING: Final = 100
+"""So many audits may wait to be stored; meanwhile none is made."""
+
+
+class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How much is audited.
+
+    Attributes:
+        markets: Hours of markets that are audited in an hour.
+        lengths: Of hours and waits.
+    """
+
+    markets: int
+    lengths: Lengths = Lengths()
+
+
+class _UnderWay:
+    """The audit under way.
+
+    Attributes:
+        request: The page that was asked for; None while none is.
+        asked_at, asked_ms: When that was, monotonic seconds and wall clock.
+        question: What the database is asked; None before all pages are read.
+    """
+
+    def __init__(self, hour: Hour) -> None:
+        self.hour = hour
+        self.reading = Reading(hour.condition_id, hour.told_since_ms)
+        self.request: PageRequest | None = None
+        self.asked_at, self.asked_ms = 0.0, 0
+        self.question: HourQuestion | None = None
+        self.failures = 0
+
+
+class AuditActor(BaseActor):
+    """One incarnation of the audit.
+
+    Args:
+        incarnation: This incarnation.
+        to: The other actors; it sends to the supervisor and the writer.
+        asker: Asks the witness; closed when the actor stops.
+        rng: Chance, by which hours and markets are drawn.
+    """
+
+    def __init__(
+        self,
+        incarnation: Incarnation,
+        *,
+        to: Addresses,
+        asker: Asker,
+        settings: AuditSettings,
+        rng: Random,
+    ) -> None:
+        super().__init__(incarnation, to.supervisor)
+        self._writer = to.writer
+        self._asker = asker
+        self._me = Address()  # of this incarnation alone: an answer to an earlier one is lost
+        self._me.move_to(self.actor_ref)
+        self._lengths = settings.lengths
+        self._pace = Pace(settings.markets, incarnation.at.now)
+        self._rounds = Rounds(rng, Witness.DATA, settings.lengths)
+        self._limit, self._backoff = RateLimit(AUDIT), SourceBackoff()
+        self._outbox = Outbox(incarnation=incarnation.number)
+        self._under_way: _UnderWay | None = None
+        self._sampling: SampleQuestion | None = None
+        self._sampled_at = self._summarised_at = self._question_at = float("-inf")
+        self._summary: AuditSummary | None = None
+        self._made_total = self._rows_rejected = 0
+        self._now, self._wall_ms = incarnation.at.now, incarnation.at.wall_ns // 1_000_000
+        # The process before may have made all requests a moment ago.
+        self._limit.exhaust(self._now)
+        self.handlers = {
+            Tick: self._tick,
+            PageAnswered: self._page_answered,
+            AuditDataRead: self._data_read,
+            StoreOpened: self._store_opened,
+            TicketsStored: self._tickets_stored,
+        }
+
+    def on_stop(self) -> None:
+        """End the thread that asks, and close its HTTP session."""
+        self._asker.close()
+
+    # ------------------------------------------------------------------ time
+
+    def _tick(self, tick: Tick) -> None:
+        """Record the time, do what is due, report."""
+        self._now, self._wall_ms = tick.now, tick.wall_ns // 1_000_000
+        self._limit.share(tick.trackers, tick.now)
+        if tick.now - self._summarised_at >= SUMMARY_S:
+            self._ask_summary()
+        self._go_on()
+        self.supervisor.tell(
+            AuditReport(
+                child=self.child,
+                incarnation=self.incarnation,
+                now=tick.now,
+                summary=self._summary,
+                made_total=self._made_total,
+                witnesses=((Witness.DATA.value, self._backoff.state),),
+                waiting=len(self._outbox),
+                doing=self._doing(),
+                rows_rejected=self._rows_rejected,
+            )
+        )
+
+    def _doing(self) -> str:
+        if self._under_way is None:
+            return "waiting"
+        return "asking" if self._under_way.question is None else "reading"
+
+    def _go_on(self) -> None:
+        """Take the next step of the audit under way, or begin one."""
+        if self._under_way is None:
+            self._begin()
+        if self._under_way is None:
+            return
+        if self._under_way.question is None:
+            self._ask_witness(self._under_way)
+        elif self._now - self._question_at >= ASK_AGAIN_S:
+            self._ask_stored(self._under_way.question)
+
+    def _begin(self) -> None:
+        """Begin the next audit, if one is due; a new round begins when none is left in this one."""
+        if not self._pace.is_due(self._now) or len(self._outbox) >= MOST_WAITING:
+            return
+        hour = self._rounds.next()
+        if hour is not None:
+            self._pace.began(self._now)
+            self._under_way = _UnderWay(hour)
+        elif self._now - self._sampled_at >= ASK_AGAIN_S:
+            self._sampled_at = self._now
+            self._sampling = self._rounds.question(self._wall_ms)
+            self._ask_database(self._sampling)
+
+    # ---------------------------------------------------------------- witness
+
+    def _ask_witness(self, audit: _UnderWay) -> None:
+        """Ask for the next page, if the witness may be asked now."""
+        if audit.request is not None:
+            if self._now - audit.asked_at >= OVERDUE_S:
+                self._failed(audit, SourceUnavailable(f"no answer in {OVERDUE_S:g} s"))
+            return
+        if not self._backoff.ready(self._now) or not self._limit.ready(self._now):
+            return
+        self._limit.spend(self._now)
+        audit.asked_at, audit.asked_ms = self._now, self._wall_ms
+        audit.request = PageRequest(
+            condition_id=audit.hour.condition_id, cursor=audit.reading.cursor
+        )
+        self._asker.ask(audit.request, self._me)
+
+    def _page_answered(self, message: PageAnswered) -> None:
+        """Take in a page or a failure, and go on."""
+        audit = self._under_way
+        if audit is None or audit.request is not message.request:
+            return  # it was given up
+        failure, read = message.failure, message.read
+        if isinstance(failure, SourceUnavailable | PayloadRejected):
+            self._failed(audit, failure)
+            return
+        if read is None:
+            raise failure or RuntimeError("neither a page nor a failure")
+        audit.request, audit.failures = None, 0
+        self._backoff.succeeded()
+        self._rows_rejected += sum(count for _, count in read.page.rejected)
+        # Not made before it was asked for, but for what a cache had it.
+        made_ms = audit.asked_ms - int(read.age_s * 1_000)
+        audit.reading.add(read.page, made_ms, clock_wrong=read.clock_wrong)
+        if audit.reading.is_over:
+            audit.question = HourQuestion(
+                condition_id=audit.hour.condition_id,
+                from_ms=audit.hour.hour_ms - MARGIN_MS,
+                until_ms=audit.hour.end_ms + MARGIN_MS,
+            )
+            self._ask_stored(audit.question)
+        else:
+            self._go_on()
+
+    def _failed(self, audit: _UnderWay, failure: SourceUnavailable | PayloadRejected) -> None:
+        """Leave the witness alone for a while; after some failures leave this market, too."""
+        audit.request = None
+        audit.failures += 1
+        wait_s = self._backoff.failed(self._now, failure)
+        log.warning(
+            "witness_failed",
+            extra={"witness": Witness.DATA.value, "reason": str(failure), "retry_s": wait_s},
+        )
+        if audit.failures >= MOST_FAILURES:
+            self._under_way = None
+
+    # --------------------------------------------------------------- database
+
+    def _ask_database(self, question: AuditQuestion) -> None:
+        self._writer.tell(RequestAuditData(question=question))
+
+    def _ask_stored(self, question: HourQuestion) -> None:
+        self._question_at = self._now
+        self._ask_database(question)
+
+    def _ask_summary(self) -> None:
+        self._summarised_at = self._now
+        self._ask_database(SummaryQuestion(since_ms=self._wall_ms - DAY_MS))
+
+    def _data_read(self, message: AuditDataRead) -> None:
+        """Take in what the database answered; what was not asked, or given up, changes nothing."""
+        question, answer = message.question, message.answer
+        if isinstance(answer, AuditSummary):
+            self._summary = answer
+            self._rounds.summarised(answer)
+        elif isinstance(answer, Sample) and question is self._sampling is not None:
+            self._rounds.sampled(self._sampling, answer)
+            self._sampling = None
+            self._go_on()
+        elif isinstance(answer, StoredHour):
+            audit = self._under_way
+            if audit is not None and audit.question is not None and question == audit.question:
+                self._under_way = None
+                self._made(
+                    compare(
+                        audit.hour,
+                        answer,
+                        audit.reading.told,
+                        witness=Witness.DATA,
+                        checked_at_ms=self._wall_ms,
+                    )
+                )
+
+    def _made(self, audit: Audit) -> None:
+        """Send an audit to be stored; say at once what is missing though it was listened to."""
+        if audit.outside_gaps:
+            log.warning(
+                "audit_missing",
+                extra={
+                    "witness": audit.witness.value,
+                    "condition_id": audit.condition_id,
+                    "hour_ms": audit.hour_ms,
+                    "missing": audit.outside_gaps,
+                    "evidence": audit.evidence,
+                },
+            )
+        self._writer.tell(self._outbox.put(lambda ticket: AuditMade(ticket=ticket, audit=audit)))
+
+    def _store_opened(self, _: StoreOpened) -> None:
+        """Send the writer again what is not stored; ask soon what it knows."""
+        for message in self._outbox.to_send_again():
+            self._writer.tell(message)
+        self._summarised_at = float("-inf")
+
+    def _tickets_stored(self, message: TicketsStored) -> None:
+        """Forget what is stored, and ask what all audits found with it."""
+        self._made_total += len(self._outbox.stored(message.tickets, self._now))
+        self._ask_summary()

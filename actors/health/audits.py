@@ -1,0 +1,102 @@
+"""The audits: the share of hours that a witness calls complete, and what is missing.
+
+The figures are those of the database, so they go on over restarts and count what other trackers
+of the same database found. `at` and `now` are monotonic seconds.
+"""
+
+import msgspec
+
+from actors.messages import AuditReport
+from actors.model.audit import AuditResult
+from actors.model.conversion import iso
+
+_LONGEST_ERROR = 200
+
+
+class Audits(msgspec.Struct, frozen=True, kw_only=True):
+    """What audits found in the last 24 hours; see docs/explanation/audit.md.
+
+    Attributes:
+        complete: Hours of markets of which a witness and the database agree in everything.
+        missing: Hours of markets of which a witness lists what is not stored.
+        unknown: Hours of markets that a witness could not judge.
+        share_complete: Of those that were judged the share that is complete; None: there are none.
+        listed: What witnesses listed, counted by token and transaction.
+        not_stored: Of `listed`, what is not stored.
+        outside_gaps: Of `not_stored`, what was traded while the token was listened to.
+        proven: Hours of markets with such, as two witnesses or the chain say.
+        last_checked_at: When the last audit was made.
+        made_total: Audits that were made since the audit actor started.
+        rows_rejected_total: Rows of witnesses that could not be used, likewise.
+        waiting: Audits that are made and not stored.
+        doing: `off`; `waiting` for the next one; `asking` a witness; `reading` what is stored.
+        witnesses: By name: `unknown` until it was asked, then `ok`, or its last error.
+    """
+
+    complete: int = 0
+    missing: int = 0
+    unknown: int = 0
+    share_complete: float | None = None
+    listed: int = 0
+    not_stored: int = 0
+    outside_gaps: int = 0
+    proven: int = 0
+    last_checked_at: str | None = None
+    made_total: int = 0
+    rows_rejected_total: int = 0
+    waiting: int = 0
+    doing: str = "off"
+    witnesses: dict[str, str] = {}
+
+
+class AuditsHealth:
+    """Folds the reports of the audit actor."""
+
+    def __init__(self) -> None:
+        self._report: AuditReport | None = None
+
+    def reported(self, report: AuditReport) -> None:
+        """Take a report; while the database does not answer the figures stay as they were."""
+        if report.summary is None and self._report is not None:
+            report = msgspec.structs.replace(report, summary=self._report.summary)
+        self._report = report
+
+    def part(self) -> Audits:
+        """Return its part of the document."""
+        report = self._report
+        if report is None:
+            return Audits()
+        ours = {
+            "made_total": report.made_total,
+            "rows_rejected_total": report.rows_rejected,
+            "waiting": report.waiting,
+            "doing": report.doing,
+            "witnesses": {name: state[:_LONGEST_ERROR] for name, state in report.witnesses},
+        }
+        found = report.summary
+        if found is None:
+            return msgspec.structs.replace(Audits(), **ours)
+        results = dict(found.results)
+        complete = results.get(AuditResult.COMPLETE, 0)
+        missing = results.get(AuditResult.MISSING, 0)
+        judged, at_ms = complete + missing, found.checked_at_ms
+        theirs = Audits(
+            complete=complete,
+            missing=missing,
+            unknown=results.get(AuditResult.UNKNOWN, 0),
+            share_complete=round(complete / judged, 4) if judged else None,
+            listed=found.theirs,
+            not_stored=found.missing,
+            outside_gaps=found.outside_gaps,
+            proven=found.proven,
+            last_checked_at=None if at_ms is None else iso(at_ms * 1_000_000),
+        )
+        return msgspec.structs.replace(theirs, **ours)
+
+
+def missing_sentence(audits: Audits) -> str:
+    """Return the reason that trades are missing outside gaps, or an empty text."""
+    if not audits.outside_gaps:
+        return ""
+    who = "two witnesses or the chain say" if audits.proven else "one witness says"
+    return f"{audits.outside_gaps} trades of the last 24 hours were missed, {who}"
