@@ -1,9 +1,8 @@
 """The status document: what the status socket answers, field by field.
 
-The names are a contract with scripts and dashboards. Times of day are ISO 8601,
-UTC; ages and spans are seconds; what ends in `_total` only rises while the process
-runs. `connections.list` is in order of the ids. `docs/reference/status.schema.json` is
-made from the types and docstrings of this module (`health/schema.py`).
+The names are a contract with scripts and dashboards. Times of day are ISO 8601, UTC; ages and spans
+are seconds; what ends in `_total` only rises while the process runs. `connections.list` is in order
+of the ids. `docs/reference/status.schema.json` is made from this module (`health/schema.py`).
 """
 
 from typing import Final, Literal

@@ -370,10 +370,6 @@ def _unbalanced(health: Health, _: Limits) -> str:
     )
 
 
-def _audit_missing(health: Health, _: Limits) -> str:
-    return missing_sentence(health.audits)
-
-
 RULES: tuple[Rule, ...] = (
     Rule("database_away", DEGRADED, _database_away),
     Rule("poison", DEGRADED, _poison),
@@ -409,7 +405,12 @@ RULES: tuple[Rule, ...] = (
     Rule("clock_skew", DEGRADED, _clock),
     Rule("resolution_conflicts", ATTENTION, _conflicts),
     Rule("accounting_unbalanced", DEGRADED, _unbalanced),
-    Rule("audit_missing", ATTENTION, _audit_missing, lambda health, _: health.audits.proven > 0),
+    Rule(
+        "audit_missing",
+        ATTENTION,
+        lambda h, _: missing_sentence(h.audits),
+        lambda h, _: h.audits.proven > 0,
+    ),
 )
 """In the order of the runbook."""
 
