@@ -4,6 +4,8 @@ The figures are those of the database, so they go on over restarts and count wha
 of the same database found. `at` and `now` are monotonic seconds.
 """
 
+from typing import Protocol
+
 import msgspec
 
 from actors.messages import AuditReport
@@ -94,9 +96,21 @@ class AuditsHealth:
         return msgspec.structs.replace(theirs, **ours)
 
 
-def missing_sentence(audits: Audits) -> str:
+class Audited(Protocol):
+    """The status document, which imports this module."""
+
+    @property
+    def audits(self) -> Audits:
+        """Return its part about audits."""
+
+
+def audit_missing(health: Audited, _: object) -> str:
     """Return the reason that trades are missing outside gaps, or an empty text."""
-    if not audits.outside_gaps:
-        return ""
-    who = "two witnesses or the chain say" if audits.proven else "one witness says"
-    return f"{audits.outside_gaps} trades of the last 24 hours were missed, {who}"
+    count = health.audits.outside_gaps
+    who = "two witnesses or the chain say" if health.audits.proven else "one witness says"
+    return f"{count} trades of the last 24 hours were missed, {who}" if count else ""
+
+
+def audit_proven(health: Audited, _: object) -> bool:
+    """Return whether more than one witness alone says so."""
+    return health.audits.proven > 0

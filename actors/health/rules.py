@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from actors.health.audits import missing_sentence
+from actors.health.audits import audit_missing, audit_proven
 from actors.health.document import ATTENTION, DEGRADED, MUTE, Connection, Health, Level, because
 from actors.model.assumptions import Assumption
 from actors.model.connection import LISTENING
@@ -405,12 +405,7 @@ RULES: tuple[Rule, ...] = (
     Rule("clock_skew", DEGRADED, _clock),
     Rule("resolution_conflicts", ATTENTION, _conflicts),
     Rule("accounting_unbalanced", DEGRADED, _unbalanced),
-    Rule(
-        "audit_missing",
-        ATTENTION,
-        lambda h, _: missing_sentence(h.audits),
-        lambda h, _: h.audits.proven > 0,
-    ),
+    Rule("audit_missing", ATTENTION, audit_missing, audit_proven),
 )
 """In the order of the runbook."""
 
