@@ -12,6 +12,7 @@ import pytest
 from psycopg import sql
 
 from actors.database.store import Store
+from actors.model.audit import Audit, AuditResult, Witness
 from actors.model.connection import GapCause
 from actors.model.facts import (
     Fact,
@@ -55,6 +56,22 @@ GIVEN = {
     "as_of": "2100-01-01 00:00+00",
 }
 Rows = list[tuple[Any, ...]]
+AUDIT = Audit(
+    condition_id=CONDITION,
+    hour_ms=ns(0) // 1_000_000,
+    witness=Witness.DATA,
+    theirs=5,
+    ours=4,
+    missing=1,
+    outside_gaps=1,
+    unmatched=0,
+    result=AuditResult.MISSING,
+    checked_at_ms=ns(4_500) // 1_000_000,
+    evidence=(
+        '{"missing": [{"transaction": "0x12", "token_id": "1", "size": "2.5",'
+        ' "at": "2026-03-01T12:01:00Z", "listened": true}]}'
+    ),
+)
 OF_MARKET = "select * from markets where condition_id = %s"
 
 
@@ -132,6 +149,7 @@ def filled(database: str, store: Store) -> str:
             ),
             resolutions=(resolution(resolved_at_ms=ns(290) // 1_000_000),),
             contradictions=(contradiction,),
+            audits=(AUDIT,),
             watermark=10,
         )
     )
