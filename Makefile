@@ -2,13 +2,18 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# What demo and server need; and on top of it what tests, tools and data sets need.
 READY := $(VENV)/.ready
+TOOLS := $(VENV)/.tools
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 # Of `make install`: where to, with the libraries or (INSTALL_VENV=no) the files alone, which units.
 PREFIX ?= /opt/tracker
 DESTDIR ?=
 INSTALL_VENV ?= yes
+# DATASET=yes: with the libraries of tracker-export and tracker-report.
+DATASET ?= no
+LOCK := $(if $(filter yes,$(DATASET)),requirements-dataset.lock,requirements.lock)
 # Where alerts and dashboard say that runbooks are: an address that whoever is called at night can open.
 RUNBOOKS ?= $(PREFIX)/docs/how-to/runbooks.md
 UNITS ?= tracker.service tracker@.service tracker-blue.service tracker-green.service
@@ -20,17 +25,21 @@ ETC := $(DESTDIR)/etc
 help:  ## say what can be made
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(READY): requirements-dev.lock
+$(READY): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3"; exit 78; }
 	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	@touch $@
+
+$(TOOLS): $(READY) requirements-dev.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
 	@touch $@
 
 demo: $(READY)  ## simulator + embedded PostgreSQL + tracker, with a live view (DEMO_SECONDS=30 ends by itself)
 	@exec $(BIN)/python bin/tracker --demo $(if $(DEMO_SECONDS),--duration $(DEMO_SECONDS))
 
-check: $(READY)  ## ruff, mypy --strict, import contracts
+check: $(TOOLS)  ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -50,40 +59,40 @@ test: check  ## every check and every test but the long ones, which make torture
 	$(BIN)/coverage report --include="$$($(BIN)/python -m tests.architecture.deciding)"
 	@$(BIN)/coverage json -q -o - | $(BIN)/python -m tests.architecture.deciding judge
 
-torture: $(READY)  ## real processes under every fault, judged (ONLY=F1,F43 ROUNDS=200 HOURS=2 JOBS=1; ONLY=years SCALE=0.05)
+torture: $(TOOLS)  ## real processes under every fault, judged (ONLY=F1,F43 ROUNDS=200 HOURS=2 JOBS=1; ONLY=years SCALE=0.05)
 	$(if $(ONLY),,$(BIN)/python -m pytest -q -m long)
 	$(if $(ONLY),,$(BIN)/python -m pytest -q -m "not long and not live and not db" --hypothesis-profile=explore)
 	@$(BIN)/python -m tests.chaos.torture $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(HOURS),--hours $(HOURS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(KEEP),--keep) $(if $(SCALE),--scale $(SCALE))
 
-drift: $(READY)  ## quiet markets, and each belief about Polymarket broken alone, judged (ONLY=keyset_gone,numbers MINUTES=5 JOBS=1)
+drift: $(TOOLS)  ## quiet markets, and each belief about Polymarket broken alone, judged (ONLY=keyset_gone,numbers MINUTES=5 JOBS=1)
 	$(if $(ONLY),,@$(BIN)/python -m tests.chaos.quiet)
 	@$(BIN)/python -m tests.chaos.drift $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(MINUTES),--minutes $(MINUTES)) $(if $(JOBS),--jobs $(JOBS))
 
-bench: $(READY)  ## beside its rivals, which get a venv of their own (ONLY=wire,store TURNS=9)
+bench: $(TOOLS)  ## beside its rivals, which get a venv of their own (ONLY=wire,store TURNS=9)
 	@$(BIN)/python -m tests.bench.bench $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(TURNS),--turns $(TURNS))
 
-path: $(READY)  ## count the files that one trade passes, and the changes of file (VERBOSE=1 lists the steps)
+path: $(TOOLS)  ## count the files that one trade passes, and the changes of file (VERBOSE=1 lists the steps)
 	@$(BIN)/python -m tests.architecture.trade_path $(if $(VERBOSE),--verbose)
 
-soak: $(READY)  ## renew docs/evidence/soak.md: one tracker through thousands of markets and every fault (MINUTES=90)
+soak: $(TOOLS)  ## renew docs/evidence/soak.md: one tracker through thousands of markets and every fault (MINUTES=90)
 	@$(BIN)/python -m tests.chaos.soak $(if $(MINUTES),--minutes $(MINUTES))
 
-fuzz: $(READY)  ## damaged inputs for everything that strangers can send (SECONDS=600)
+fuzz: $(TOOLS)  ## damaged inputs for everything that strangers can send (SECONDS=600)
 	@$(BIN)/python -m tests.fuzz.fuzz --seconds $(or $(SECONDS),60)
 
-screens: $(READY)  ## renew docs/evidence/screens (tracker-status) and docs/images (its page); pictures of every state go to build
+screens: $(TOOLS)  ## renew docs/evidence/screens (tracker-status) and docs/images (its page); pictures of every state go to build
 	@$(BIN)/python -m tests.cli.screens
 	@$(BIN)/python -m tests.health.pages
 
-firsthour: $(READY)  ## renew docs/evidence/first_hour.txt: README.md carried out on a Debian that was just made (root, mmdebstrap)
+firsthour: $(TOOLS)  ## renew docs/evidence/first_hour.txt: README.md carried out on a Debian that was just made (root, mmdebstrap)
 	@$(BIN)/python -m tests.live.fresh > docs/evidence/first_hour.new \
 	  && mv docs/evidence/first_hour.new docs/evidence/first_hour.txt \
 	  || { rm -f docs/evidence/first_hour.new; exit 1; }
 
-installation: $(READY)  ## renew docs/evidence/installation.md: systemd/README.md carried out on a machine of its own (root)
+installation: $(TOOLS)  ## renew docs/evidence/installation.md: systemd/README.md carried out on a machine of its own (root)
 	@$(BIN)/python -m tests.live.installation > docs/evidence/installation.new \
 	  && mv docs/evidence/installation.new docs/evidence/installation.md \
 	  || { rm -f docs/evidence/installation.new; exit 1; }
@@ -107,7 +116,7 @@ install:  ## lay out under PREFIX=/opt/tracker (DESTDIR= for packages): files, v
 	cp -R actors bin sql docs '$(TO)'
 	find '$(TO)/actors' '$(TO)/bin' '$(TO)/sql' -name __pycache__ -type d -prune -exec rm -rf {} +
 	chmod -R u=rwX,go=rX '$(TO)/actors' '$(TO)/bin' '$(TO)/sql' '$(TO)/docs'
-	install -m 0644 requirements.lock LICENSE README.md CHANGELOG.md CONTRIBUTING.md '$(TO)'
+	install -m 0644 $(LOCK) LICENSE README.md CHANGELOG.md CONTRIBUTING.md '$(TO)'
 	install -m 0644 systemd/README.md '$(TO)/systemd'
 	for file in prometheus-alerts.yml grafana-dashboard.json; do \
 	  sed -E 's|(runbook_url: \|"url": ")docs/how-to/runbooks\.md|\1$(RUNBOOKS)|' "systemd/$$file" > "$(TO)/systemd/$$file"; \
@@ -126,22 +135,24 @@ install-venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed; name one with: make install PYTHON=/path/to/python3"; exit 78; }
 	$(PYTHON) -m venv '$(TO)/.venv'
-	'$(TO)/.venv/bin/python' -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	'$(TO)/.venv/bin/python' -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(LOCK)
 	'$(TO)/.venv/bin/python' -m compileall -q '$(TO)/actors'
 
 COMPILE = $(VENV)/lock/bin/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-annotate \
 	  --no-emit-index-url --no-emit-find-links --allow-unsafe --no-header
 
-lock: $(READY)  ## renew requirements.lock (to run) and requirements-dev.lock (to develop) from setup.cfg
+lock: $(TOOLS)  ## renew requirements.lock (to run), -dataset.lock (with exports), -dev.lock (to develop) from setup.cfg
 	$(PYTHON) -m venv $(VENV)/lock
 	$(VENV)/lock/bin/pip install --quiet pip-tools
 	$(COMPILE) --extra embedded --extra simulator -o requirements.lock setup.cfg
-	$(COMPILE) --all-extras --constraint requirements.lock -o requirements-dev.lock setup.cfg
+	$(COMPILE) --extra embedded --extra simulator --extra dataset --constraint requirements.lock \
+	  -o requirements-dataset.lock setup.cfg
+	$(COMPILE) --all-extras --constraint requirements-dataset.lock -o requirements-dev.lock setup.cfg
 
-pins: $(READY)  ## say which pinned packages are behind their newest version, and what holds them
+pins: $(TOOLS)  ## say which pinned packages are behind their newest version, and what holds them
 	@$(BIN)/python -m tests.architecture.pins
 
-sbom: $(READY)  ## write build/sbom.cdx.json: what a server runs, with versions and hashes (CycloneDX)
+sbom: $(TOOLS)  ## write build/sbom.cdx.json: what a server runs, with versions and hashes (CycloneDX)
 	$(PYTHON) -m venv $(VENV)/sbom
 	$(VENV)/sbom/bin/pip install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0
 	@mkdir -p build

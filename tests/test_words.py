@@ -88,6 +88,7 @@ ENDINGS = (
 SKIPPED = {
     "CHANGELOG.md": "says what the old names were",
     "LICENSE": "the text of the licence",
+    "requirements-dataset.lock": "packages of others",
     "requirements-dev.lock": "packages of others",
     "requirements.lock": "packages of others",
     "sql/migrations/": "applied migrations never change",

@@ -27,7 +27,7 @@ def test_each_kind_of_reason_is_told() -> None:
 
 
 def test_both_lock_files_are_read_whole() -> None:
-    for name in ("requirements.lock", "requirements-dev.lock"):
+    for name in ("requirements.lock", "requirements-dataset.lock", "requirements-dev.lock"):
         lock = (ROOT / name).read_text()
         assert len(pinned(lock)) == lock.count("==") > 30
         assert "psycopg-binary" in pinned(lock)

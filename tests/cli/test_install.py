@@ -98,6 +98,10 @@ def without_comments(path: Path) -> str:
     return "".join(line for line in lines if line.strip() and line.lstrip()[0] != "#")
 
 
+LOCKS = ("requirements.lock", "requirements-dataset.lock", "requirements-dev.lock")
+"""Each holds what the one before it holds, and more."""
+
+
 def locked(name: str) -> dict[str, str]:
     """Return each package of a lock file with its version and hashes."""
     text = without_comments(ROOT / name)
@@ -114,21 +118,24 @@ def wanted(section: str, key: str) -> set[str]:
 
 
 def test_a_server_installs_what_runs_and_no_tools() -> None:
-    runs, tools = locked("requirements.lock"), locked("requirements-dev.lock")
+    runs, exports, tools = (locked(name) for name in LOCKS)
     extras = "options.extras_require"
     needed = wanted("options", "install_requires") | wanted(extras, "embedded")
     assert needed | wanted(extras, "simulator") <= set(runs)
-    assert not wanted(extras, "dev") & set(runs)
+    assert not (wanted(extras, "dataset") | wanted(extras, "dev")) & set(runs)
+    assert wanted(extras, "dataset") <= set(exports)
+    assert not wanted(extras, "dev") & set(exports)
     assert wanted(extras, "dev") <= set(tools)
 
 
-def test_both_locks_name_the_same_versions_with_hashes() -> None:
-    runs, tools = locked("requirements.lock"), locked("requirements-dev.lock")
-    assert {name: tools.get(name) for name in runs} == runs
+def test_all_locks_name_the_same_versions_with_hashes() -> None:
+    runs, exports, tools = (locked(name) for name in LOCKS)
+    assert {name: exports.get(name) for name in runs} == runs
+    assert {name: tools.get(name) for name in exports} == exports
     assert all("--hash=sha256:" in said for said in tools.values())
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("name", LOCKS)
 def test_a_lock_holds_nothing_but_one_version_of_each_package_and_its_hashes(name: str) -> None:
     digest = r" {4}--hash=sha256:[0-9a-f]{64}"
     whole = rf"(\S+==\S+( ; [^\\\n]+)? \\\n({digest} \\\n)*{digest}\n)+"

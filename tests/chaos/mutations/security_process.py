@@ -308,7 +308,7 @@ OF_PROCESS = (
         "requirements.lock",
         "\npydantic==",
         "\npydantic==9",
-        (INSTALL + "test_both_locks_name_the_same_versions_with_hashes",),
+        (INSTALL + "test_all_locks_name_the_same_versions_with_hashes",),
         HASHES,
     ),
     Mutation(
