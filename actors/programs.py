@@ -42,6 +42,19 @@ def status() -> NoReturn:
     _end(code)
 
 
+def export() -> NoReturn:
+    """Write a release of the data, or check one, and end."""
+    heeded = _interruptible("tracker-export")
+
+    close_memory()  # before a secret is read
+    try:
+        from actors.dataset.export.program import main  # noqa: PLC0415 - see above
+    except ImportError as missing:
+        end_without(missing, "tracker-export")
+    signal.signal(signal.SIGINT, heeded)
+    _end(main())
+
+
 def simulator() -> NoReturn:
     """Run the simulator and end."""
     heeded = _interruptible("tracker-simulator")

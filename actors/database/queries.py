@@ -3,6 +3,10 @@
 All files are read when this module is imported, so a missing file is found at the start.
 """
 
+from typing import Any
+
+from psycopg import sql
+
 from actors.installed import sql_folder
 
 SQL = sql_folder()
@@ -20,6 +24,15 @@ def read(name: str) -> bytes:
         raise AttributeError(f"sql/queries has no {name}.sql") from None
     lines = (line for line in text.splitlines() if not line.lstrip().startswith("--"))
     return "\n".join(lines).strip().encode()
+
+
+def filled(query: bytes, **values: object) -> sql.Composed:
+    """Return a query with these values in the places of their names, quoted by the driver.
+
+    For what takes no parameters: COPY, and statements that are to be planned for their values.
+    """
+    text: Any = query.decode()  # of a file of ours
+    return sql.SQL(text).format(**{n: sql.Literal(v) for n, v in values.items()})
 
 
 ROLES = (SQL / "roles.sql").read_bytes()
@@ -142,3 +155,29 @@ CONFIRM_TOKENS = read("confirm_tokens")
 RELEASE_TOKENS = read("release_tokens")
 WANT_TOKENS = read("want_tokens")
 UNWANT_TOKENS = read("unwant_tokens")
+
+SET_DATASET_LIMITS = read("set_dataset_limits")
+BEGIN_DATASET_SNAPSHOT = read("begin_dataset_snapshot")
+SELECT_DATASET_SNAPSHOT = read("select_dataset_snapshot")
+SET_DATASET_SNAPSHOT = read("set_dataset_snapshot")
+COMMIT_DATASET_SNAPSHOT = read("commit_dataset_snapshot")
+SELECT_JOURNALS_SEEN = read("select_journals_seen")
+SELECT_MAY_READ_TRADES = read("select_may_read_trades")
+COUNT_DATASET_TRADES = read("count_dataset_trades")
+COUNT_DATASET_TRADES_OF_READER = read("count_dataset_trades_of_reader")
+SELECT_DATASET_TRADES_OF_READER = read("select_dataset_trades_of_reader")
+SELECT_DATASET_TRADES = read("select_dataset_trades")
+SELECT_DATASET_TOKENS = read("select_dataset_tokens")
+SELECT_DATASET_CHOSEN = read("select_dataset_chosen")
+SELECT_DATASET_KEYS = read("select_dataset_keys")
+SELECT_DATASET_LATE_MARKETS = read("select_dataset_late_markets")
+SELECT_DATASET_MARKETS = read("select_dataset_markets")
+SELECT_DATASET_HISTORY = read("select_dataset_history")
+SELECT_DATASET_ASSETS = read("select_dataset_assets")
+SELECT_DATASET_STATES = read("select_dataset_states")
+SELECT_DATASET_LABELS = read("select_dataset_labels")
+SELECT_DATASET_CONFLICTS = read("select_dataset_conflicts")
+SELECT_DATASET_COVERAGE = read("select_dataset_coverage")
+SELECT_DATASET_GAPS = read("select_dataset_gaps")
+SELECT_DATASET_EVENTS = read("select_dataset_events")
+COUNT_DATASET_REJECTIONS = read("count_dataset_rejections")

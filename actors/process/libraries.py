@@ -9,7 +9,12 @@ from actors.errors import EXIT_CONFIG
 from actors.installed import DISTRIBUTION, how_to_add, project
 
 _PROJECT = project()
-_EXTRAS = {"aiohttp": "simulator"}
+_EXTRAS = {
+    "aiohttp": "simulator",
+    **dict.fromkeys(
+        ("adbc_driver_manager", "adbc_driver_postgresql", "numpy", "polars", "pyarrow"), "dataset"
+    ),
+}
 
 
 def end_without(missing: ImportError, program: str, root: Path | None = _PROJECT) -> NoReturn:
@@ -26,7 +31,7 @@ def end_without(missing: ImportError, program: str, root: Path | None = _PROJECT
     name = (missing.name or "").partition(".")[0]
     if name in ("", "actors"):
         raise missing
-    what = _of_pip(name) if root is None else _of_venv(root)
+    what = _of_pip(name) if root is None else _of_venv(root, name)
     sys.stderr.write(f"{program}: the library {name} is missing; {what}\n")
     sys.exit(EXIT_CONFIG)
 
@@ -36,8 +41,13 @@ def _of_pip(name: str) -> str:
     return how_to_add(extra) if extra else f"install {DISTRIBUTION} again"
 
 
-def _of_venv(root: Path) -> str:
+def _of_venv(root: Path, name: str) -> str:
     python = root / ".venv" / "bin" / "python"
+    if _EXTRAS.get(name) == "dataset" and os.access(python, os.X_OK):
+        lock = root / "requirements-dataset.lock"
+        if not (root / "Makefile").exists():  # laid out by `make install`
+            return "install it with the others: `make install DATASET=yes` in the repository"
+        return f"install the extra dataset: {python} -m pip install --require-hashes -r {lock}"
     if not (root / ".venv").exists():
         return f"run `make demo` in {root} once, or `make install`: they set up the libraries"
     if os.access(python, os.X_OK):

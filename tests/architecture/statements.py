@@ -1,7 +1,8 @@
 """Finds SQL that is put together: each statement that reaches the driver is traced to where it is.
 
 A statement is whole if it is a constant, one of `queries`, or made by `psycopg.sql`, which quotes
-what it is given. A function that passes its parameter on is followed to those who call it.
+what it is given, as `queries.filled` does. A function that passes its parameter on is followed to
+those who call it.
 """
 
 import ast
@@ -118,6 +119,12 @@ def _is_whole(given: ast.expr | None, names: Bound) -> bool:
             whole = True
         case ast.Attribute(value=ast.Name(id="queries"), attr=name):
             whole = name.isupper()
+        case ast.Call(
+            func=ast.Attribute(value=ast.Name(id="queries"), attr="filled"), args=[query]
+        ):
+            whole = _is_whole(query, names)  # `psycopg.sql` quotes the values
+        case ast.Call(func=ast.Attribute(value=made, attr="as_string")):
+            whole = _is_whole(made, names)
         case ast.IfExp(body=one, orelse=other):
             whole = _is_whole(one, names) and _is_whole(other, names)
         case ast.Name(id=name):

@@ -18,6 +18,7 @@ from tests.bench.rivals_venv import NAMES as RIVALS
 
 ROOT = Path(__file__).parents[2]
 IMPORTED_AS = {
+    "adbc-driver-postgresql": "adbc_driver_postgresql",
     "polymarket-client": "polymarket",
     "pycryptodome": "Crypto",
     "python-json-logger": "pythonjsonlogger",
@@ -58,9 +59,18 @@ def declared(section: str, key: str) -> set[str]:
 
 
 RUNNING = declared("options", "install_requires")
-EMBEDDED, SIMULATOR, DEV = (
-    declared("options.extras_require", extra) for extra in ("embedded", "simulator", "dev")
+EMBEDDED, SIMULATOR, DATASET, DEV = (
+    declared("options.extras_require", extra)
+    for extra in ("embedded", "simulator", "dataset", "dev")
 )
+BROUGHT = {"adbc_driver_manager"}
+"""Modules of a package that another one consists of."""
+OF_REPORTS = {"matplotlib", "polars"}
+"""Of the extra `dataset`: frames, and the drawings of tracker-report."""
+NOTEBOOK = {"ipykernel", "nbclient", "nbformat"}
+"""By which the notebook of the tutorial is run."""
+OPTIONAL = {"duckdb"}
+"""Modules that are imported where a user has them, who asks for them by name."""
 
 
 def local(place: str) -> set[str]:
@@ -94,16 +104,24 @@ def others_of(path: Path, place: str) -> set[str]:
     return others(path.read_text(), place)
 
 
-def imported(place: str, *, but: str = "nothing") -> set[str]:
+def imported(place: str, *but: str) -> set[str]:
     """Return the modules of others that are imported below this place."""
-    sources = [path for path in (ROOT / place).rglob("*.py") if ROOT / but not in path.parents]
+    left_out = {ROOT / each for each in but}
+    sources = [path for path in (ROOT / place).rglob("*.py") if left_out.isdisjoint(path.parents)]
     if place == "actors":
         sources += (ROOT / "bin").iterdir()
     return set().union(*(others_of(path, place.partition("/")[0]) for path in sources))
 
 
 def test_what_a_tracker_imports_is_what_a_server_installs() -> None:
-    assert imported("actors", but="actors/simulator") == modules(RUNNING | EMBEDDED)
+    found = imported("actors", "actors/simulator", "actors/dataset")
+    assert found == modules(RUNNING | EMBEDDED)
+
+
+def test_what_a_data_set_needs_besides_is_what_its_extra_installs() -> None:
+    found = imported("actors/dataset") - BROUGHT - OPTIONAL
+    assert found - modules(RUNNING) <= modules(DATASET)
+    assert modules(DATASET) - found <= OF_REPORTS
 
 
 def test_of_the_project_itself_a_tracker_imports_only_what_is_installed() -> None:
@@ -118,16 +136,17 @@ def test_what_the_simulator_imports_besides_is_what_its_extra_installs() -> None
 
 
 def test_what_tests_import_besides_is_what_a_developer_installs() -> None:
-    known = modules(RUNNING | EMBEDDED | SIMULATOR | set(RIVALS))
-    assert imported("tests", but="tests/bench/rivals") - known == modules(DEV - RUN.keys())
+    known = modules(RUNNING | EMBEDDED | SIMULATOR | DATASET | set(RIVALS))
+    found = imported("tests", "tests/bench/rivals") - known
+    assert found - NOTEBOOK == modules(DEV - RUN.keys()) - NOTEBOOK
     assert not RUN.keys() - DEV
 
 
 def test_what_the_rivals_import_is_what_their_venv_has() -> None:
     used = imported("tests/bench")
     assert modules(set(RIVALS) - RUN_BY_BENCH.keys()) <= used
-    assert used <= modules(RUNNING | EMBEDDED | SIMULATOR | DEV | set(RIVALS))
-    assert imported("tests", but="tests/bench") & modules(RIVALS) <= modules(RUNNING)
+    assert used <= modules(RUNNING | EMBEDDED | SIMULATOR | DATASET | DEV | set(RIVALS))
+    assert imported("tests", "tests/bench") & modules(RIVALS) <= modules(RUNNING)
 
 
 @pytest.mark.parametrize(("package", "use"), [*RUN.items(), *RUN_BY_BENCH.items()])
@@ -151,5 +170,5 @@ def test_every_package_has_its_line_in_the_page() -> None:
     extras, _, developing = rest.partition("## For development")
     rows = re.compile(r"^\| ([\w-]+)", re.MULTILINE)
     assert {*rows.findall(running)} - {"package"} == RUNNING
-    assert {*rows.findall(extras)} - {"package"} == EMBEDDED | SIMULATOR
+    assert {*rows.findall(extras)} - {"package"} == EMBEDDED | SIMULATOR | DATASET
     assert {*re.findall(r"[\w-]+", developing)} >= DEV

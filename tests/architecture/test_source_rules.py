@@ -70,6 +70,10 @@ def test_each_query_is_a_file_as_it_is() -> None:
         'c.execute(sql.SQL("select {}" + x).format(y))',
         "c.execute(queries.SELECT if x else y)",
         "c.pgconn.send_query(b'select ' + x)",
+        'c.execute(queries.filled(f"select {x}"))',
+        "c.execute(queries.filled(queries.SELECT + x, at=at))",
+        "c.execute(queries.filled(x))",
+        "c.execute(x.as_string(c))",
     ],
 )
 def test_a_statement_that_is_put_together_is_found(code: str) -> None:
@@ -86,6 +90,8 @@ def test_a_statement_that_is_put_together_is_found(code: str) -> None:
         'c.execute(sql.SQL("select {}").format(sql.Literal(x)))',
         'Q = sql.SQL("select {}")\nc.execute(Q.format(sql.Literal(x)))',
         "c.execute(queries.SELECT if x else queries.OTHER)",
+        "c.execute(queries.filled(queries.SELECT, at=at))",
+        "c.execute(queries.filled(queries.SELECT, at=at).as_string(d))",
         'T = ("select "\n     "1")\ndef f():\n    c.execute(T)',
     ],
 )

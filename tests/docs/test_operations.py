@@ -11,6 +11,7 @@ import pytest
 
 from actors import errors
 from actors.cli import status
+from actors.dataset.export import program
 from actors.health import rules
 from actors.model.connection import END_REASONS
 from actors.model.storage import Committed
@@ -223,6 +224,7 @@ def test_every_exit_code_is_documented() -> None:
     assert told == {
         "tracker": codes,
         "tracker-status": asked | {errors.EXIT_CONFIG, errors.EXIT_INTERRUPTED},
+        "tracker-export": codes | {program.EXIT_FAULTS},
         "tracker-simulator": simulated | {errors.EXIT_INTERRUPTED},
     }
     assert len(rows) == sum(map(len, told.values()))

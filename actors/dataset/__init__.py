@@ -1,0 +1,1 @@
+"""The data as files and frames, for people who train models."""

@@ -1,0 +1,1 @@
+"""`tracker-export`: a release of the data as Parquet files, and its check."""

@@ -1,0 +1,3 @@
+-- Ends the transaction in which a part of a dataset was read.
+-- Rows: none.
+commit
