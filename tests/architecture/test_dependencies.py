@@ -65,8 +65,8 @@ EMBEDDED, SIMULATOR, DATASET, DEV = (
 )
 BROUGHT = {"adbc_driver_manager"}
 """Modules of a package that another one consists of."""
-OF_REPORTS = {"matplotlib", "polars"}
-"""Of the extra `dataset`: frames, and the drawings of tracker-report."""
+OF_REPORTS = {"matplotlib"}
+"""Of the extra `dataset`: the drawings of tracker-report."""
 NOTEBOOK = {"ipykernel", "nbclient", "nbformat"}
 """By which the notebook of the tutorial is run."""
 OPTIONAL = {"duckdb"}

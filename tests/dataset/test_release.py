@@ -20,7 +20,12 @@ from actors.dataset.export.verify import faults
 from actors.dataset.manifest import Cut, Day, Manifest, Revision
 from actors.errors import ConfigError, Shortage
 
-GAP: dict[str, list[Any]] = {"token_id": ["1"], "from_at": [0], "until_at": [1], "cause": ["deaf"]}
+GAP: dict[str, list[Any]] = {
+    "token_id": ["1"],
+    "from_at": [0],
+    "until_at": [1],
+    "cause": ["frozen"],
+}
 EMPTY = Manifest(schema_version=1, tracker_version="1", cut=Cut(), universe={})
 
 

@@ -107,7 +107,8 @@ class _Export:
         manifest = self._begun()
         self._release.commit(manifest, ())
         with self._source.snapshot() as moment:
-            latest = (moment.now if self._wish.as_of is None else self._wish.as_of).date()
+            # As of a time a day that had not come is there, and empty.
+            latest = moment.now.date() if self._wish.as_of is None else self._wish.end
             self._chosen = self._choose()
         asked = [each for each in days(self._wish.first, self._wish.end) if each <= latest]
         again = [date.fromisoformat(on) for on, day in manifest.days.items() if day.state == OPEN]

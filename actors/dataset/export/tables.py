@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +21,8 @@ PAGE: Final = 500
 """Markets that are asked about at once."""
 STORED_LATE: Final = "stored_late"
 """Cause of time that was listened to and not known to be so at the time of the release."""
+MARGIN: Final = timedelta(hours=1)
+"""So far beyond its days a release tells what was listened to, for trades near their edges."""
 RESOLVED, OPEN = "resolved", "open"
 _TIMES: Final = frozenset({"end_date", "started_at", "game_start", "closed_time"})
 
@@ -44,8 +46,14 @@ class Span(NamedTuple):
     as_of: datetime | None
 
     @property
+    def heard_until(self) -> datetime:
+        """Return until when coverage is told."""
+        end = self.to_at + MARGIN
+        return min(end, self.as_of) if self.as_of else end
+
+    @property
     def seen_until(self) -> datetime:
-        """Return until when anything is told of listening."""
+        """Return until when gaps are told."""
         return min(self.to_at, self.as_of) if self.as_of else self.to_at
 
 
@@ -193,14 +201,17 @@ class Tables:
         if span.seen_until <= span.from_at:
             return
         late: list[Row] = []
-        for row in self._source.rows(queries.SELECT_DATASET_COVERAGE, tokens=tokens, **times):
+        wide = {"from_at": span.from_at - MARGIN, "to_at": span.heard_until}
+        for row in self._source.rows(queries.SELECT_DATASET_COVERAGE, tokens=tokens, **wide):
             if span.as_of is not None and row[3] > span.as_of:
-                late.append((*row[:3], STORED_LATE))
+                late.append((row[0], max(row[1], span.from_at), row[2], STORED_LATE))
                 continue
             self._files["coverage.parquet"].add(row)
             self._on_time(True, row[1], row[2])
         gaps = self._source.rows(queries.SELECT_DATASET_GAPS, tokens=tokens, **times)
         for row in sorted((*gaps, *late), key=lambda row: row[:2]):
+            if row[1] >= row[2]:
+                continue  # all of it is before the days
             self._files["gaps.parquet"].add(row)
             self._on_time(False, row[1], row[2])
 
