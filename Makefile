@@ -16,7 +16,8 @@ DATASET ?= no
 LOCK := $(if $(filter yes,$(DATASET)),requirements-dataset.lock,requirements.lock)
 # Where alerts and dashboard say that runbooks are: an address that whoever is called at night can open.
 RUNBOOKS ?= $(PREFIX)/docs/how-to/runbooks.md
-UNITS ?= tracker.service tracker@.service tracker-blue.service tracker-green.service
+UNITS ?= tracker.service tracker@.service tracker-blue.service tracker-green.service \
+  $(if $(filter yes,$(DATASET)),tracker-export.service tracker-export.timer)
 TO := $(DESTDIR)$(PREFIX)
 ETC := $(DESTDIR)/etc
 

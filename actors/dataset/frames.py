@@ -2,7 +2,7 @@
 
 Nothing in a table as of a time was known later: trades by their receipt, labels and contradictions
 by when they were recorded, coverage by when it was proven, events and groups by the history of
-markets. A database is read by way of a release of the days that are asked for, so both are the same.
+markets. A database is read by way of a release of these days, so both are the same.
 """
 
 import tempfile

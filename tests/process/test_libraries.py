@@ -10,7 +10,7 @@ import pytest
 from actors.process.libraries import end_without
 from tests.live.processes import ROOT
 
-PROGRAMS = ("tracker", "tracker-status", "tracker-simulator")
+PROGRAMS = ("tracker", "tracker-status", "tracker-simulator", "tracker-export")
 
 
 def without_libraries(program: Path) -> "subprocess.CompletedProcess[str]":
@@ -58,6 +58,7 @@ def test_libraries_that_this_user_may_not_use_are_named(
 @pytest.mark.parametrize(
     ("library", "what"),
     [
+        ("pyarrow", "install the extra dataset: pip install '.[dataset]' in a copy of"),
         ("aiohttp", "install the extra simulator: pip install '.[simulator]' in a copy of"),
         ("msgspec", "install polymarket-tracker again"),
     ],
@@ -69,6 +70,26 @@ def test_what_pip_left_out_is_told_in_words_of_pip(
         end_without(ModuleNotFoundError(name=library), "tracker", None)
     assert ended.value.code == 78
     assert f"the library {library} is missing; {what}" in capsys.readouterr().err
+
+
+def test_an_extra_that_is_not_installed_is_told_where_the_others_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\n")
+    python.chmod(0o755)
+    missing = ModuleNotFoundError("No module named 'pyarrow'", name="pyarrow.parquet")
+    with pytest.raises(SystemExit) as ended:
+        end_without(missing, "tracker-export", tmp_path)
+    assert ended.value.code == 78
+    said = "the library pyarrow is missing; install it with the others: `make install DATASET=yes`"
+    assert said in capsys.readouterr().err
+    (tmp_path / "Makefile").touch()
+    with pytest.raises(SystemExit):
+        end_without(missing, "tracker-export", tmp_path)
+    lock = tmp_path / "requirements-dataset.lock"
+    assert f"{python} -m pip install --require-hashes -r {lock}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["actors.cli.main", None])
