@@ -122,7 +122,8 @@ class Source:
 
     def tokens(self, keys: Sequence[int]) -> list[Row]:
         """Return number, token id and condition id of tokens with these numbers."""
-        return self.rows(queries.SELECT_DATASET_TOKENS, keys=list(keys))
+        # As text: the driver would look at each number of a list for what must be quoted.
+        return self.rows(queries.SELECT_DATASET_TOKENS, keys=f"{{{','.join(map(str, keys))}}}")
 
     def trades(
         self, from_at: datetime, to_at: datetime, as_of: datetime | None, keys: Sequence[int] | None
