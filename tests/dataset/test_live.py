@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import random
 import signal
 import subprocess
@@ -21,7 +22,7 @@ from actors.simulator.judge import _read_ledger
 from tests.database.samples import trade
 from tests.dataset.stored import fill
 from tests.live.processes import Process, Processes, as_url, processes_in
-from tests.postgres import ask
+from tests.postgres import ask, do
 
 pytestmark = [pytest.mark.live, pytest.mark.db]
 
@@ -67,6 +68,38 @@ def test_kill_9_at_random_moments_leaves_a_release_that_is_whole(
     ((count,),) = ask(database, "select count(*) from trades")
     assert pl.read_parquet(root / "trades").height == count == 20_000 + rounds
     assert not list(root.glob(".unfinished/*"))
+
+
+MANY = """insert into tracker.trades (traded_at, received_at, trade_hash, asset_key, occurrence,
+    is_buy, price, size, transaction_hash)
+    select at, at, i, i %% 2000 + 1, 1, i %% 2 = 0, 0.5, i / 1000000.0, sha256(int8send(i))
+    from (select i, timestamptz '2026-03-01 00:00+00' + i * interval '40 ms' as at
+          from generate_series(%s::bigint, %s) i) g"""
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_memory_does_not_grow_with_a_day(database: str, tmp_path: Path) -> None:
+    do(
+        database,
+        """insert into assets (token_id, condition_id)
+        select i, i from generate_series(1, 2000) i""",
+    )
+    do(database, "select tracker.add_trade_day('2026-03-01')")
+    peaks, done = [], 0
+    for number in (500_000, 2_000_000):
+        do(database, MANY, done + 1, number)
+        done = number
+        export = started(tmp_path / f"r{number}", database)
+        for _ in iter(export.line, ""):
+            pass
+        _, code, used = os.wait4(export.process.pid, 0)
+        export.process.returncode = code
+        export.stop()
+        assert code == 0
+        peaks.append(used.ru_maxrss >> 10)
+    assert max(peaks) < 400
+    assert peaks[1] < peaks[0] + 80
 
 
 @pytest.mark.timeout(300)

@@ -19,7 +19,7 @@ from actors.dataset.manifest import FileEntry
 
 SLICE: Final = timedelta(hours=1)
 """So much is asked for at once: a server that sorts does not sort a whole day."""
-_AHEAD: Final = 4
+_AHEAD: Final = 2
 """So many batches wait at most."""
 
 

@@ -16,9 +16,10 @@ import pyarrow.compute as pc
 from actors.dataset import schemas
 from actors.errors import ConfigError
 
-ROWS: Final = 131_072
+ROWS: Final = 65_536
 """Of a row group, but for the last one of a day."""
 _MOST_TOKENS: Final = 1_000_000
+_TOKENS_AT_ONCE: Final = 16_384
 _LOW: Final = np.uint64(0xFFFF_FFFF)
 _MICRO: Final = 10**12
 _SIDES: Final = pa.array(["SELL", "BUY"])
@@ -56,7 +57,9 @@ class Tokens:
             if len(self._keys) > _MOST_TOKENS:
                 self._forget()
                 known[:] = False
-            self._add(np.unique(keys[~known]))
+            new = np.unique(keys[~known])
+            for first in range(0, len(new), _TOKENS_AT_ONCE):
+                self._add(new[first : first + _TOKENS_AT_ONCE])
         places = pa.array(self._places[np.searchsorted(self._keys, keys)])
         return self._tokens.take(places), self._conditions.take(places)
 
