@@ -206,8 +206,8 @@ OF_SECRETS = (
     Mutation(
         "PR_SET_DUMPABLE and the limit of a core",
         "actors/programs.py",
-        "    close_memory()  # before a secret is read\n",
-        "",
+        "    close_memory()  # before a secret is read\n    try:\n        from actors.cli.main",
+        "    try:\n        from actors.cli.main",
         (MEMORY + "test_an_abort_leaves_all_stacks_and_no_core_dump",),
         NO_CORE,
     ),
