@@ -55,6 +55,21 @@ def export() -> NoReturn:
     _end(main())
 
 
+def report() -> NoReturn:
+    """Write a report of what is stored, and end."""
+    heeded = _interruptible("tracker-report")
+
+    close_memory()  # the address of the database may be a secret
+    try:
+        from actors.dataset.report.program import main  # noqa: PLC0415 - see above
+
+        signal.signal(signal.SIGINT, heeded)
+        code = main()  # imports more
+    except ImportError as missing:
+        end_without(missing, "tracker-report")
+    _end(code)
+
+
 def simulator() -> NoReturn:
     """Run the simulator and end."""
     heeded = _interruptible("tracker-simulator")

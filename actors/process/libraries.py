@@ -12,7 +12,15 @@ _PROJECT = project()
 _EXTRAS = {
     "aiohttp": "simulator",
     **dict.fromkeys(
-        ("adbc_driver_manager", "adbc_driver_postgresql", "numpy", "polars", "pyarrow"), "dataset"
+        (
+            "adbc_driver_manager",
+            "adbc_driver_postgresql",
+            "matplotlib",
+            "numpy",
+            "polars",
+            "pyarrow",
+        ),
+        "dataset",
     ),
 }
 

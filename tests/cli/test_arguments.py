@@ -12,6 +12,7 @@ from actors.cli import status
 from actors.cli.main import main
 from actors.config import manual
 from actors.config.load import load
+from actors.dataset.report import program as report
 from actors.errors import EXIT_CONFIG, ConfigError
 from actors.simulator import main as simulator
 from actors.simulator import options as simulator_options
@@ -19,6 +20,7 @@ from tests.app.test_acknowledge import as_url
 
 PARSERS = {
     "tracker": manual.parser,
+    "tracker-report": report._parser,
     "tracker-status": status._parser,
     "tracker-simulator": simulator_options._parser,
 }

@@ -16,7 +16,7 @@ from actors.errors import EXIT_INTERRUPTED
 from tests.postgres import open_folder
 
 ROOT = Path(__file__).parents[2]
-PROGRAMS = ("tracker", "tracker-status", "tracker-simulator", "tracker-export")
+PROGRAMS = ("tracker", "tracker-export", "tracker-report", "tracker-simulator", "tracker-status")
 SLOW_MODULE = """
 import signal
 signal.raise_signal(signal.SIGINT)  # in the middle of an import

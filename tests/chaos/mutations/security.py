@@ -5,6 +5,7 @@ from tests.chaos.mutations import (
     security_files,
     security_outside,
     security_process,
+    security_report,
     security_roles,
     security_root,
     security_secrets,
@@ -20,6 +21,7 @@ MUTATIONS = (
     *security_files.MUTATIONS,
     *security_secrets.MUTATIONS,
     *security_process.MUTATIONS,
+    *security_report.MUTATIONS,
 )
 
 NONE: dict[str, str] = {}
