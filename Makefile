@@ -84,9 +84,10 @@ soak: $(TOOLS)  ## renew docs/evidence/soak.md: one tracker through thousands of
 fuzz: $(TOOLS)  ## damaged inputs for everything that strangers can send (SECONDS=600)
 	@$(BIN)/python -m tests.fuzz.fuzz --seconds $(or $(SECONDS),60)
 
-screens: $(TOOLS)  ## renew docs/evidence/screens (tracker-status) and docs/images (its page); pictures of every state go to build
+screens: $(TOOLS)  ## renew docs/evidence/screens (tracker-status) and docs/images (its page, reports); pictures of every state go to build
 	@$(BIN)/python -m tests.cli.screens
 	@$(BIN)/python -m tests.health.pages
+	@$(BIN)/python -m tests.dataset.pages
 
 firsthour: $(TOOLS)  ## renew docs/evidence/first_hour.txt: README.md carried out on a Debian that was just made (root, mmdebstrap)
 	@$(BIN)/python -m tests.live.fresh > docs/evidence/first_hour.new \
