@@ -113,6 +113,7 @@ OBSERVATIONS = (
     "sql/queries/",
     "tests/chaos/resolutions.py",
     "tests/database/",
+    "tests/dataset/",
     "tests/years/filling.py",
 )
 BENCHMARKS = ("Makefile", "docs/explanation/performance.md", "setup.cfg", "tests/bench/")

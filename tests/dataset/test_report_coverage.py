@@ -44,7 +44,7 @@ def test_cells_hold_all_time_of_the_span_whatever_the_bins(seed: int) -> None:
     parts = []
     for _ in range(50):
         start, end = sorted((chance.uniform(0, 24), chance.uniform(0, 24)))
-        parts.append(stretch(start, end, chance.choice(["", "frozen", "deaf" + "x"])))
+        parts.append(stretch(start, end, chance.choice(["", "frozen", "rejected"])))
     for width in (HOUR, 3 * HOUR, 7 * timedelta(minutes=1)):
         ((*row,),) = cells(parts, [ONE], SPAN.bins(width), width)
         assert sum(each.wanted for each in row) == pytest.approx(total(parts).wanted)
