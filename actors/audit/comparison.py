@@ -149,13 +149,16 @@ class _Comparison:
         own += [(("", token), found) for token, found in self._nameless]
         for key, found in own:
             listed = self._listed.get(key)
-            left = found.size - (listed.size if listed else Decimal(0))
-            if left <= 0 or (listed is not None and left < FLOOR):
-                continue
             # Of what is older or newer the witness was not asked.
             if not self._hour.told_since_ms <= found.first_ms < self._told_until_ms:
                 continue
-            self._spare[key[1]].append((found.first_ms, left))
+            # Rows that are alike may be one that was told twice, and so hide what is not listed.
+            spare = found.size - (listed.once if listed else Decimal(0))
+            if spare > 0:
+                self._spare[key[1]].append((found.first_ms, spare))
+            left = found.size - (listed.size if listed else Decimal(0))
+            if left <= 0 or (listed is not None and left < FLOOR):
+                continue
             if self._hour.surely_has(found.first_ms, found.last_ms):
                 self.unmatched.append((key, left))
                 self.reasons[_why_unlisted(key, left, listed)] += 1

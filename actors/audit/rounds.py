@@ -3,8 +3,10 @@
 A round is about one hour. Rounds take turns: the latest hour that is settled, and one of the day
 before it, by preference one in which a connection began or ended. A round asks the database which
 markets can be audited; those whose listening began or ended in that hour come first, and of the
-others three that traded for each one that is not known to have traded. What was audited is in the
-database, so that a restart repeats nothing.
+others three that traded for each one that is not known to have traded. An hour of which something
+outside gaps is missing is audited again before all others: a mistake of the witness, and a trade
+that was stored since, end it. What was audited is in the database, so that a restart repeats
+nothing.
 """
 
 from collections import deque
@@ -24,6 +26,8 @@ DAY_HOURS: Final = 24
 """Hours before it that are audited, too."""
 AGAIN_MS: Final = 12 * 3_600_000
 """An hour of a market is audited again after so long, when it is drawn again."""
+DISPUTED_AGAIN: Final = 12
+"""So many times as often an hour of which something is missing."""
 MOST_IN_A_ROUND: Final = 10
 QUIET_AFTER: Final = 3
 """After so many markets that traded comes one that is not known to have traded."""
@@ -54,6 +58,9 @@ class Rounds:
         self._lengths = lengths or Lengths()
         self._number = 0
         self._eventful: tuple[int, ...] = ()
+        self._disputed: tuple[tuple[ConditionId, int], ...] = ()
+        self._tried: dict[tuple[ConditionId, int], int] = {}
+        self._wall_ms = 0
         self._waiting: deque[Hour] = deque()
 
     def next(self) -> Hour | None:
@@ -61,8 +68,9 @@ class Rounds:
         return self._waiting.popleft() if self._waiting else None
 
     def summarised(self, summary: AuditSummary) -> None:
-        """Take in which hours a connection began or ended."""
-        self._eventful = summary.eventful
+        """Take in which hours a connection began or ended, and of which something is missing."""
+        self._eventful, self._disputed = summary.eventful, summary.disputed
+        self._tried = {each: self._tried[each] for each in self._disputed if each in self._tried}
 
     def question(self, wall_ms: int) -> SampleQuestion:
         """Begin a round; return what the database is asked for it."""
@@ -70,6 +78,7 @@ class Rounds:
         latest = (wall_ms - self._lengths.over_ms) // length * length - length
         hour_ms = latest if self._number % 2 == 0 else self._earlier(latest)
         self._number += 1
+        self._wall_ms = wall_ms
         return SampleQuestion(
             witness=self._witness,
             from_ms=hour_ms,
@@ -89,16 +98,29 @@ class Rounds:
     def sampled(self, question: SampleQuestion, sample: Sample) -> None:
         """Take what the database answered."""
         self._waiting.clear()
-        for each in self._in_turn(sample.candidates)[:MOST_IN_A_ROUND]:
-            self._waiting.append(
-                Hour(
-                    condition_id=each.condition_id,
-                    hour_ms=question.from_ms,
-                    length_ms=question.until_ms - question.from_ms,
-                    edge_ms=self._lengths.edge_ms,
-                    settled_ms=self._lengths.settled_ms,
-                )
-            )
+        again = [self._hour(*each) for each in self._disputed_due()]
+        drawn = [
+            self._hour(each.condition_id, question.from_ms)
+            for each in self._in_turn(sample.candidates)
+        ]
+        self._waiting.extend([*again, *drawn][:MOST_IN_A_ROUND])
+
+    def _disputed_due(self) -> list[tuple[ConditionId, int]]:
+        """Return half a round at most of what is due to be audited again, and count it as tried."""
+        before = self._wall_ms - self._lengths.again_ms // DISPUTED_AGAIN
+        due = [each for each in self._disputed if self._tried.get(each, before) <= before]
+        due = sorted(due, key=lambda each: self._tried.get(each, 0))[: MOST_IN_A_ROUND // 2]
+        self._tried.update(dict.fromkeys(due, self._wall_ms))
+        return due
+
+    def _hour(self, condition_id: ConditionId, hour_ms: int) -> Hour:
+        return Hour(
+            condition_id=condition_id,
+            hour_ms=hour_ms,
+            length_ms=self._lengths.hour_ms,
+            edge_ms=self._lengths.edge_ms,
+            settled_ms=self._lengths.settled_ms,
+        )
 
     def _in_turn(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         mixed = list(candidates)

@@ -27,7 +27,9 @@ MOST_SUMS: Final = 20_000
 PROBE_TRADES: Final = 400
 MARKETS_BEHIND: Final = 40
 MOST_EVENTS: Final = 20_000
+MOST_DISPUTED: Final = 20
 _results = msgspec.json.Decoder(dict[str, int])
+_disputed = msgspec.json.Decoder(tuple[tuple[ConditionId, int], ...])
 
 
 def answer(connection: Connection, question: AuditQuestion) -> AuditAnswer:
@@ -98,11 +100,15 @@ def sample(connection: Connection, question: SampleQuestion) -> Sample:
 
 def summary(connection: Connection, question: SummaryQuestion) -> AuditSummary:
     """Return what the audits since a time found."""
-    given = {"since": instant_of_ms(question.since_ms), "events": MOST_EVENTS}
+    given = {
+        "since": instant_of_ms(question.since_ms),
+        "events": MOST_EVENTS,
+        "disputed": MOST_DISPUTED,
+    }
     row = connection.execute(queries.SELECT_AUDIT_SUMMARY, given).fetchone()
     if row is None:
         return AuditSummary()
-    results, theirs, missing, outside_gaps, proven, checked_at = row
+    results, theirs, missing, outside_gaps, proven, checked_at, disputed = row
     hours = connection.execute(queries.SELECT_EVENTFUL_HOURS, given).fetchall()
     return AuditSummary(
         results=tuple(sorted(_results.decode(results).items())),
@@ -112,4 +118,5 @@ def summary(connection: Connection, question: SummaryQuestion) -> AuditSummary:
         proven=proven,
         checked_at_ms=None if checked_at is None else milliseconds(checked_at),
         eventful=tuple(sorted(milliseconds(hour) for (hour,) in hours)),
+        disputed=_disputed.decode(disputed),
     )

@@ -163,6 +163,8 @@ class AuditSummary(msgspec.Struct, frozen=True, kw_only=True):
         proven: Hours of markets with such, as two witnesses or the chain say.
         checked_at_ms: When the last audit was made; None: there was none.
         eventful: Beginnings of whole hours since then in which a connection began or ended.
+        disputed: Markets with an hour (its beginning) of which something outside gaps is missing,
+            the latest hours first; not all when there are many.
     """
 
     results: tuple[tuple[str, int], ...] = ()
@@ -172,6 +174,7 @@ class AuditSummary(msgspec.Struct, frozen=True, kw_only=True):
     proven: int = 0
     checked_at_ms: int | None = None
     eventful: tuple[int, ...] = ()
+    disputed: tuple[tuple[ConditionId, int], ...] = ()
 
 
 AuditQuestion = HourQuestion | SampleQuestion | SummaryQuestion

@@ -103,6 +103,13 @@ def test_each_single_trade_that_is_lost_is_found(place: int, parts: int) -> None
     assert found.ours == found.theirs - 1
 
 
+def test_a_fill_told_twice_does_not_hide_that_one_like_it_was_settled_otherwise() -> None:
+    three = [HEALTHY[9]] * 3
+    quirks = Quirks(resent=frozenset({0}), told_twice=frozenset({0, 1}))
+
+    assert audit(World(three, quirks=quirks)).result is AuditResult.UNKNOWN
+
+
 def test_one_of_two_trades_of_a_transaction_is_found() -> None:
     twice = [HEALTHY[9], replace(HEALTHY[9], size=Decimal(3))]
 

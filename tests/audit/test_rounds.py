@@ -19,6 +19,9 @@ def candidate(number: int, *, touched: bool = False, traded: bool = False) -> Ca
     return Candidate(condition_id=name, touched=touched, traded=traded)
 
 
+CANDIDATE = candidate(0xA, traded=True)
+
+
 def test_the_latest_hour_is_one_that_is_over_for_a_quarter_of_an_hour() -> None:
     assert rounds().question(NOON_MS + OVER_MS).from_ms == NOON_MS - HOUR_MS
     assert rounds().question(NOON_MS + OVER_MS - 1).from_ms == NOON_MS - 2 * HOUR_MS
@@ -43,6 +46,40 @@ def test_hours_in_which_a_connection_began_or_ended_come_first() -> None:
         NOON_MS - HOUR_MS,
         eventful,
     }
+
+
+def test_an_hour_of_which_something_is_missing_is_audited_again_each_hour_before_others() -> None:
+    """A witness may have been wrong, and what was kept aside may be stored since."""
+    asked = rounds()
+    hour_ms = NOON_MS - 7 * HOUR_MS
+    lost = (ConditionId("0x" + "c" * 64), hour_ms)
+    asked.summarised(AuditSummary(disputed=(lost,)))
+
+    def first(wall_ms: int) -> tuple[ConditionId, int] | None:
+        asked.sampled(asked.question(wall_ms), Sample(candidates=(CANDIDATE,)))
+        found = asked.next()
+        return None if found is None else (found.condition_id, found.hour_ms)
+
+    begin_ms = NOON_MS + OVER_MS
+    assert first(begin_ms) == lost
+    assert first(begin_ms + 60_000) != lost
+    assert first(begin_ms + HOUR_MS) == lost
+    asked.summarised(AuditSummary())
+    assert first(begin_ms + 2 * HOUR_MS) != lost
+
+
+def test_many_hours_of_which_something_is_missing_leave_half_of_a_round_to_others() -> None:
+    asked = rounds()
+    lost = tuple((ConditionId(f"0x{n:064x}"), NOON_MS - HOUR_MS) for n in range(100, 120))
+    asked.summarised(AuditSummary(disputed=lost))
+    again = set()
+    for turn in range(4):
+        others = (CANDIDATE,) * 10
+        asked.sampled(asked.question(NOON_MS + OVER_MS + turn), Sample(candidates=others))
+        asked_now = [each.condition_id for each in iter(asked.next, None)]
+        assert asked_now.count(CANDIDATE.condition_id) == MOST_IN_A_ROUND // 2
+        again |= set(asked_now)
+    assert again == {CANDIDATE.condition_id, *(market for market, _ in lost)}
 
 
 def test_the_probe_is_in_the_hour_and_the_first_market_any() -> None:

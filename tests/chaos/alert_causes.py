@@ -2,16 +2,20 @@
 
 import contextlib
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+
+import psycopg
 
 from tests.chaos import tracer
 from tests.chaos.bug_faults import SABOTAGE
 from tests.chaos.fault_run import FaultRun, python, receives_all
 from tests.chaos.monitor import FASTER, Monitor
 from tests.chaos.proxy import CLEAN, Toxics
-from tests.live.processes import until
+from tests.live.processes import ROOT, until
+from tests.live.short_audits import HOUR_MS
 
 LONG_S = 600
 FREE_MIB, LITTLE_MIB = 2048, 600
@@ -19,6 +23,15 @@ ACKNOWLEDGE = """
     update resolution_conflicts set cleared_at = now(), cleared_by = 'acknowledged: decided'
     where cleared_at is null returning condition_id
 """
+
+SHORT_AUDITS = str(ROOT / "tests" / "live" / "short_audits.py")
+TAKE = """
+    delete from tracker.trades t where (t.traded_at, t.asset_key, t.trade_hash) = (
+      select u.traded_at, u.asset_key, u.trade_hash from tracker.trades u
+      where u.traded_at >= to_timestamp(%s / 1000.0) and u.size >= 1 order by u.traded_at limit 1)
+    returning t.*
+"""
+PUT_BACK = b"insert into tracker.trades values (" + b", ".join([b"%s"] * 14) + b")"
 
 Bring = Callable[[FaultRun, Monitor], AbstractContextManager[None]]
 
@@ -236,6 +249,27 @@ def outdated(run: FaultRun, _: Monitor) -> Iterator[None]:
     yield
     gone = "delete from tracker.schema_migrations where name = '9999_rehearsed.sql'"
     run.server.run(gone, db=run.plain_dsn)
+
+
+@contextlib.contextmanager
+def trade_gone(run: FaultRun, _: Monitor) -> Iterator[None]:
+    """Somebody deletes a trade whose hour was audited already, and puts it back."""
+    assert run.tracked is not None
+    run.tracked.stop()
+    run.launch(python("-X", "faulthandler", SHORT_AUDITS))
+    run.flows()
+    run.until_status(
+        "audits are made", lambda found: found["audits"]["complete"] >= 12, within_s=120
+    )
+    run.fault_begins()
+    hour_ms = int(time.time() * 1_000) // HOUR_MS * HOUR_MS - HOUR_MS / 2
+    with psycopg.connect(run.plain_dsn) as connection:
+        connection.execute("set session_replication_role = replica")  # triggers do not run
+        taken = connection.execute(TAKE, (hour_ms,)).fetchone()
+        assert taken is not None
+    yield
+    with psycopg.connect(run.plain_dsn) as connection:
+        connection.execute(PUT_BACK, taken)
 
 
 def broken(target: str, action: str, times: int) -> Bring:

@@ -19,6 +19,7 @@ ASKED = "TRACKER_TEST_CONTAINER"
 def test_what_the_installation_needs_is_not_left_out_of_the_image() -> None:
     kept = re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
     made = (ROOT / "Makefile").read_text().partition("\ninstall:")[2].partition("\nCOMPILE")[0]
+    made = made.replace("$(LOCK)", "requirements.lock")
     copied = {word for line in re.findall(r"\tcp -R (.*) '", made) for word in line.split()}
     files = set(re.findall(r"(?<![\w/.-])(\w[\w-]*\.(?:md|lock))\b", made)) | {
         "LICENSE",

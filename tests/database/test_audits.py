@@ -310,6 +310,7 @@ def test_the_summary_counts_what_was_found_since_a_time(store: Store) -> None:
     found = summary(store)
     assert dict(found.results) == {"complete": 1, "missing": 1}
     assert (found.theirs, found.missing, found.outside_gaps) == (18, 1, 1)
+    assert found.disputed == ((CONDITION, HOUR_MS),)
     assert found.checked_at_ms == START_MS + 180_000
     assert summary(store, 4) == AuditSummary()
 
