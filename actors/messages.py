@@ -648,6 +648,7 @@ class WriterReport(Report, frozen=True, kw_only=True):
             writer started.
         chores_failed_total: How often a chore of housekeeping failed, since the writer started.
         chores_failing: Those whose last try failed, each with the reason.
+        rejected_trades: Trades that the database had rejected and that are not taken in.
     """
 
     state: str
@@ -655,6 +656,7 @@ class WriterReport(Report, frozen=True, kw_only=True):
     miscounts_total: int = 0
     chores_failed_total: int = 0
     chores_failing: tuple[str, ...] = ()
+    rejected_trades: int = 0
 
 
 class CatalogReport(Report, frozen=True, kw_only=True):

@@ -511,6 +511,7 @@ create table public.rejected_messages (
   occurrence  integer not null check (occurrence > 0),
   doubt       text,
   taken_in_at timestamptz,
+  uncovered   tstzrange,
   unique (journal_key, seq, index)    -- what a repeated commit or a replay brings is kept once
 );
 -- The same of a row that the database could not hold, which has no place in the journal.
@@ -529,6 +530,11 @@ create index rejected_messages_records on public.rejected_messages (journal_key,
   where connection = 'journal' and taken_in_at is null;
 create index rejected_messages_doubts on public.rejected_messages (journal_key, epoch, doubt, seq)
   where doubt is not null;
+-- Trades that the database could not hold: coverage leaves their time out, whoever listened then and whatever is settled; and
+-- the tracker takes them in, in this order.
+create index rejected_messages_uncovered on public.rejected_messages (doubt) where uncovered is not null and taken_in_at is null;
+create index rejected_messages_to_store on public.rejected_messages (message_key)
+  where uncovered is not null and taken_in_at is null;
 
 -- What may be a trade, what the database could not hold, and records that are not understood are kept for good: samples alone
 -- are deleted when they are old. Who owns the table may delete what it wants.
@@ -602,8 +608,8 @@ where (m.closed or m.end_date <= now() or stands.verdict <> 'open')
 -- that was stored more than ten minutes after the time that it proves: longer than a tracker takes with its database at hand.
 create view public.coverage as
 select g.token_id, during,
-       (select max(part.known_at) from unnest(g.begins, g.knowns) as part (from_at, known_at)
-        where part.from_at <@ during) as known_at
+       greatest(lower(during), (select max(part.known_at) from unnest(g.begins, g.knowns) as part (from_at, known_at)
+                                where part.from_at <@ span)) as known_at
 from (
   select a.token_id, range_agg(tstzrange(p.from_at, p.until_at)) as spans,
          array_agg(p.from_at) as begins, array_agg(p.known_at) as knowns
@@ -613,10 +619,16 @@ from (
     union all
     select n.from_at, n.until_at, n.known_at from tracker.listening_now n where n.asset_key = a.asset_key) p
   group by a.token_id) g
-cross join lateral unnest(g.spans) as during;
+left join (    -- the times of trades that were received and are missing
+  select m.doubt, range_agg(m.uncovered) as spans from public.rejected_messages m
+  where m.uncovered is not null and m.taken_in_at is null
+  group by m.doubt) missing on missing.doubt = g.token_id
+cross join lateral unnest(g.spans) as span
+cross join lateral unnest(tstzmultirange(span) - coalesce(missing.spans, '{}')) as during;
 
 -- (Wanted within [from_time, to_time)) minus coverage, before the horizon. It runs with the rights of its caller.
 --   cause    why the listening that ended last before the gap did end; any reason that is no cause counts as `disconnected`;
+--            `rejected` also where a trade that the database could not hold was traded at its beginning;
 --            `never_confirmed` when there was none since the token is wanted.
 --   horizon  what is later is not known yet, so it is no gap. Of the trackers that want the token and are alive (seen less than
 --            60 s ago, and not stopped): the best proven_until of an open listening of it; if there is none, the latest
@@ -753,8 +765,12 @@ begin atomic
   ), horizon as (    -- one row: what is later is not known yet
     select coalesce((select max(until_at) from ending where pending),
                     greatest(coalesce((select max(alive_at) from alive), now()), (select at from exchange))) as at
-  ), covered as (    -- one row: all time that was listened to, on any connection of any tracker
-    select coalesce(range_agg(tstzrange(h.from_at, h.until_at)), '{}'::tstzmultirange) as spans
+  ), rejected as (    -- a row for each trade of it that the database could not hold
+    select m.uncovered from public.rejected_messages m
+    where m.doubt = coverage_gaps.token_id and m.uncovered is not null and m.taken_in_at is null
+  ), covered as (    -- one row: all time that was listened to, on any connection of any tracker, and no trade of it is missing
+    select coalesce(range_agg(tstzrange(h.from_at, h.until_at)), '{}'::tstzmultirange)
+           - coalesce((select range_agg(rejected.uncovered) from rejected), '{}'::tstzmultirange) as spans
     from (select from_at, until_at from ending
           union all
           select r.from_at, r.until_at
@@ -784,6 +800,9 @@ begin atomic
     select ends.until_at, ends.cause
     from (select e.until_at, e.cause, e.seq from ending e
           where e.is_an_end and e.until_at <= lower(missing.gap) and e.until_at >= lower(wish.span)
+          union all    -- last of all that ended then
+          select lower(missing.gap), 'rejected', 9223372036854775807
+          from rejected where rejected.uncovered @> lower(missing.gap)
           union all
           select r.until_at, r.cause, r.released_seq
           from trackers cross join lateral (
@@ -1148,7 +1167,7 @@ The cause says how the listening ended that was the last before the gap:
 - disk_full: the tracker could not write what it received.
 - clock_step: our clock was behind the exchange''s when listening began, as was found only later: until then it does not count.
 - exchange_silent: the exchange sent nothing to any connection.
-- rejected: an event that may be a trade could not be read; it is in rejected_messages. The gap reaches from the last trade that was kept before it to the first proof behind it, for its token, or for all tokens of the connection when its token cannot be read. It is closed when a later version understands (docs/how-to/upgrade.md) what was kept: every message in it that may be a trade of the token.
+- rejected: a trade was received and is not in trades; it is in rejected_messages. Either an event that may be a trade could not be read, or the database could not hold a trade. In the first case the gap reaches from the last trade that was kept before it to the first proof behind it, for its token, or for all tokens of the connection when its token cannot be read. It is closed when a later version understands (docs/how-to/upgrade.md) what was kept: every message in it that may be a trade of the token. In the second case it is the second in which the trade was traded, and is closed when the database has taken the trade after all, which the tracker tries by itself. It is a gap for every tracker that listened, also where all of that was settled before.
 - not_discovered: the market could be traded and the tracker did not know it. The gap begins with its start date, or, if that is older, with the last complete listing of all markets that did not have it, and ends with the first book. Markets that wait for their volume (TRACKER_MIN_VOLUME, TRACKER_MAX_ASSETS) leave none, nor do those that began before the tracker was started and are found by its first listing.';
 comment on table public.connection_events is
   'What happened to connections, for looking back: of the last 90 days, and all marks of disputed trades (docs/how-to/query.md).
@@ -1166,6 +1185,7 @@ comment on column public.connection_events.journal_key is
 comment on table public.rejected_messages is
   'What was received and could not be used, verbatim. Of that, everything that may be a trade is here: each event of a trade, and each event of another name with token, price, size and time; in an hour as much as a twentieth of the journal''s largest size, 1 GiB of 20, and no more, so that a flood does not fill the disk (its tokens are not covered then, and the log has perhaps a trade, and too much of such is kept). What a later version takes in (docs/how-to/upgrade.md) stays here and has a taken_in_at.
 Of what a connection brought and cannot be a trade (doubt is NULL, epoch is not) samples are kept: of each kind, which is the unknown name of an event or else the reason, the first 20 in a minute, of all connections together. The first 16 kinds of a minute are told apart, the others count as one; of each at most 32 KiB are kept, and what is longer once in an hour. All of them are counted (drift.left_out_total (docs/reference/status.md), unknown_event_type in the log). occurrence counts also those that are not kept. Samples are deleted 30 days after their receipt, no other row of this table is: how long each table is kept (docs/explanation/storage.md).
+Where connection is database and uncovered has a time, it is a trade that the database could not hold. The tracker tries to store it again, some seconds after each start and after the first such trade, then less and less often, at last every ten minutes; when that succeeds, the row has a taken_in_at and the gap is closed. How many are left is database.rejected_trades (docs/reference/status.md).
 Where connection is journal, a record of the tracker''s own journal is kept: a fact about coverage that the database could not hold, or a record of a kind that this version does not know. As long as it is not taken in, the coverage of its time stays open to change.';
 comment on column public.rejected_messages.received_at is
   'when its bytes arrived, read from the clock as trades.received_at is; of what no connection brought, when it was written or rejected (a trade keeps its own time)';
@@ -1188,9 +1208,11 @@ comment on column public.rejected_messages.epoch is
 comment on column public.rejected_messages.occurrence is
   '1, or k for the k-th event with the same bytes on its connection: trades.occurrence of the trade in it, once a version understands it';
 comment on column public.rejected_messages.doubt is
-  'the token of the trade that it may be, * when that can be any; NULL when it is no trade, and where epoch is NULL: a trade that the database could not hold (database) is missing in trades while its time counts as covered';
+  'the token of the trade that it may be, or is (database), * when that can be any; NULL when it is no trade';
 comment on column public.rejected_messages.taken_in_at is
-  'when a version that understands it stored its trades, the database''s clock; NULL: not yet';
+  'when a version that understands it stored its trades, or the database held it after all, the database''s clock; NULL: not yet';
+comment on column public.rejected_messages.uncovered is
+  'of a trade that the database could not hold, the second of the exchange''s clock in which it was traded: as long as it is not taken in, that time of its token is a gap, whoever listened then. When its time is impossible, the minute before its receipt. NULL of all others';
 comment on table public.audits is
   'What a witness that shares nothing with the feed says of an hour of a market: how we know that nothing is missing (docs/explanation/audit.md). One row for each hour, market and witness. A later audit replaces it, but one that is unknown replaces only another unknown. Rows are deleted 400 days after they were written. What the witness lists is compared, and never stored as a trade. The numbers count tokens in transactions, whatever the number of trades or fills in them.';
 comment on column public.audits.condition_id is

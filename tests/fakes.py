@@ -39,6 +39,7 @@ from actors.model.storage import (
     Opened,
     RecordedOutcome,
     Review,
+    TakenIn,
     TokenName,
     Unresolved,
 )
@@ -210,6 +211,8 @@ class FakeStore:
         ended: The markets of one range that ended; `ranges`: behind what they were asked for.
         conflicts: The open contradictions.
         chores: What the next steps of housekeeping return.
+        rejected_trades: How many trades were rejected before; `taken_in`: what the next steps that
+            take them in return, and behind which message each began.
         windows: The time windows for which rechecks were requested.
         unproven, mapping_changed, resolved, rejected_rows: What the next commits return.
         taken: Another process stores the journal that was opened last.
@@ -247,6 +250,9 @@ class FakeStore:
         self.taken = False
         self.moved_at_ms = 0
         self.chores: list[Housekept] = []
+        self.rejected_trades = 0
+        self.taken_in: list[TakenIn] = []
+        self.taken_after: list[int] = []
         self.rejected_rows: tuple[tuple[str, int], ...] = ()
         self.reviewed = Review()
         self.names: tuple[TokenName, ...] = ()
@@ -291,6 +297,7 @@ class FakeStore:
             moved_at_ms=self.moved_at_ms,
             unsafe=self.unsafe,
             unverified=self.unverified,
+            rejected_trades=self.rejected_trades,
         )
 
     def _check_usable(self) -> None:
@@ -356,6 +363,12 @@ class FakeStore:
         if self.away:
             raise StoreUnavailable("server closed the connection")
         return self.chores.pop(0) if self.chores else Housekept(what="samples", is_last=True)
+
+    def take_in(self, after: int) -> TakenIn:
+        if self.away:
+            raise StoreUnavailable("server closed the connection")
+        self.taken_after.append(after)
+        return self.taken_in.pop(0) if self.taken_in else TakenIn(left=self.rejected_trades)
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
         if self.unresolved:

@@ -15,8 +15,14 @@ import msgspec
 
 from actors.app.database_of import database_of
 from actors.config.settings import Config
-from actors.database.columns import rejected_row
-from actors.database.commands.kept import BEGINNING, KeptMessage, KeptMessages, Step, Understood
+from actors.database.commands.kept import (
+    BEGINNING,
+    KeptMessage,
+    KeptMessages,
+    Step,
+    Understood,
+    understand_row,
+)
 from actors.model import facts
 from actors.model.trade import Trade, trade_hashes
 from actors.polymarket import channel
@@ -35,7 +41,7 @@ _MOST_REASONS = 20
 def understand(message: KeptMessage) -> Understood:
     """Return what a kept message holds. Pure, and the same at each call."""
     if message.seq is None:
-        return _rejected_row(message)
+        return understand_row(message)
     if message.connection == "journal":
         return _record(message, message.seq)
     decoded = channel.decode(
@@ -65,20 +71,6 @@ def numbered(trades: tuple[Trade, ...], occurrence: int) -> tuple[Trade, ...]:
         number = (occurrence - 1) * each[kind] + before[kind]
         found.append(msgspec.structs.replace(trade, occurrence=number))
     return tuple(found)
-
-
-def _rejected_row(message: KeptMessage) -> Understood:
-    """Return the row that the database rejected; it may take it now."""
-    row = rejected_row(message.payload)
-    match row:
-        case None:
-            return Understood(reason=message.reason)
-        case Trade():
-            return Understood((row,))
-        case (seq, fact):
-            return Understood(fact=(seq, fact))
-        case _:
-            return Understood(row=row)
 
 
 def _record(message: KeptMessage, seq: int) -> Understood:

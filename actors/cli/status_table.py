@@ -180,8 +180,10 @@ def proven(coverage: Coverage) -> str:
 
 def _journal(health: Health) -> str:
     journal = health.journal
+    most, untold = ("at most ", "; not yet told by the database") if journal.at_most else ("", "")
     return (
-        f"{journal.pending_records:,} records wait (oldest {_age(journal.oldest_s)}),"
+        f"{most}{journal.pending_records:,} records wait"
+        f" (oldest {most}{_age(journal.oldest_s)}{untold}),"
         f" {_size(journal.bytes)} of {_size(journal.cap_bytes)},"
         f" sync p99 {journal.sync_p99_s * 1000:.1f} ms, disk free {_size(journal.free_bytes)}"
     )

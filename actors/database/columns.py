@@ -25,7 +25,7 @@ from actors.model.market import (
     Resolution,
     Transition,
 )
-from actors.model.storage import ConnectionEvent, OtherRow, RejectedRow
+from actors.model.storage import TRADE, ConnectionEvent, OtherRow, RejectedRow
 from actors.model.trade import Trade, trade_hashes
 
 # The escape and not the text `\\u0000`: an even number of backslashes stands before it. jsonb
@@ -100,7 +100,11 @@ def rejections(rows: Sequence[RejectedRow]) -> Columns:
         "indexes": [None if row.seq < 0 else Int4(row.index) for row in rows],
         "epochs": [Int8(row.epoch) if row.epoch else None for row in rows],
         "occurrences": [Int4(row.rejection.occurrence) for row in rows],
-        "doubts": [row.doubts[0] or ANYTHING if row.doubts else None for row in rows],
+        "doubts": [
+            storable_text(row.doubts[0] or ANYTHING) if row.doubts else None for row in rows
+        ],
+        "since": [instant(row.uncovered_ns[0]) if row.uncovered_ns else None for row in rows],
+        "until": [instant(row.uncovered_ns[1]) if row.uncovered_ns else None for row in rows],
     }
 
 
@@ -136,7 +140,7 @@ def rejected_payload(row: Any) -> bytes:
 
 
 _KINDS: Mapping[type[msgspec.Struct], str] = {
-    Trade: "trade",
+    Trade: TRADE,
     Market: "market",
     Observation: "observation",
     Transition: "transition",

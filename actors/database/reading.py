@@ -1,16 +1,22 @@
-"""Rows of the database as values: markets, evidence, rechecks. Pure."""
+"""Rows of the database as values: markets, evidence, rechecks; and what the store asks for them.
+
+Of the questions each is one that another actor has, by way of the writer.
+"""
 
 import contextlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from actors.model.conversion import milliseconds
+from actors.database import queries
+from actors.database.session import Connection
+from actors.model.conversion import DAY_NS, instant, instant_of_ms, milliseconds
 from actors.model.facts import DayMeasured
 from actors.model.market import (
+    RECHECKS_MS,
     TRACKER,
     ContradictionKind,
     Market,
@@ -21,11 +27,26 @@ from actors.model.market import (
     Resolution,
     Source,
     StoredEvidence,
+    TimeWindow,
 )
-from actors.model.storage import DayStored, EarlierRun, RecordedOutcome, TokenName
+from actors.model.storage import (
+    DayStored,
+    EarlierRun,
+    OpenConflicts,
+    RecordedOutcome,
+    Review,
+    TokenName,
+    Unresolved,
+)
 from actors.model.trade import ConditionId, TokenId
 
 Row = tuple[Any, ...]
+
+REVIEW_TOKENS = 1_000
+UNRESOLVED_MARKETS = 500
+OPEN_CONFLICTS = 1_000
+RECHECK_WINDOW_MS = 900_000
+_RECHECK_AGES = [timedelta(milliseconds=each) for each in RECHECKS_MS]
 
 _SOURCES = frozenset(Source)
 _MARKET_STATES = frozenset(MarketState)
@@ -138,3 +159,81 @@ def recorded_outcome(row: Row) -> RecordedOutcome:
         resolved_at_ms=resolved_ms,
         recorded_at_ms=recorded_ms,
     )
+
+
+# ------------------------------------------------------------------------ questions
+
+
+def review(connection: Connection, after: ConditionId) -> Review:
+    """Return what is not known of the next tokens without a name, by condition id."""
+    given = {"after": after, "limit": REVIEW_TOKENS}
+    found = connection.execute(queries.SELECT_MARKETS_TO_REVIEW, given).fetchall()
+    return Review(
+        unknown=tuple(condition_id for condition_id, is_end in found if not is_end),
+        until=next((condition_id for condition_id, is_end in found if is_end), None),
+    )
+
+
+def unresolved_after(connection: Connection, after: ConditionId) -> Unresolved:
+    """Return those of the next markets without a resolution that ended."""
+    given = {"after": after, "limit": UNRESOLVED_MARKETS}
+    rows = connection.execute(queries.SELECT_UNRESOLVED, given).fetchall()
+    return Unresolved(
+        markets=tuple(decode_market(text) for _, text in rows if text is not None),
+        until=rows[-1][0] if len(rows) == UNRESOLVED_MARKETS else None,
+    )
+
+
+def open_conflicts(connection: Connection) -> OpenConflicts:
+    """Return the first contradictions that are open, and about how many markets any is."""
+    total = connection.execute(queries.COUNT_OPEN_CONFLICTS).fetchone()
+    rows = connection.execute(queries.SELECT_OPEN_CONFLICTS, {"limit": OPEN_CONFLICTS}).fetchall()
+    found = {row[0]: (row[0], row[2], row[3], *row[4:]) for row in rows if row[4] is not None}
+    return OpenConflicts(
+        total=total[0] if total else 0,
+        open=tuple((row[0], ContradictionKind(row[1])) for row in rows),
+        rechecks=tuple(map(recheck, found.values())),
+    )
+
+
+def named(
+    connection: Connection, tokens: Sequence[TokenId], conditions: Sequence[ConditionId]
+) -> tuple[tuple[TokenName, ...], tuple[RecordedOutcome, ...]]:
+    """Return the names of these tokens, and the stored resolutions of these markets."""
+    run, asked = connection.execute, {"conditions": list(conditions)}
+    names = run(queries.SELECT_TOKEN_NAMES, {"tokens": list(tokens)}).fetchall()
+    found = run(queries.SELECT_RECORDED_OUTCOMES, asked).fetchall() if conditions else []
+    return tuple(map(token_name, names)), tuple(map(recorded_outcome, found))
+
+
+def stored_evidence(connection: Connection, conditions: Sequence[ConditionId]) -> StoredEvidence:
+    """Return the last observation of each source about these markets, and their last state."""
+    given = {"conditions": list(conditions)}
+    return evidence(connection.execute(queries.SELECT_STORED_EVIDENCE, given).fetchall())
+
+
+def recheck_window(connection: Connection, window: TimeWindow) -> TimeWindow:
+    """Return the first part of the window, with the start that it has when it names none."""
+    since_ms = window.since_ms
+    if since_ms is None:
+        given = {"until": instant_of_ms(window.until_ms)}
+        row = connection.execute(queries.SELECT_RECHECK_START, given).fetchone()
+        since_ms = window.until_ms if row is None else int(row[0])
+    return TimeWindow(since_ms, min(window.until_ms, since_ms + RECHECK_WINDOW_MS))
+
+
+def rechecks_due(window: TimeWindow) -> dict[str, Any]:
+    """Return the parameters of `select_resolutions_to_check`, but for those of a page."""
+    return {
+        "since": None if window.since_ms is None else instant_of_ms(window.since_ms),
+        "until": instant_of_ms(window.until_ms),
+        "stages": _RECHECK_AGES,
+    }
+
+
+def day(connection: Connection, journal_key: int, number: int, opened_at_seq: int) -> DayStored:
+    """Return what is known of a day (days since 1970), and of the processes before this one."""
+    midnight = instant(number * DAY_NS)
+    asked = {"day": midnight.date(), "midnight": midnight, "first": opened_at_seq}
+    rows = connection.execute(queries.SELECT_DAY, {"journal": journal_key, **asked}).fetchall()
+    return day_stored(number, rows)

@@ -12,28 +12,28 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 from msgspec.structs import replace
 
-from actors.database import auditing, binary_copy, cache, lookups, queries
+from actors.database import auditing, binary_copy, cache, queries, reading
+from actors.database.commands.kept import KeptMessages, count_of
 from actors.database.housekeeping import Housekeeping
-from actors.database.reading import Row, day_stored, decode_market, evidence, recheck
+from actors.database.insertion import RejectionLimit
+from actors.database.reading import Row, decode_market, recheck
 from actors.database.schema import objects, versions
 from actors.database.schema.migration_files import MIGRATIONS, migrations
 from actors.database.server import sequences
 from actors.database.server.sequences import HINT
 from actors.database.session import Connection, Session, translate_errors
 from actors.database.settlement import Settlement
-from actors.database.transaction import RejectionLimit, StoredJournal, Transaction, move_watermark
-from actors.errors import StoreUnavailable
+from actors.database.transaction import StoredJournal, Transaction, move_watermark
+from actors.errors import StorePoisoned, StoreUnavailable
 from actors.model.audit import AuditAnswer, AuditQuestion
-from actors.model.conversion import DAY_NS, instant, instant_of_ms, milliseconds
+from actors.model.conversion import instant, milliseconds
 from actors.model.market import (
-    RECHECKS_MS,
     Market,
     Recheck,
     StoredEvidence,
@@ -48,6 +48,7 @@ from actors.model.storage import (
     Opened,
     RecordedOutcome,
     Review,
+    TakenIn,
     TokenName,
     Unresolved,
 )
@@ -58,8 +59,6 @@ log = logging.getLogger(__name__)
 REPORT_EVERY_S = 5.0
 """How often a long call says that it goes on."""
 _PAGE_ROWS = 250
-_RECHECK_WINDOW_MS = 900_000
-_RECHECK_AGES = [timedelta(milliseconds=each) for each in RECHECKS_MS]
 
 
 class Progress:
@@ -135,6 +134,7 @@ class Store:
         self._days = cache.TradeDays()
         self._rejection_limit = RejectionLimit()
         self._settlement: Settlement | None = None
+        self._kept: KeptMessages | None = None
         self._housekeeping = Housekeeping()
         self._progress = Progress(monotonic)
 
@@ -165,7 +165,6 @@ class Store:
             ConfigError: It cannot be relied on as it is: a person must act.
         """
         self.close()
-        self._rejection_limit = RejectionLimit()
         with self._waiting():
             session = Session(self._dsn, on_begun=self._keep_session, on_moved=self._progress.moved)
             run = session.connection.execute
@@ -194,6 +193,7 @@ class Store:
                 watermark=watermark,
                 is_new=is_new,
                 moved_at_ms=milliseconds(moved_at),
+                rejected_trades=count_of(run(queries.COUNT_REJECTED_TRADES).fetchone()),
             )
 
     def commit(self, batch: Batch) -> Committed:
@@ -234,7 +234,11 @@ class Store:
             migrations=self._migrations,
         )
         began_at = self._progress.now()
-        committed = transaction.run(batch)
+        try:
+            committed = transaction.run(batch)
+        except StorePoisoned:
+            self._rejection_limit = RejectionLimit()  # it is tried again after a while
+            raise
         took_s = self._progress.now() - began_at
         self._tokens.commit()
         ages = binary_copy.ages(self._recent.commit(), self._wall_ns() // 1_000_000)
@@ -267,6 +271,21 @@ class Store:
                 move_watermark(connection, self._journal, None, self._migrations)
                 return self._housekeeping.step(connection, now)
 
+    def take_in(self, after: int) -> TakenIn:
+        """Take in some trades that the database had rejected, in a short transaction.
+
+        Args:
+            after: `until` of the step before; 0 at first.
+
+        Raises:
+            StoreUnavailable: The database went away.
+            SchemaNewer, SchemaMismatch: This version must not write any more.
+        """
+        with self._waiting():
+            if self._kept is None:
+                self._kept = KeptMessages(self._opened(), self._folder)
+            return self._kept.take_trades(after)
+
     def day_stored(self, day: int, opened_at_seq: int) -> DayStored:
         """Return what is known of a day (days since 1970, UTC), and of earlier processes.
 
@@ -277,12 +296,8 @@ class Store:
         Raises:
             StoreUnavailable: The database went away.
         """
-        midnight = instant(day * DAY_NS)
-        given = {"day": midnight.date(), "midnight": midnight, "first": opened_at_seq}
         with self._waiting():
-            run = self._connection().execute
-            rows = run(queries.SELECT_DAY, {"journal": self._journal.key, **given}).fetchall()
-        return day_stored(day, rows)
+            return reading.day(self._connection(), self._journal.key, day, opened_at_seq)
 
     def open_markets(self) -> Iterator[tuple[Market, ...]]:
         """Yield the markets without a resolution that are open, then the others that we want.
@@ -307,7 +322,7 @@ class Store:
             StoreUnavailable: The database went away.
         """
         with self._waiting():
-            return lookups.review(self._connection(), after)
+            return reading.review(self._connection(), after)
 
     def unresolved_after(self, after: ConditionId) -> Unresolved:
         """Return those of the next 500 markets without a resolution that ended.
@@ -316,7 +331,7 @@ class Store:
             StoreUnavailable: The database went away.
         """
         with self._waiting():
-            return lookups.unresolved_after(self._connection(), after)
+            return reading.unresolved_after(self._connection(), after)
 
     def open_conflicts(self) -> OpenConflicts:
         """Return the first 1,000 contradictions that are open, and about how many markets any is.
@@ -325,7 +340,7 @@ class Store:
             StoreUnavailable: The database went away.
         """
         with self._waiting():
-            return lookups.open_conflicts(self._connection())
+            return reading.open_conflicts(self._connection())
 
     def stored_evidence(self, conditions: Sequence[ConditionId]) -> StoredEvidence:
         """Return the last observation of each source about these markets, and their last state.
@@ -334,9 +349,7 @@ class Store:
             StoreUnavailable: The database went away.
         """
         with self._waiting():
-            given = {"conditions": list(conditions)}
-            rows = self._connection().execute(queries.SELECT_STORED_EVIDENCE, given).fetchall()
-            return evidence(rows)
+            return reading.stored_evidence(self._connection(), conditions)
 
     def recheck_window(self, window: TimeWindow) -> TimeWindow:
         """Return the first 15 minutes of the window, with the start that it has when it names none.
@@ -347,13 +360,8 @@ class Store:
         Raises:
             StoreUnavailable: The database went away.
         """
-        since_ms = window.since_ms
-        if since_ms is None:
-            with self._waiting():
-                given = {"until": instant_of_ms(window.until_ms)}
-                row = self._connection().execute(queries.SELECT_RECHECK_START, given).fetchone()
-            since_ms = window.until_ms if row is None else int(row[0])
-        return TimeWindow(since_ms, min(window.until_ms, since_ms + _RECHECK_WINDOW_MS))
+        with self._waiting():
+            return reading.recheck_window(self._connection(), window)
 
     def resolutions_to_check(self, window: TimeWindow) -> Iterator[tuple[Recheck, ...]]:
         """Return the resolutions whose next recheck falls due in this window, 500 at a time.
@@ -361,11 +369,7 @@ class Store:
         Raises:
             StoreUnavailable: The database went away.
         """
-        given = {
-            "since": None if window.since_ms is None else instant_of_ms(window.since_ms),
-            "until": instant_of_ms(window.until_ms),
-            "stages": _RECHECK_AGES,
-        }
+        given = reading.rechecks_due(window)
         for rows in self._pages(queries.SELECT_RESOLUTIONS_TO_CHECK, given):
             yield tuple(recheck(row) for row in rows)
 
@@ -378,7 +382,7 @@ class Store:
             StoreUnavailable: The database went away.
         """
         with self._waiting():
-            return lookups.named(self._connection(), tokens, conditions)
+            return reading.named(self._connection(), tokens, conditions)
 
     def for_audit(self, question: AuditQuestion) -> AuditAnswer:
         """Return the answer to a question of the audit.
@@ -402,7 +406,7 @@ class Store:
         self._tokens = cache.TokenKeys()
         self._recent = cache.RecentTrades()
         self._days = cache.TradeDays()
-        self._settlement = None
+        self._settlement = self._kept = None
         if session is not None:
             session.close()
 

@@ -21,7 +21,12 @@ from actors.database import binary_copy, columns, queries
 from actors.database.binary_copy import KeyedTrade, Origin, sorted_chunks
 from actors.database.cache import RecentTrades, TokenKeys
 from actors.database.coverage import CoverageWriter, NumberedFact
-from actors.database.insertion import insert_rejections, insert_trades
+from actors.database.insertion import (
+    RejectionLimit,
+    insert_rejections,
+    insert_trades,
+    rejected,
+)
 from actors.database.outcomes import OutcomeWriter
 from actors.database.schema import versions
 from actors.database.server.pooling import LOST_SESSION
@@ -37,16 +42,9 @@ from actors.errors import (
 )
 from actors.model.conversion import chunks
 from actors.model.storage import Batch, Committed, ConnectionEvent, RejectedRow
-from actors.model.trade import Rejection, Trade, trade_hashes
+from actors.model.trade import Trade, trade_hashes
 
 T = TypeVar("T")
-
-MAX_REJECTED_SHARE = 0.01
-"""A batch may have at most this share of rejected rows …"""
-MIN_ROWS_FOR_SHARE = 100
-"""… if it has at least so many rows."""
-MAX_REJECTED_IN_A_ROW = 100
-"""So many rows may be rejected one after the other, over any number of batches."""
 
 EVIDENCE_MISSING = "evidence missing"
 """Why a resolution is not recorded, in `rejected_messages`."""
@@ -107,36 +105,6 @@ def move_watermark(
     if watermark is not None and after < watermark:
         raise StoreMiscounts(f"the watermark is {after} after it was moved to {watermark}")
     return int(before), int(after)
-
-
-class RejectionLimit:
-    """Decides when so many rows were rejected that the fault must be the tracker's.
-
-    Counts over all batches of one connection to the database.
-    """
-
-    def __init__(self) -> None:
-        self._in_a_row = 0
-        self._rows = self._rejected = 0
-
-    def start_batch(self, rows: int) -> None:
-        """Start to count a batch of so many rows."""
-        self._rows, self._rejected = rows, 0
-
-    def stored(self, rows: int) -> None:
-        """Count stored rows."""
-        if rows:
-            self._in_a_row = 0
-
-    def rejected(self) -> str:
-        """Count a rejected row; return why it is one too many, or an empty text."""
-        self._in_a_row += 1
-        self._rejected += 1
-        if self._in_a_row > MAX_REJECTED_IN_A_ROW:
-            return f"{self._in_a_row} rows in a row"
-        if self._rows >= MIN_ROWS_FOR_SHARE and self._rejected > self._rows * MAX_REJECTED_SHARE:
-            return f"more than {MAX_REJECTED_SHARE:.0%} of {self._rows} rows"
-        return ""
 
 
 class _NotAllNew(Exception):
@@ -203,18 +171,35 @@ class Transaction:
 
     def _run_once(self, batch: Batch) -> Committed:
         rows = batch.rows
+        if self._careful:
+            return self._store_counted(batch, rows)
         try:
             committed = self._store(batch, rows)
         except (_NotAllNew, *DATA_FAULTS):
             self._rolled_back()
             self._begin()
             self._careful = True
-            return self._store(batch, rows)
-        self._limit.stored(rows)
+            return self._store_counted(batch, rows)
+        if self._limit.is_counting:
+            self._count(batch)
         return committed
 
+    def _store_counted(self, batch: Batch, rows: int) -> Committed:
+        trades = len(batch.trades)
+        self._limit.start_batch(trades, rows - trades)
+        committed = self._store(batch, rows)
+        self._limit.end_batch()
+        return committed
+
+    def _count(self, batch: Batch) -> None:
+        """Count a batch of which nothing was rejected."""
+        trades = len(batch.trades)
+        self._limit.start_batch(trades, batch.rows - trades)
+        self._limit.stored(trades, trades=True)
+        self._limit.stored(batch.rows - trades, trades=False)
+        self._limit.end_batch()
+
     def _store(self, batch: Batch, rows: int) -> Committed:
-        self._limit.start_batch(rows)
         # The watermark is moved before anything is stored, because that locks the journal's row: a
         # second writer of the same journal waits there and not between its trades.
         with self._connection.transaction():
@@ -287,7 +272,7 @@ class Transaction:
         stored = 0
         for start in range(0, len(rows), _TRADES_AT_ONCE):
             places = range(start, min(start + _TRADES_AT_ONCE, len(rows)))
-            stored += self._bisect(places, store, reject)
+            stored += self._bisect(places, store, reject, trades=True)
         return stored
 
     def _store_outcomes(self, batch: Batch, outcomes: OutcomeWriter) -> None:
@@ -345,6 +330,8 @@ class Transaction:
         rows: Sequence[T],
         store: Callable[[Sequence[T]], int],
         reject: Callable[[T, Exception], object],
+        *,
+        trades: bool = False,
     ) -> int:
         """Store rows together; when careful, halve them until the bad row is alone: reject it.
 
@@ -359,7 +346,7 @@ class Transaction:
             # Within a transaction this is a savepoint (psycopg manual, "Transactions management").
             with self._connection.transaction():
                 stored = store(rows)
-            self._limit.stored(len(rows))
+            self._limit.stored(len(rows), trades=trades)
             return stored  # noqa: TRY300 - an error of `stored` belongs to these rows
         except DATA_FAULTS as exc:
             self._rolled_back()
@@ -367,9 +354,8 @@ class Transaction:
                 reject(rows[0], exc)
                 return 0
         middle = len(rows) // 2
-        return self._bisect(rows[:middle], store, reject) + self._bisect(
-            rows[middle:], store, reject
-        )
+        halves = (rows[:middle], rows[middle:])
+        return sum([self._bisect(half, store, reject, trades=trades) for half in halves])
 
     def _rolled_back(self) -> None:
         self._tokens.rollback()
@@ -384,7 +370,7 @@ class Transaction:
         """
         if is_number_taken(exc):
             raise StoreUnavailable(f"{one_line(exc)}; {HINT}") from exc
-        too_many = self._limit.rejected()
+        too_many = self._limit.rejected(trade=isinstance(row, Trade))
         if too_many:
             raise StorePoisoned(f"the database rejected {too_many}: {one_line(exc)}") from exc
         self._kinds[columns.row_kind(row)] += 1
@@ -393,12 +379,7 @@ class Transaction:
 
     def _keep(self, row: Any, reason: str) -> None:
         """Add a row to the rejections of this transaction."""
-        received = row.received_at_ns if isinstance(row, Trade) else self._wall_ns()
-        seq, connection, payload = columns.rejected_as(row)
-        rejection = Rejection(reason=reason, payload=payload, received_at_ns=received)
-        self._rejected.append(
-            RejectedRow(seq=seq, index=0, connection=connection, rejection=rejection)
-        )
+        self._rejected.append(rejected(row, reason, self._wall_ns))
 
     def _insert_trades(
         self, rows: Sequence[Trade], hashes: Sequence[int], origins: Sequence[Origin]

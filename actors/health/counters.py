@@ -174,12 +174,15 @@ class TradeAccounting:
     def __init__(self) -> None:
         self._received = self._recovered = self._adjusted = 0
         self._stored = self._duplicates = self._rejected = 0
-        self._watermark, self._next_seq = 0, 0
+        self._watermark, self._next_seq, self._released = 0, 0, 0
         self._uncertain = False
 
-    def appended(self, weight: int, *, next_seq: int) -> None:
-        """Take what this process has appended to the journal, up to below `next_seq`."""
-        self._received, self._next_seq = weight, next_seq
+    def appended(self, weight: int, *, next_seq: int, released: int = 0) -> None:
+        """Take what this process has appended to the journal, up to below `next_seq`.
+
+        No record below `released` waits; its commit may not have been counted yet.
+        """
+        self._received, self._next_seq, self._released = weight, next_seq, released
         self._settle()
 
     def committed(self, batch: BatchWritten) -> None:
@@ -196,7 +199,12 @@ class TradeAccounting:
 
     @property
     def pending_records(self) -> int:
-        """Return the number of journal records from the watermark on."""
+        """Return how many journal records wait, or may wait before the first commit."""
+        return max(0, self._next_seq - max(self._watermark, self._released))
+
+    @property
+    def _uncounted(self) -> int:
+        """Return the number of journal records from the watermark of the counted commits on."""
         return max(0, self._next_seq - self._watermark)
 
     def accounting(self) -> Accounting:
@@ -212,7 +220,7 @@ class TradeAccounting:
             in_journal=max(0, left),
             # What is missing may be in the records that wait. What was stored
             # too often is always wrong.
-            balanced=self._uncertain or left == 0 or (left > 0 and self.pending_records > 0),
+            balanced=self._uncertain or left == 0 or (left > 0 and self._uncounted > 0),
         )
 
     @property
@@ -222,7 +230,7 @@ class TradeAccounting:
 
     def _settle(self) -> None:
         # A watermark of 0: no commit was reported yet, so nothing can be compared.
-        if self._uncertain and self.pending_records == 0 and self._watermark:
+        if self._uncertain and self._uncounted == 0 and self._watermark:
             self._adjusted -= self._left
             self._uncertain = False
 

@@ -22,7 +22,9 @@ class DatabaseHealth:
             migrated it) or `mismatch` (it is none that this version can write to).
         waiting: Journal records that are gathered and not committed.
         ever_reached: It has answered once, or its error is known.
+        has_told: It has told once how much of the journal it holds.
         rejected_rows: Rows that it could not hold.
+        rejected_trades: Those of trades, also of before, that are not taken in.
         miscounts: How often what it reported of a batch did not add up.
         chores_failed, chores_failing: Of its housekeeping; see `document.Database`.
     """
@@ -31,7 +33,9 @@ class DatabaseHealth:
     state: str = AWAY
     waiting: int = 0
     ever_reached: bool = False
+    has_told: bool = False
     rejected_rows: int = 0
+    rejected_trades: int = 0
     miscounts: CumulativeCount = field(default_factory=CumulativeCount)
     chores_failed: CumulativeCount = field(default_factory=CumulativeCount)
     chores_failing: tuple[str, ...] = ()
@@ -44,7 +48,7 @@ class DatabaseHealth:
     def opened(self, opened: StoreOpened) -> None:
         """Record that the database answers."""
         self._opened, self._reason, self._server_end = opened, "", ""
-        self.away_since, self.ever_reached = None, True
+        self.away_since, self.ever_reached, self.has_told = None, True, True
         # Until the next report of the writer, which says whether it is still catching up.
         if self.state == AWAY:
             self.state = LIVE
@@ -83,4 +87,5 @@ class DatabaseHealth:
             away_s=span(now, self.away_since),
             reason=(self._server_end or self._reason) if self.state == AWAY else self._reason,
             rejected_rows=self.rejected_rows,
+            rejected_trades=self.rejected_trades,
         )

@@ -179,8 +179,9 @@ class Journal(Part, frozen=True, kw_only=True):
         cap_bytes: The largest size that it may reach.
         free_bytes: Free space of its disk; None before the first measurement.
         full: Reading has stopped because the journal has no space (disk or cap).
-        gone: Why the next process would not find it, such as `/state/journal was deleted`; empty
-            when it would.
+        gone: Why the next process would not find it; empty when it would.
+        at_most: The database has not told since the start what it holds: `pending_records` and
+            `oldest_s`, and so the lag of the database, are the most that they can be.
     """
 
     pending_records: int
@@ -192,6 +193,7 @@ class Journal(Part, frozen=True, kw_only=True):
     free_bytes: int | None
     full: bool
     gone: str = ""
+    at_most: bool = False
 
 
 class Database(Part, frozen=True, kw_only=True):
@@ -205,17 +207,15 @@ class Database(Part, frozen=True, kw_only=True):
         identity: Which database and schema it is, whatever its address; the same text of two
             trackers means that both write to the same, except `unknown`: the role may not ask.
             Another one after each start of the server. Empty until it has answered once.
-        unsafe: Settings by which what is stored is at risk, `name=value`; empty when there are
-            none.
+        unsafe: Settings by which what is stored is at risk, `name=value`.
         unverified: Servers of its address that nothing proves to be the right ones, each with the
             mode in force, such as `db.example.com (sslmode=prefer)`.
-        lag_s: Age of the oldest trade of the last batch when it was committed,
-            or of the oldest record that waits, whichever is more.
+        lag_s: Age of the oldest trade of the last batch at its commit, or of what waits now.
         waiting: Journal records that the writer has gathered and not committed.
         away_s: Since it went away or storing ended; else 0.
         reason: Why it is away or nothing is stored.
-        rejected_rows: Rows of any kind that it could not hold since the start; they are in
-            `rejected_messages`.
+        rejected_rows: Rows of any kind that it could not hold since the start.
+        rejected_trades: Trades among these, also of before, that are missing in `trades` now.
         miscounts_total: Batches of which what it reported did not add up; nothing of them was
             acknowledged, and all of it waits in the journal.
         chores_failed_total: How often it did not delete what is kept for a time only.
@@ -236,6 +236,7 @@ class Database(Part, frozen=True, kw_only=True):
     miscounts_total: int = 0
     chores_failed_total: int = 0
     chores_failing: tuple[str, ...] = ()
+    rejected_trades: int = 0
 
 
 class SourceState(Part, frozen=True, kw_only=True):

@@ -335,7 +335,10 @@ def _drift(health: Health, _: Limits) -> str:
 def _rejected(health: Health, _: Limits) -> str:
     count = health.drift.doubtful_last_hour
     often = count >= REJECTED and count > REJECTED_SHARE * health.trades.last_hour
-    return f"{count} events of the last hour may be trades and were rejected" if often else ""
+    found = [f"{count} events of the last hour may be trades and were rejected"] if often else []
+    missing = health.database.rejected_trades
+    found += [f"{missing:,} trades are missing: the database rejected them"] if missing else []
+    return "; ".join(found)
 
 
 def _late(health: Health, _: Limits) -> str:

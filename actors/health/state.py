@@ -140,6 +140,7 @@ class HealthState:
         self._database.miscounts.counted(report.incarnation, report.miscounts_total)
         self._database.chores_failed.counted(report.incarnation, report.chores_failed_total)
         self._database.chores_failing = report.chores_failing
+        self._database.rejected_trades = report.rejected_trades
         self._violated(report, at)
 
     def store_opened(self, opened: StoreOpened) -> None:
@@ -174,7 +175,9 @@ class HealthState:
         """
         self._journal, self._journal_full, self._oldest_pending_s = stats, full, oldest_s
         self._timing.synced(stats.syncs)
-        self._accounting.appended(stats.weight_appended, next_seq=stats.next_seq)
+        self._accounting.appended(
+            stats.weight_appended, next_seq=stats.next_seq, released=stats.watermark
+        )
 
     # ------------------------------------------------------------------ others
 
@@ -342,6 +345,7 @@ class HealthState:
             free_bytes=found.free_bytes if found else None,
             full=self._journal_full,
             gone=found.gone[:LONGEST_REASON] if found else "",
+            at_most=pending > 0 and not self._database.has_told,
         )
 
     @property

@@ -324,6 +324,7 @@ class Journal:
             oldest_ns=self._reader.oldest_ns(next_seq),
             weight_appended=weight,
             gone=lost_names(self._directory, self._appender),
+            watermark=self.watermark,
         )
 
     def _raise_cap(self, free_bytes: int) -> None:

@@ -30,6 +30,8 @@ class RejectedRow(msgspec.Struct, frozen=True, kw_only=True):
         epoch: That of its connection; 0: it came from none.
         doubts: The token of the trade that it may be, None if that may be any; empty when it is
             no trade.
+        uncovered_ns: Of a trade that the database could not hold the time in which its token does
+            not count as covered, from when until when: wall clock, None of all else.
     """
 
     seq: int
@@ -38,6 +40,7 @@ class RejectedRow(msgspec.Struct, frozen=True, kw_only=True):
     rejection: Rejection
     epoch: int = 0
     doubts: tuple[TokenId | None, ...] = ()
+    uncovered_ns: tuple[int, int] | None = None
 
 
 class ConnectionEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +142,7 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
         moved_at_ms: When the watermark was stored, by the clock of the database.
         unsafe: Settings by which what is stored is at risk, `name=value`.
         unverified: Servers that nothing proves to be the right ones.
+        rejected_trades: How many trades it had rejected that are not taken in, of all trackers.
     """
 
     server: str
@@ -149,6 +153,7 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     moved_at_ms: int = 0
     unsafe: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()
+    rejected_trades: int = 0
 
 
 class EarlierRun(NamedTuple):
@@ -269,6 +274,26 @@ class Housekept(msgspec.Struct, frozen=True, kw_only=True):
     is_slow: bool = False
 
 
+class TakenIn(msgspec.Struct, frozen=True, kw_only=True):
+    """What one step has done to take in trades that the database had rejected.
+
+    Attributes:
+        until: The next step begins behind it; None: there is no further one.
+        trades: How many were taken in.
+        reason: Why others still cannot be held, of one of them; empty when there are none.
+        left: How many in all are not taken in now, of all trackers.
+    """
+
+    until: int | None = None
+    trades: int = 0
+    reason: str = ""
+    left: int = 0
+
+
+TRADE = "trade"
+"""The kind of trades among rejected rows."""
+
+
 class Unresolved(msgspec.Struct, frozen=True, kw_only=True):
     """The markets of one range of condition ids that ended and have no resolution.
 
@@ -335,6 +360,8 @@ class JournalStats(msgspec.Struct, frozen=True, kw_only=True):
             None when every record is committed.
         weight_appended: Trades and rejections that this process appended.
         gone: Why the next process would not find the journal; empty when it would.
+        watermark: No record below it waits; until the database has told what it holds, the first
+            one that the disk still has.
     """
 
     next_seq: int
@@ -347,3 +374,4 @@ class JournalStats(msgspec.Struct, frozen=True, kw_only=True):
     weight_appended: int
     syncs: Histogram = Histogram()
     gone: str = ""
+    watermark: int = 0

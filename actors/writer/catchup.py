@@ -29,6 +29,7 @@ from actors.model.storage import (
     Opened,
     RecordedOutcome,
     Review,
+    TakenIn,
     TokenName,
     Unresolved,
 )
@@ -76,6 +77,14 @@ class Store(Protocol):
 
     def housekeep(self) -> Housekept:
         """Delete some of what is kept for a time only; raises `SchemaNewer` as `commit` does."""
+
+    def take_in(self, after: int) -> TakenIn:
+        """Take in some trades that the database had rejected, those behind this one.
+
+        Raises:
+            StoreUnavailable: They are taken in later.
+            SchemaNewer, SchemaMismatch: It was migrated meanwhile.
+        """
 
     def day_stored(self, day: int, opened_at_seq: int) -> DayStored:
         """Return what is known of a day (days since 1970), and of the processes before this one."""

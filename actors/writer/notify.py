@@ -26,10 +26,11 @@ from actors.model.assumptions import Violations
 from actors.model.audit import AuditQuestion
 from actors.model.log_digest import LogDigest
 from actors.model.market import TimeWindow
-from actors.model.storage import Committed, Housekept, Opened
+from actors.model.storage import TRADE, Committed, Housekept, Opened, TakenIn
 from actors.model.trade import ConditionId
 from actors.writer.catchup import Store
 from actors.writer.gather import FindingsBatch, TradeBatch
+from actors.writer.pacing import RejectedTrades
 
 log = logging.getLogger(__name__)
 LOG_S = 10.0
@@ -50,6 +51,9 @@ class WriterNotifier:
     Args:
         incarnation: Of the writer.
         to: The actors that it sends to.
+
+    Attributes:
+        rejected_trades: How many trades the database had rejected.
     """
 
     def __init__(self, incarnation: Incarnation, to: Addresses) -> None:
@@ -63,6 +67,8 @@ class WriterNotifier:
         self._logged_away: dict[str, float] = {}  # when each reason was logged
         self._logged_mismatch_at = float("-inf")
         self._miscounts = 0
+        self.rejected_trades = RejectedTrades()
+        self._logged_trades_at = float("-inf")
 
     def opened(self, opened: Opened, watermark: int) -> None:
         """Report that the database answers; the journal is read from the watermark on."""
@@ -75,6 +81,7 @@ class WriterNotifier:
         to = self._to
         for address in (to.supervisor, to.catalog, to.resolution, to.audit):
             address.tell(message)
+        self.rejected_trades.opened(opened.rejected_trades)
         self._logged_away.clear()
         self._logged_mismatch_at = float("-inf")
         log.info("database_opened", extra={"server": opened.server, "watermark": watermark})
@@ -143,6 +150,7 @@ class WriterNotifier:
         for kind, count in committed.rejected_rows:
             self._rejected_rows.count([kind] * count)
             self._rejected_because = committed.rejected_because
+            self.rejected_trades.rejected(count if kind == TRADE else 0)
         oldest_ns = min((trade.received_at_ns for trade in gathered.trades), default=0)
         self._written.add(committed, oldest_received_ns=oldest_ns, wall_ns=wall_ns)
         self._to.supervisor.tell(
@@ -182,6 +190,17 @@ class WriterNotifier:
         if done.is_last:
             self._deleted.clear()
 
+    def took_in(self, done: TakenIn, now: float) -> None:
+        """Count trades that were taken in; log it once all were tried."""
+        tried = self.rejected_trades.took(done, now)
+        if tried is None:
+            return
+        if tried.trades or (tried.left and now - self._logged_trades_at >= LOG_CHORE_S):
+            self._logged_trades_at = now
+            level = logging.WARNING if tried.left else logging.INFO
+            extra = {"trades": tried.trades, "left": tried.left, "reason": tried.reason}
+            log.log(level, "rejected_trades_taken_in", extra=extra)
+
     def report(self, now: float, *, state: str, waiting: int, violations: Violations) -> None:
         """Report the state of the database, and how many records wait for it."""
         self._to.supervisor.tell(
@@ -194,6 +213,7 @@ class WriterNotifier:
                 miscounts_total=self._miscounts,
                 chores_failed_total=self._chores.total,
                 chores_failing=self._chores.failing,
+                rejected_trades=self.rejected_trades.waiting,
                 violations=violations,
             )
         )

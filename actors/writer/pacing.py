@@ -4,7 +4,7 @@ from random import Random
 from typing import Final
 
 from actors.backoff import Backoff
-from actors.model.storage import AWAY, BEHIND, LIVE, MISMATCH, OUTDATED, STOPPED
+from actors.model.storage import AWAY, BEHIND, LIVE, MISMATCH, OUTDATED, STOPPED, TakenIn
 
 STOPPED_S: Final = 300.0
 """How long nothing is stored after the database rejected too much of it, in seconds."""
@@ -118,6 +118,67 @@ class HousekeepingPace:
     def ended(self, now: float) -> None:
         """Rest; the last step is done."""
         self._due_at = now + self._rest_s
+
+
+class RejectedTrades:
+    """Counts the trades that the database had rejected, and says when to try them again.
+
+    Soon after the first one, after each opening of the database, and after a try that took in some;
+    otherwise less and less: each of them may have to be tried by itself.
+
+    Args:
+        first_s: Until the first try; the first rest doubles it, and each further one the last.
+        most_s: The longest rest.
+
+    Attributes:
+        waiting: How many are not taken in, of all trackers of the database.
+        after: Behind which of them the next step begins.
+    """
+
+    def __init__(self, *, first_s: float = 10.0, most_s: float = 600.0) -> None:
+        self._first_s, self._most_s = first_s, most_s
+        self._rest_s = first_s
+        self._due_at: float | None = None
+        self._taken_in = 0
+        self._reason = ""
+        self._is_trying = False
+        self.waiting = self.after = 0
+
+    def opened(self, waiting: int) -> None:
+        """Take the number that the database tells when it is opened."""
+        self.waiting, self.after, self._taken_in = waiting, 0, 0
+        # Lost over a try: the next one waits longer, or storing would be cut off again and again.
+        self._rest_s = min(self._most_s, 2 * self._rest_s) if self._is_trying else self._first_s
+        self._due_at, self._is_trying = None, False
+
+    def rejected(self, trades: int) -> None:
+        """Count trades that the database has just rejected."""
+        if trades and not self.waiting:
+            self._rest_s, self._due_at = self._first_s, None
+        self.waiting += trades
+
+    def due(self, now: float) -> bool:
+        """Return whether to do the next step now."""
+        if not self.waiting:
+            return False
+        if self._due_at is None:
+            self._due_at = now + self._rest_s
+        self._is_trying = now >= self._due_at
+        return self._is_trying
+
+    def took(self, done: TakenIn, now: float) -> TakenIn | None:
+        """Take what a step did; after the last one of all return what all of them did."""
+        self.waiting, self._is_trying = done.left, False
+        self._taken_in += done.trades
+        self._reason = done.reason or self._reason
+        if done.until is not None:
+            self.after = done.until
+            return None
+        summed = TakenIn(trades=self._taken_in, reason=self._reason, left=done.left)
+        self._rest_s = self._first_s if self._taken_in else min(self._most_s, 2 * self._rest_s)
+        self._due_at = now + self._rest_s
+        self.after, self._taken_in, self._reason = 0, 0, ""
+        return summed
 
 
 class BatchSize:

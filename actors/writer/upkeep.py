@@ -1,4 +1,4 @@
-"""What the writer does between commits: settle coverage, delete what is kept for a time only.
+"""What the writer does between commits: settle coverage, delete what is old, take in trades.
 
 Last it sends what was committed last, for people to see: nothing that must be done waits for that.
 """
@@ -55,6 +55,9 @@ class Upkeep:
             if done.is_last:
                 self._housekeeping.ended(now)
             self._notifier.housekept(done, now)
+        rejected = self._notifier.rejected_trades
+        if is_live and rejected.due(now):
+            self._notifier.took_in(self._store.take_in(rejected.after), now)
         self.latest.send()
 
     def _settle(self, now: float) -> None:

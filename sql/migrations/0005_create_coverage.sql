@@ -132,6 +132,7 @@ create table public.rejected_messages (
   occurrence  integer not null check (occurrence > 0),
   doubt       text,
   taken_in_at timestamptz,
+  uncovered   tstzrange,
   unique (journal_key, seq, index)    -- what a repeated commit or a replay brings is kept once
 );
 -- The same of a row that the database could not hold, which has no place in the journal.
@@ -150,6 +151,11 @@ create index rejected_messages_records on public.rejected_messages (journal_key,
   where connection = 'journal' and taken_in_at is null;
 create index rejected_messages_doubts on public.rejected_messages (journal_key, epoch, doubt, seq)
   where doubt is not null;
+-- Trades that the database could not hold: coverage leaves their time out, whoever listened then and whatever is settled; and
+-- the tracker takes them in, in this order.
+create index rejected_messages_uncovered on public.rejected_messages (doubt) where uncovered is not null and taken_in_at is null;
+create index rejected_messages_to_store on public.rejected_messages (message_key)
+  where uncovered is not null and taken_in_at is null;
 
 -- What may be a trade, what the database could not hold, and records that are not understood are kept for good: samples alone
 -- are deleted when they are old. Who owns the table may delete what it wants.

@@ -40,8 +40,8 @@ where (m.closed or m.end_date <= now() or stands.verdict <> 'open')
 -- that was stored more than ten minutes after the time that it proves: longer than a tracker takes with its database at hand.
 create view public.coverage as
 select g.token_id, during,
-       (select max(part.known_at) from unnest(g.begins, g.knowns) as part (from_at, known_at)
-        where part.from_at <@ during) as known_at
+       greatest(lower(during), (select max(part.known_at) from unnest(g.begins, g.knowns) as part (from_at, known_at)
+                                where part.from_at <@ span)) as known_at
 from (
   select a.token_id, range_agg(tstzrange(p.from_at, p.until_at)) as spans,
          array_agg(p.from_at) as begins, array_agg(p.known_at) as knowns
@@ -51,10 +51,16 @@ from (
     union all
     select n.from_at, n.until_at, n.known_at from tracker.listening_now n where n.asset_key = a.asset_key) p
   group by a.token_id) g
-cross join lateral unnest(g.spans) as during;
+left join (    -- the times of trades that were received and are missing
+  select m.doubt, range_agg(m.uncovered) as spans from public.rejected_messages m
+  where m.uncovered is not null and m.taken_in_at is null
+  group by m.doubt) missing on missing.doubt = g.token_id
+cross join lateral unnest(g.spans) as span
+cross join lateral unnest(tstzmultirange(span) - coalesce(missing.spans, '{}')) as during;
 
 -- (Wanted within [from_time, to_time)) minus coverage, before the horizon. It runs with the rights of its caller.
 --   cause    why the listening that ended last before the gap did end; any reason that is no cause counts as `disconnected`;
+--            `rejected` also where a trade that the database could not hold was traded at its beginning;
 --            `never_confirmed` when there was none since the token is wanted.
 --   horizon  what is later is not known yet, so it is no gap. Of the trackers that want the token and are alive (seen less than
 --            60 s ago, and not stopped): the best proven_until of an open listening of it; if there is none, the latest
@@ -191,8 +197,12 @@ begin atomic
   ), horizon as (    -- one row: what is later is not known yet
     select coalesce((select max(until_at) from ending where pending),
                     greatest(coalesce((select max(alive_at) from alive), now()), (select at from exchange))) as at
-  ), covered as (    -- one row: all time that was listened to, on any connection of any tracker
-    select coalesce(range_agg(tstzrange(h.from_at, h.until_at)), '{}'::tstzmultirange) as spans
+  ), rejected as (    -- a row for each trade of it that the database could not hold
+    select m.uncovered from public.rejected_messages m
+    where m.doubt = coverage_gaps.token_id and m.uncovered is not null and m.taken_in_at is null
+  ), covered as (    -- one row: all time that was listened to, on any connection of any tracker, and no trade of it is missing
+    select coalesce(range_agg(tstzrange(h.from_at, h.until_at)), '{}'::tstzmultirange)
+           - coalesce((select range_agg(rejected.uncovered) from rejected), '{}'::tstzmultirange) as spans
     from (select from_at, until_at from ending
           union all
           select r.from_at, r.until_at
@@ -222,6 +232,9 @@ begin atomic
     select ends.until_at, ends.cause
     from (select e.until_at, e.cause, e.seq from ending e
           where e.is_an_end and e.until_at <= lower(missing.gap) and e.until_at >= lower(wish.span)
+          union all    -- last of all that ended then
+          select lower(missing.gap), 'rejected', 9223372036854775807
+          from rejected where rejected.uncovered @> lower(missing.gap)
           union all
           select r.until_at, r.cause, r.released_seq
           from trackers cross join lateral (

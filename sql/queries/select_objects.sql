@@ -27,7 +27,8 @@ with made (kind, place, names, trades) as (values
   ('index', 'public', array[
     'assets_condition', 'assets_unnamed', 'audits_checked_at', 'markets_event', 'markets_neg_risk', 'rejected_messages_doubts',
     'rejected_messages_kept', 'rejected_messages_received_at', 'rejected_messages_records', 'rejected_messages_samples',
-    'resolution_observations_recorded_at', 'resolutions_recorded_at'], null),
+    'rejected_messages_to_store', 'rejected_messages_uncovered', 'resolution_observations_recorded_at',
+    'resolutions_recorded_at'], null),
   ('index', 'tracker', array[
     'epochs_ended', 'epochs_held', 'epochs_open', 'listening_by_token', 'listening_released', 'process_life_seen',
     'trades_received_at', 'wanted_open'], null),

@@ -384,6 +384,7 @@ def steps() -> Iterator[tuple[str, Act]]:
     yield "process_stopped", _facts(501, ProcessStopped(ns(501)))
     yield "settle_lost", lambda store: store.settle()
     yield "housekeep", lambda store: store.housekeep()
+    yield "take in", lambda store: store.take_in(0)
     yield "review", lambda store: store.review(ConditionId("0x"))
     yield "unresolved_after", lambda store: store.unresolved_after(ConditionId("0x"))
     yield "open_conflicts", lambda store: store.open_conflicts()

@@ -10,7 +10,7 @@ import pytest
 
 from actors.database.store import Store
 from actors.errors import StorePoisoned
-from actors.model.facts import ListeningOpened, TokensConfirmed
+from actors.model.facts import ListeningOpened, ProcessAlive, TokensConfirmed
 from actors.model.market import Event
 from actors.model.storage import Batch, ConnectionEvent
 from actors.model.trade import TokenId, Trade
@@ -103,7 +103,7 @@ def test_more_than_one_bad_row_in_a_hundred_stops_the_batch_and_nothing_is_rejec
     store: Store, database: str, journal_id: UUID
 ) -> None:
     good = tuple(trade(second) for second in range(98))
-    with pytest.raises(StorePoisoned, match=r"more than 1% of 100 rows.*trades_price_check"):
+    with pytest.raises(StorePoisoned, match=r"more than 1% of 100 trades.*trades_price_check"):
         store.commit(Batch(trades=(*good, *bad_trades(500, 501)), watermark=7))
 
     assert store.open(journal_id).watermark == 1
@@ -122,7 +122,7 @@ def test_more_than_a_hundred_rejections_in_a_row_are_too_many_in_batches_of_any_
 ) -> None:
     for start in (0, 25, 50, 75):
         assert store.commit(Batch(trades=bad_trades(*range(start, start + 25)))).rejected == 25
-    with pytest.raises(StorePoisoned, match="101 rows in a row"):
+    with pytest.raises(StorePoisoned, match="100 trades more than 1% over several batches"):
         store.commit(Batch(trades=bad_trades(200)))
     assert ask(database, "select count(*) from rejected_messages") == [(100,)]
 
@@ -130,9 +130,29 @@ def test_more_than_a_hundred_rejections_in_a_row_are_too_many_in_batches_of_any_
     assert store.commit(Batch(trades=bad_trades(200))).rejected == 1
 
 
-def test_a_stored_row_ends_a_series_of_bad_rows(store: Store) -> None:
-    for start in range(0, 300, 50):
-        store.commit(Batch(trades=(trade(1_000 + start), *bad_trades(*range(start, start + 50)))))
+def test_neither_facts_nor_a_few_stored_trades_end_a_series_of_bad_trades(
+    store: Store, database: str
+) -> None:
+    def batch(start: int) -> Batch:
+        alive = (start + 1, ProcessAlive(ns(start)))
+        bad = bad_trades(*range(start, start + 3))
+        return Batch(trades=(trade(1_000 + start), *bad), facts=(alive,), watermark=start + 2)
+
+    def store_all() -> None:
+        for start in range(0, 300, 3):
+            store.commit(batch(start))
+
+    with pytest.raises(StorePoisoned, match="several batches"):
+        store_all()
+    ((kept,),) = ask(database, "select count(*) from rejected_messages")
+    assert kept <= 102
+
+
+def test_a_lost_connection_ends_no_series_of_bad_trades(store: Store, journal_id: UUID) -> None:
+    store.commit(Batch(trades=bad_trades(*range(60))))
+    store.open(journal_id)
+    with pytest.raises(StorePoisoned, match="several batches"):
+        store.commit(Batch(trades=bad_trades(*range(60, 120))))
 
 
 def test_new_tokens_of_a_halved_batch_keep_their_numbers(store: Store, database: str) -> None:

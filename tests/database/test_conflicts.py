@@ -188,7 +188,7 @@ def test_a_market_with_contradictions_of_both_kinds_is_one_market_and_rechecked_
 def test_of_many_open_contradictions_some_are_read_and_all_counted(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.database.lookups.OPEN_CONFLICTS", 3)
+    monkeypatch.setattr("actors.database.reading.OPEN_CONFLICTS", 3)
     many = tuple(clash(1, condition_id=ConditionId(f"0x{each:064x}")) for each in range(5))
     store.commit(Batch(contradictions=many))
     found = store.open_conflicts()

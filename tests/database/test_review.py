@@ -53,7 +53,7 @@ def test_a_market_that_is_known_is_left_out_whether_it_is_resolved_or_not(store:
 
 
 def test_ranges_follow_each_other(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.database.lookups.REVIEW_TOKENS", 4)
+    monkeypatch.setattr("actors.database.reading.REVIEW_TOKENS", 4)
     unknown = [ConditionId(f"0x{number:064x}") for number in range(1, 6)]
     store.commit(
         Batch(

@@ -100,7 +100,7 @@ def test_a_market_without_named_tokens_cannot_be_asked_about(store: Store, datab
 def test_ranges_follow_each_other_until_the_last(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.database.lookups.UNRESOLVED_MARKETS", 2)
+    monkeypatch.setattr("actors.database.reading.UNRESOLVED_MARKETS", 2)
     given = tuple(
         market(f"0x{number:064x}", (f"{number}1", f"{number}2"), closed=number != 3)
         for number in range(1, 6)

@@ -42,6 +42,7 @@ WELL: Series = {
     "tracker_assets_never_confirmed": "0x120",
     "tracker_journal_full": "0x120",
     "tracker_journal_oldest_seconds": "0x120",
+    "tracker_journal_at_most": "0x120",
     "tracker_journal_bytes": "1000x120",
     "tracker_journal_cap_bytes": "1000000x120",
     "tracker_disk_free_bytes": "90000000000x120",

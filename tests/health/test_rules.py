@@ -317,6 +317,15 @@ def test_a_few_events_that_cannot_be_read_are_counted_and_a_share_of_them_is_a_r
     assert codes(health, START + 3_700) == ()
 
 
+def test_one_trade_that_the_database_rejected_is_a_reason_as_long_as_it_is_missing() -> None:
+    health = well()
+    for missing, found in ((1, ("trades_rejected",)), (0, ())):
+        health.writer_reported(writer(rejected_trades=missing), at=START + 5)
+        shown = document(health, START + 4_000)
+        assert (shown.codes, shown.database.rejected_trades) == (found, missing)
+        assert shown.reasons == ("1 trades are missing: the database rejected them",) * missing
+
+
 def test_a_clock_that_was_set_right_is_no_reason_after_five_minutes() -> None:
     health = well()
     _violate(health, Assumption.CLOCK)

@@ -7,7 +7,7 @@ run beside it: what both store has the same key. Nothing is deleted.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +25,7 @@ from actors.database.session import DATA_FAULTS, Connection, Session, one_line, 
 from actors.errors import SchemaMismatch, SchemaNewer
 from actors.model.connection import GapCause
 from actors.model.conversion import EPOCH, milliseconds
-from actors.model.storage import Batch, OtherRow
+from actors.model.storage import Batch, OtherRow, TakenIn
 from actors.model.trade import Trade
 
 BEGINNING = datetime.min.replace(tzinfo=EPOCH.tzinfo)
@@ -33,6 +33,8 @@ BEGINNING = datetime.min.replace(tzinfo=EPOCH.tzinfo)
 MESSAGES_AT_ONCE = 500
 BYTES_AT_ONCE = 4 * 2**20
 """Of payloads; the last message of a step may go beyond it."""
+TRADES_AT_ONCE = 200
+"""Trades of one step between two commits of the writer: each may have to be tried by itself."""
 
 
 class KeptMessage(NamedTuple):
@@ -70,6 +72,20 @@ class Understood(NamedTuple):
     reason: str = ""
     fact: NumberedFact | None = None
     row: OtherRow | None = None
+
+
+def understand_row(message: KeptMessage) -> Understood:
+    """Return the row that the database rejected; it may take it now."""
+    row = columns.rejected_row(message.payload)
+    match row:
+        case None:
+            return Understood(reason=message.reason)
+        case Trade():
+            return Understood((row,))
+        case (seq, fact):
+            return Understood(fact=(seq, fact))
+        case _:
+            return Understood(row=row)
 
 
 class Step(NamedTuple):
@@ -126,6 +142,8 @@ class _Row(NamedTuple):
 
 
 Taken = tuple[_Row, Understood]
+Given = Mapping[str, object]
+"""The parameters of a query for messages."""
 
 
 class _ManyDays(Exception):
@@ -142,7 +160,7 @@ class KeptMessages:
     Used by one thread; `abort` by any.
 
     Args:
-        dsn: Checked by `check_dsn`.
+        of: A session of its caller, or an address, checked by `check_dsn`, for one of its own.
         folder: The migrations of this version.
 
     Raises:
@@ -150,9 +168,9 @@ class KeptMessages:
         SchemaMismatch: Its schema is not that of this version.
     """
 
-    def __init__(self, dsn: str, folder: Path = MIGRATIONS) -> None:
+    def __init__(self, of: str | Session, folder: Path = MIGRATIONS) -> None:
         self._folder = folder
-        self._session = Session(dsn)
+        self._session = Session(of) if isinstance(of, str) else of
         self._tokens = TokenKeys()
         self._days = TradeDays()
         names = [each.name for each in migrations(folder)]
@@ -175,8 +193,8 @@ class KeptMessages:
             StoreUnavailable: The database went away.
         """
         with translate_errors():
-            row = self._connection.execute(queries.COUNT_KEPT_MESSAGES, {"since": since}).fetchone()
-        return int(row[0]) if row else 0
+            found = self._connection.execute(queries.COUNT_KEPT_MESSAGES, {"since": since})
+            return count_of(found.fetchone())
 
     def step(
         self, after: int, since: datetime, understand: Callable[[KeptMessage], Understood]
@@ -199,18 +217,45 @@ class KeptMessages:
             "rows": MESSAGES_AT_ONCE,
             "bytes": BYTES_AT_ONCE,
         }
+        return self._take_next(queries.SELECT_KEPT_MESSAGES, given, understand)
+
+    def take_trades(self, after: int) -> TakenIn:
+        """Take in the next trades that the database had rejected.
+
+        Args:
+            after: `until` of the step before; 0 at first.
+
+        Raises:
+            SchemaMismatch, StoreUnavailable: As `step`.
+        """
+        given = {"after": after, "rows": TRADES_AT_ONCE, "bytes": BYTES_AT_ONCE}
+        step = self._take_next(queries.SELECT_REJECTED_TRADES, given, understand_row)
+        with translate_errors():
+            left = count_of(self._connection.execute(queries.COUNT_REJECTED_TRADES).fetchone())
+        if step is None:
+            return TakenIn(left=left)
+        reason = next(iter(step.left), "")
+        return TakenIn(until=step.until, trades=step.taken_in, reason=reason, left=left)
+
+    def _rows_of(self, query: bytes, given: Given) -> list[_Row]:
+        return [_Row(*found) for found in self._connection.execute(query, given)]
+
+    def _take_next(
+        self, query: bytes, given: Given, understand: Callable[[KeptMessage], Understood]
+    ) -> Step | None:
         with translate_errors():
             try:
-                return self._attempt(given, understand)
+                return self._attempt(query, given, understand)
             except _ManyDays as many:
                 self._tokens.rollback()
                 before, stored = self._store_before(many)
-            step = self._attempt(given, understand, before)
+            step = self._attempt(query, given, understand, before)
         return step and step._replace(stored=step.stored + stored)
 
     def _attempt(
         self,
-        given: dict[str, object],
+        query: bytes,
+        given: Given,
         understand: Callable[[KeptMessage], Understood],
         before: frozenset[Trade] | None = None,
     ) -> Step | None:
@@ -222,7 +267,7 @@ class KeptMessages:
         for careful in (False, True):
             try:
                 with self._connection.transaction():
-                    step = self._step(given, understand, before, careful=careful)
+                    step = self._step(query, given, understand, before, careful=careful)
             except DATA_FAULTS:
                 self._tokens.rollback()
                 if careful:
@@ -261,7 +306,8 @@ class KeptMessages:
 
     def _step(
         self,
-        given: dict[str, object],
+        query: bytes,
+        given: Given,
         understand: Callable[[KeptMessage], Understood],
         before: frozenset[Trade] | None,
         *,
@@ -269,14 +315,14 @@ class KeptMessages:
     ) -> Step | None:
         # Two processes take turns: each reads what the other has left.
         self._connection.execute(queries.LOCK_KEPT_MESSAGES)
-        found = self._connection.execute(queries.SELECT_KEPT_MESSAGES, given).fetchall()
+        found = self._rows_of(query, given)
         if not found:
             return None
         # Behind the lock that the statement above takes: a migration waits for the end of this
         # transaction, or is seen here.
         self._verify()
         self._session.require_same()
-        read = [(row, understand(row.message)) for row in (_Row(*columns) for columns in found)]
+        read = [(row, understand(row.message)) for row in found]
         trades = [trade for _, each in read for trade in each.trades]
         if before is None and len(days_of(trades)) > DAYS_AT_ONCE:
             raise _ManyDays(trades, frozenset(row.journal_key for row, _ in read))
@@ -391,6 +437,11 @@ class KeptMessages:
     def close(self) -> None:
         """Close the connection. Never waits for the server."""
         self._session.close()
+
+
+def count_of(row: Sequence[int] | None) -> int:
+    """Return the number in the only row of a query that counts."""
+    return int(row[0]) if row else 0
 
 
 def _ns(at: datetime) -> int:

@@ -148,9 +148,9 @@ OF_DATABASE = (
     ),
     Mutation(
         "many bad rows stop it",
-        "actors/database/transaction.py",
-        "MAX_REJECTED_SHARE = 0.01",
-        "MAX_REJECTED_SHARE = 0.99",
+        "actors/database/insertion.py",
+        "MAX_REJECTED_SHARE: Final = 0.01",
+        "MAX_REJECTED_SHARE: Final = 0.99",
         (ROWS + "test_more_than_one_bad_row_in_a_hundred_stops_the_batch_and_nothing_is_rejected",),
         BAD_ROW,
     ),

@@ -565,6 +565,7 @@ create table public.rejected_messages (
   occurrence  integer not null check (occurrence > 0),
   doubt       text,
   taken_in_at timestamptz,
+  uncovered   tstzrange,
   unique (journal_key, seq, index)    -- what a repeated commit or a replay brings is kept once
 );
 -- The same of a row that the database could not hold, which has no place in the journal.
@@ -583,6 +584,11 @@ create index rejected_messages_records on public.rejected_messages (journal_key,
   where connection = 'journal' and taken_in_at is null;
 create index rejected_messages_doubts on public.rejected_messages (journal_key, epoch, doubt, seq)
   where doubt is not null;
+-- Trades that the database could not hold: coverage leaves their time out, whoever listened then and whatever is settled; and
+-- the tracker takes them in, in this order.
+create index rejected_messages_uncovered on public.rejected_messages (doubt) where uncovered is not null and taken_in_at is null;
+create index rejected_messages_to_store on public.rejected_messages (message_key)
+  where uncovered is not null and taken_in_at is null;
 
 -- What may be a trade, what the database could not hold, and records that are not understood are kept for good: samples alone
 -- are deleted when they are old. Who owns the table may delete what it wants.
@@ -662,8 +668,8 @@ where (m.closed or m.end_date <= now() or stands.verdict <> 'open')
 -- that was stored more than ten minutes after the time that it proves: longer than a tracker takes with its database at hand.
 create view public.coverage as
 select g.token_id, during,
-       (select max(part.known_at) from unnest(g.begins, g.knowns) as part (from_at, known_at)
-        where part.from_at <@ during) as known_at
+       greatest(lower(during), (select max(part.known_at) from unnest(g.begins, g.knowns) as part (from_at, known_at)
+                                where part.from_at <@ span)) as known_at
 from (
   select a.token_id, range_agg(tstzrange(p.from_at, p.until_at)) as spans,
          array_agg(p.from_at) as begins, array_agg(p.known_at) as knowns
@@ -673,10 +679,16 @@ from (
     union all
     select n.from_at, n.until_at, n.known_at from tracker.listening_now n where n.asset_key = a.asset_key) p
   group by a.token_id) g
-cross join lateral unnest(g.spans) as during;
+left join (    -- the times of trades that were received and are missing
+  select m.doubt, range_agg(m.uncovered) as spans from public.rejected_messages m
+  where m.uncovered is not null and m.taken_in_at is null
+  group by m.doubt) missing on missing.doubt = g.token_id
+cross join lateral unnest(g.spans) as span
+cross join lateral unnest(tstzmultirange(span) - coalesce(missing.spans, '{}')) as during;
 
 -- (Wanted within [from_time, to_time)) minus coverage, before the horizon. It runs with the rights of its caller.
 --   cause    why the listening that ended last before the gap did end; any reason that is no cause counts as `disconnected`;
+--            `rejected` also where a trade that the database could not hold was traded at its beginning;
 --            `never_confirmed` when there was none since the token is wanted.
 --   horizon  what is later is not known yet, so it is no gap. Of the trackers that want the token and are alive (seen less than
 --            60 s ago, and not stopped): the best proven_until of an open listening of it; if there is none, the latest
@@ -813,8 +825,12 @@ begin atomic
   ), horizon as (    -- one row: what is later is not known yet
     select coalesce((select max(until_at) from ending where pending),
                     greatest(coalesce((select max(alive_at) from alive), now()), (select at from exchange))) as at
-  ), covered as (    -- one row: all time that was listened to, on any connection of any tracker
-    select coalesce(range_agg(tstzrange(h.from_at, h.until_at)), '{}'::tstzmultirange) as spans
+  ), rejected as (    -- a row for each trade of it that the database could not hold
+    select m.uncovered from public.rejected_messages m
+    where m.doubt = coverage_gaps.token_id and m.uncovered is not null and m.taken_in_at is null
+  ), covered as (    -- one row: all time that was listened to, on any connection of any tracker, and no trade of it is missing
+    select coalesce(range_agg(tstzrange(h.from_at, h.until_at)), '{}'::tstzmultirange)
+           - coalesce((select range_agg(rejected.uncovered) from rejected), '{}'::tstzmultirange) as spans
     from (select from_at, until_at from ending
           union all
           select r.from_at, r.until_at
@@ -844,6 +860,9 @@ begin atomic
     select ends.until_at, ends.cause
     from (select e.until_at, e.cause, e.seq from ending e
           where e.is_an_end and e.until_at <= lower(missing.gap) and e.until_at >= lower(wish.span)
+          union all    -- last of all that ended then
+          select lower(missing.gap), 'rejected', 9223372036854775807
+          from rejected where rejected.uncovered @> lower(missing.gap)
           union all
           select r.until_at, r.cause, r.released_seq
           from trackers cross join lateral (
@@ -1212,7 +1231,7 @@ The cause says how the listening ended that was the last before the gap:
 - disk_full: the tracker could not write what it received.
 - clock_step: our clock was behind the exchange''s when listening began, as was found only later: until then it does not count.
 - exchange_silent: the exchange sent nothing to any connection.
-- rejected: an event that may be a trade could not be read; it is in rejected_messages. The gap reaches from the last trade that was kept before it to the first proof behind it, for its token, or for all tokens of the connection when its token cannot be read. It is closed when a later version understands (docs/how-to/upgrade.md) what was kept: every message in it that may be a trade of the token.
+- rejected: a trade was received and is not in trades; it is in rejected_messages. Either an event that may be a trade could not be read, or the database could not hold a trade. In the first case the gap reaches from the last trade that was kept before it to the first proof behind it, for its token, or for all tokens of the connection when its token cannot be read. It is closed when a later version understands (docs/how-to/upgrade.md) what was kept: every message in it that may be a trade of the token. In the second case it is the second in which the trade was traded, and is closed when the database has taken the trade after all, which the tracker tries by itself. It is a gap for every tracker that listened, also where all of that was settled before.
 - not_discovered: the market could be traded and the tracker did not know it. The gap begins with its start date, or, if that is older, with the last complete listing of all markets that did not have it, and ends with the first book. Markets that wait for their volume (TRACKER_MIN_VOLUME, TRACKER_MAX_ASSETS) leave none, nor do those that began before the tracker was started and are found by its first listing.';
 comment on table public.connection_events is
   'What happened to connections, for looking back: of the last 90 days, and all marks of disputed trades (docs/how-to/query.md).
@@ -1230,6 +1249,7 @@ comment on column public.connection_events.journal_key is
 comment on table public.rejected_messages is
   'What was received and could not be used, verbatim. Of that, everything that may be a trade is here: each event of a trade, and each event of another name with token, price, size and time; in an hour as much as a twentieth of the journal''s largest size, 1 GiB of 20, and no more, so that a flood does not fill the disk (its tokens are not covered then, and the log has perhaps a trade, and too much of such is kept). What a later version takes in (docs/how-to/upgrade.md) stays here and has a taken_in_at.
 Of what a connection brought and cannot be a trade (doubt is NULL, epoch is not) samples are kept: of each kind, which is the unknown name of an event or else the reason, the first 20 in a minute, of all connections together. The first 16 kinds of a minute are told apart, the others count as one; of each at most 32 KiB are kept, and what is longer once in an hour. All of them are counted (drift.left_out_total (docs/reference/status.md), unknown_event_type in the log). occurrence counts also those that are not kept. Samples are deleted 30 days after their receipt, no other row of this table is: how long each table is kept (docs/explanation/storage.md).
+Where connection is database and uncovered has a time, it is a trade that the database could not hold. The tracker tries to store it again, some seconds after each start and after the first such trade, then less and less often, at last every ten minutes; when that succeeds, the row has a taken_in_at and the gap is closed. How many are left is database.rejected_trades (docs/reference/status.md).
 Where connection is journal, a record of the tracker''s own journal is kept: a fact about coverage that the database could not hold, or a record of a kind that this version does not know. As long as it is not taken in, the coverage of its time stays open to change.';
 comment on column public.rejected_messages.received_at is
   'when its bytes arrived, read from the clock as trades.received_at is; of what no connection brought, when it was written or rejected (a trade keeps its own time)';
@@ -1252,9 +1272,11 @@ comment on column public.rejected_messages.epoch is
 comment on column public.rejected_messages.occurrence is
   '1, or k for the k-th event with the same bytes on its connection: trades.occurrence of the trade in it, once a version understands it';
 comment on column public.rejected_messages.doubt is
-  'the token of the trade that it may be, * when that can be any; NULL when it is no trade, and where epoch is NULL: a trade that the database could not hold (database) is missing in trades while its time counts as covered';
+  'the token of the trade that it may be, or is (database), * when that can be any; NULL when it is no trade';
 comment on column public.rejected_messages.taken_in_at is
-  'when a version that understands it stored its trades, the database''s clock; NULL: not yet';
+  'when a version that understands it stored its trades, or the database held it after all, the database''s clock; NULL: not yet';
+comment on column public.rejected_messages.uncovered is
+  'of a trade that the database could not hold, the second of the exchange''s clock in which it was traded: as long as it is not taken in, that time of its token is a gap, whoever listened then. When its time is impossible, the minute before its receipt. NULL of all others';
 comment on table public.audits is
   'What a witness that shares nothing with the feed says of an hour of a market: how we know that nothing is missing (docs/explanation/audit.md). One row for each hour, market and witness. A later audit replaces it, but one that is unknown replaces only another unknown. Rows are deleted 400 days after they were written. What the witness lists is compared, and never stored as a trade. The numbers count tokens in transactions, whatever the number of trades or fills in them.';
 comment on column public.audits.condition_id is
@@ -1282,34 +1304,34 @@ comment on column public.audits.evidence is
 
 select tracker.add_trade_day('2026-03-01');
 alter table public.markets disable trigger keep_history;
-insert into tracker.journals overriding system value select * from json_populate_recordset(null::tracker.journals, '[{"journal_key":1,"journal_id":"00000000-0000-0000-0000-000000000001","first_seen_at":"2026-11-30T13:48:28.182909+00:00","retired_at":null}]');
+insert into tracker.journals overriding system value select * from json_populate_recordset(null::tracker.journals, '[{"journal_key":1,"journal_id":"00000000-0000-0000-0000-000000000001","first_seen_at":"2026-11-30T15:09:11.822775+00:00","retired_at":null}]');
 insert into assets overriding system value select * from json_populate_recordset(null::assets, '[{"asset_key":1,"token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","outcome":"Yes","outcome_index":0}, 
  {"asset_key":2,"token_id":"222222222222222222222222222222222222222222222222222222222222222222222222222222","condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","outcome":"No","outcome_index":1}]');
-insert into tracker.schema_migrations overriding system value select * from json_populate_recordset(null::tracker.schema_migrations, '[{"name":"0001_create_journals.sql","checksum":"dabebc7f88330bf40916f2a354d12fcddbccb80b2b4cb83a2ec4700c2d258bc3","applied_at":"2026-11-30T13:48:26.499831+00:00","previous_may_write":false}, 
- {"name":"0002_create_catalog.sql","checksum":"a5f47d4db06757955b54c5c11506e86326542f53ba386dfa23ab4f07f0f2d782","applied_at":"2026-11-30T13:48:26.545011+00:00","previous_may_write":false}, 
- {"name":"0003_create_trades.sql","checksum":"736c01bfd24a558ccdc6b22c092ee9ffb74ad75e0865cb6bc21b8dda3336458d","applied_at":"2026-11-30T13:48:26.65762+00:00","previous_may_write":false}, 
- {"name":"0004_create_resolutions.sql","checksum":"23b598d8f9d4c0271305b707353b70e9ae988da82c798d1658c953eca3d24197","applied_at":"2026-11-30T13:48:26.876674+00:00","previous_may_write":false}, 
- {"name":"0005_create_coverage.sql","checksum":"1589ea4cf7cbacf4116f424e3e3291bac5eb8c38363860552c85673116e82d91","applied_at":"2026-11-30T13:48:27.494112+00:00","previous_may_write":false}, 
- {"name":"0006_create_public.sql","checksum":"e720e27890898460a5d03a8fe50767aaa3eb490b2014430e1a21ab4993b7f3f5","applied_at":"2026-11-30T13:48:27.693122+00:00","previous_may_write":false}, 
- {"name":"0007_add_comments.sql","checksum":"8e0e04555182ae0fd061cd8501fc72d6d320e6da1d2764f9ef43fdd8f823e714","applied_at":"2026-11-30T13:48:27.743201+00:00","previous_may_write":false}]');
-insert into tracker.journal_progress overriding system value select * from json_populate_recordset(null::tracker.journal_progress, '[{"journal_key":1,"mark":20,"moved_at":"2026-11-30T13:48:28.260049+00:00","session":"890ab0ff-2ca5-4d00-a236-dc1606d9427d","stored_on":"2026-11-30","stored_rows":2}]');
+insert into tracker.schema_migrations overriding system value select * from json_populate_recordset(null::tracker.schema_migrations, '[{"name":"0001_create_journals.sql","checksum":"dabebc7f88330bf40916f2a354d12fcddbccb80b2b4cb83a2ec4700c2d258bc3","applied_at":"2026-11-30T15:09:11.701306+00:00","previous_may_write":false}, 
+ {"name":"0002_create_catalog.sql","checksum":"a5f47d4db06757955b54c5c11506e86326542f53ba386dfa23ab4f07f0f2d782","applied_at":"2026-11-30T15:09:11.709459+00:00","previous_may_write":false}, 
+ {"name":"0003_create_trades.sql","checksum":"736c01bfd24a558ccdc6b22c092ee9ffb74ad75e0865cb6bc21b8dda3336458d","applied_at":"2026-11-30T15:09:11.720764+00:00","previous_may_write":false}, 
+ {"name":"0004_create_resolutions.sql","checksum":"23b598d8f9d4c0271305b707353b70e9ae988da82c798d1658c953eca3d24197","applied_at":"2026-11-30T15:09:11.725838+00:00","previous_may_write":false}, 
+ {"name":"0005_create_coverage.sql","checksum":"6fa2c473eb2ae3d10386f5fe66943c7a7d57eea398f51c1bb4e0c15f52037abb","applied_at":"2026-11-30T15:09:11.74153+00:00","previous_may_write":false}, 
+ {"name":"0006_create_public.sql","checksum":"370ce03e97f3590e00e0036d7838520c24f5e11d0af6ae36f731280a6d3ce9c4","applied_at":"2026-11-30T15:09:11.762411+00:00","previous_may_write":false}, 
+ {"name":"0007_add_comments.sql","checksum":"45680cdf4b179355666d58d63d2da01844f333877c1c551960bbebbd1ac4d240","applied_at":"2026-11-30T15:09:11.78742+00:00","previous_may_write":false}]');
+insert into tracker.journal_progress overriding system value select * from json_populate_recordset(null::tracker.journal_progress, '[{"journal_key":1,"mark":20,"moved_at":"2026-11-30T15:09:11.837599+00:00","session":"4cb5ea44-2bf5-4843-9ed6-19e8898c123a","stored_on":"2026-11-30","stored_rows":2}]');
 insert into tracker.process_life overriding system value select * from json_populate_recordset(null::tracker.process_life, '[{"journal_key":1,"start_seq":1,"started_at":"2026-03-01T12:00:00+00:00","alive_at":"2026-03-01T12:00:09+00:00","stopped_at":"2026-03-01T12:00:11+00:00","host":"h","version":"1","proven_until":null,"day":null}]');
-insert into events overriding system value select * from json_populate_recordset(null::events, '[{"event_id":"30829","slug":"weather","title":"The weather","series_slug":"daily-weather","neg_risk":true,"neg_risk_augmented":false,"neg_risk_market_id":"0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3","starts_at":"2026-03-02T00:00:00+00:00","end_date":"2026-03-03T00:00:00+00:00","first_seen_at":"2026-11-30T13:48:28.260049+00:00","updated_at":"2026-11-30T13:48:28.260049+00:00"}]');
-insert into markets overriding system value select * from json_populate_recordset(null::markets, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","question":"Will it rain?","slug":"will-it-rain","gamma_id":null,"end_date":null,"started_at":null,"closed":false,"active":true,"neg_risk":false,"version":"v1","volume":null,"tags":[],"event_id":"30829","neg_risk_market_id":"0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3","group_title":"Rain","game_start":"2026-03-02T12:00:00+00:00","closed_time":"2026-03-03T12:00:00+00:00","tick_size":0.001,"fee_schedule":{"rate": 0.03, "exponent": 1, "takerOnly": true, "rebateRate": 0.25},"description":"This market resolves to Yes if it rains.","first_seen_at":"2026-11-30T13:48:28.260049+00:00","updated_at":"2026-11-30T13:48:28.260049+00:00"}]');
-insert into market_history overriding system value select * from json_populate_recordset(null::market_history, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","known_at":"2026-11-30T13:48:28.280773+00:00","changes":{"slug": "will-it-rain", "tags": [], "active": true, "closed": false, "version": "v1", "event_id": "30829", "neg_risk": false, "question": "Will it rain?", "tick_size": 0.001, "game_start": "2026-03-02T12:00:00+00:00", "closed_time": "2026-03-03T12:00:00+00:00", "description": "This market resolves to Yes if it rains.", "group_title": "Rain", "fee_schedule": {"rate": 0.03, "exponent": 1, "takerOnly": true, "rebateRate": 0.25}, "neg_risk_market_id": "0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3"}}]');
+insert into events overriding system value select * from json_populate_recordset(null::events, '[{"event_id":"30829","slug":"weather","title":"The weather","series_slug":"daily-weather","neg_risk":true,"neg_risk_augmented":false,"neg_risk_market_id":"0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3","starts_at":"2026-03-02T00:00:00+00:00","end_date":"2026-03-03T00:00:00+00:00","first_seen_at":"2026-11-30T15:09:11.837599+00:00","updated_at":"2026-11-30T15:09:11.837599+00:00"}]');
+insert into markets overriding system value select * from json_populate_recordset(null::markets, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","question":"Will it rain?","slug":"will-it-rain","gamma_id":null,"end_date":null,"started_at":null,"closed":false,"active":true,"neg_risk":false,"version":"v1","volume":null,"tags":[],"event_id":"30829","neg_risk_market_id":"0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3","group_title":"Rain","game_start":"2026-03-02T12:00:00+00:00","closed_time":"2026-03-03T12:00:00+00:00","tick_size":0.001,"fee_schedule":{"rate": 0.03, "exponent": 1, "takerOnly": true, "rebateRate": 0.25},"description":"This market resolves to Yes if it rains.","first_seen_at":"2026-11-30T15:09:11.837599+00:00","updated_at":"2026-11-30T15:09:11.837599+00:00"}]');
+insert into market_history overriding system value select * from json_populate_recordset(null::market_history, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","known_at":"2026-11-30T15:09:11.843839+00:00","changes":{"slug": "will-it-rain", "tags": [], "active": true, "closed": false, "version": "v1", "event_id": "30829", "neg_risk": false, "question": "Will it rain?", "tick_size": 0.001, "game_start": "2026-03-02T12:00:00+00:00", "closed_time": "2026-03-03T12:00:00+00:00", "description": "This market resolves to Yes if it rains.", "group_title": "Rain", "fee_schedule": {"rate": 0.03, "exponent": 1, "takerOnly": true, "rebateRate": 0.25}, "neg_risk_market_id": "0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3"}}]');
 insert into tracker.trades overriding system value select * from json_populate_recordset(null::tracker.trades, '[{"traded_at":"2026-03-01T12:00:01+00:00","received_at":"2026-03-01T12:00:01.005+00:00","trade_hash":-6579113934874622705,"epoch":null,"sequence":null,"asset_key":1,"fee_rate_bps":0,"occurrence":1,"is_buy":true,"price":0.330,"size":10.820819,"transaction_hash":"\\x5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f","trade_id":null,"extra":null}, 
  {"traded_at":"2026-03-01T12:00:02+00:00","received_at":"2026-03-01T12:00:02.005+00:00","trade_hash":-6579113934874622705,"epoch":null,"sequence":null,"asset_key":2,"fee_rate_bps":0,"occurrence":1,"is_buy":true,"price":0.330,"size":10.820819,"transaction_hash":"\\x5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f","trade_id":null,"extra":null}]');
-insert into resolutions overriding system value select * from json_populate_recordset(null::resolutions, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","kind":"winner","winning_token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","winning_outcome":"Yes","payouts":[1,0],"resolved_at":"2026-03-01T12:00:00+00:00","recorded_at":"2026-11-30T13:48:28.260049+00:00","sources":["gamma","clob"]}]');
+insert into resolutions overriding system value select * from json_populate_recordset(null::resolutions, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","kind":"winner","winning_token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","winning_outcome":"Yes","payouts":[1,0],"resolved_at":"2026-03-01T12:00:00+00:00","recorded_at":"2026-11-30T15:09:11.837599+00:00","sources":["gamma","clob"]}]');
 insert into resolution_payouts overriding system value select * from json_populate_recordset(null::resolution_payouts, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","outcome":"Yes","payout":1}, 
  {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","token_id":"222222222222222222222222222222222222222222222222222222222222222222222222222222","outcome":"No","payout":0}]');
-insert into resolution_observations overriding system value select * from json_populate_recordset(null::resolution_observations, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"clob","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-30T13:48:28.260049+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}, 
- {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"gamma","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-30T13:48:28.260049+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}]');
+insert into resolution_observations overriding system value select * from json_populate_recordset(null::resolution_observations, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"clob","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-30T15:09:11.837599+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}, 
+ {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"gamma","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-30T15:09:11.837599+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}]');
 insert into tracker.wanted overriding system value select * from json_populate_recordset(null::tracker.wanted, '[{"journal_key":1,"asset_key":1,"wanted_seq":2,"unwanted_seq":null,"from_at":"2026-03-01T12:00:00+00:00","until_at":null}, 
  {"journal_key":1,"asset_key":2,"wanted_seq":2,"unwanted_seq":8,"from_at":"2026-03-01T12:00:00+00:00","until_at":"2026-03-01T12:00:10+00:00"}]');
-insert into tracker.epochs overriding system value select * from json_populate_recordset(null::tracker.epochs, '[{"journal_key":1,"epoch":3,"connection":"a-0001","leg":0,"opened_at":"2026-03-01T12:00:01+00:00","proven_until":"2026-03-01T12:00:10+00:00","closed_at":"2026-03-01T12:00:10+00:00","closed_seq":9,"lost":false,"reason":"reset","late_at":"2026-11-30T13:48:28.260049+00:00","held":false}]');
+insert into tracker.epochs overriding system value select * from json_populate_recordset(null::tracker.epochs, '[{"journal_key":1,"epoch":3,"connection":"a-0001","leg":0,"opened_at":"2026-03-01T12:00:01+00:00","proven_until":"2026-03-01T12:00:10+00:00","closed_at":"2026-03-01T12:00:10+00:00","closed_seq":9,"lost":false,"reason":"reset","late_at":"2026-11-30T15:09:11.837599+00:00","held":false}]');
 insert into tracker.listening overriding system value select * from json_populate_recordset(null::tracker.listening, '[{"journal_key":1,"asset_key":1,"epoch":3,"confirmed_seq":4,"released_seq":6,"from_at":"2026-03-01T12:00:02+00:00","until_at":"2026-03-01T12:00:09+00:00","cause":"released"}]');
 insert into connection_events overriding system value select * from json_populate_recordset(null::connection_events, '[{"at":"2026-03-01T12:00:01+00:00","connection":"c","event":"opened","reason":"","journal_key":1}]');
-insert into rejected_messages overriding system value select * from json_populate_recordset(null::rejected_messages, '[{"received_at":"2026-03-01T12:00:01+00:00","connection":"c","reason":"r","payload":"\\x78","journal_key":1,"seq":2,"index":0,"message_key":1,"epoch":null,"occurrence":1,"doubt":null,"taken_in_at":null}]');
+insert into rejected_messages overriding system value select * from json_populate_recordset(null::rejected_messages, '[{"received_at":"2026-03-01T12:00:01+00:00","connection":"c","reason":"r","payload":"\\x78","journal_key":1,"seq":2,"index":0,"message_key":1,"epoch":null,"occurrence":1,"doubt":null,"taken_in_at":null,"uncovered":null}]');
 alter table public.markets enable trigger keep_history;
 select setval(pg_get_serial_sequence('public.assets', 'asset_key'), 1000);
 select setval(pg_get_serial_sequence('public.rejected_messages', 'message_key'), 1000);
