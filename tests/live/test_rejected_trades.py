@@ -32,7 +32,7 @@ def test_trades_that_the_database_rejects_are_gaps_and_are_stored_without_anyone
     do(
         processes.dsn,
         """alter table tracker.trades add constraint silly
-        check (trade_hash %% 200 <> 0) not valid""",
+        check (trade_hash % 200 <> 0) not valid""",
     )
     found = processes.until_status(
         "trades are rejected",

@@ -156,6 +156,20 @@ MUTATIONS = (
         ("tests/database/test_rejected_rows.py",),
     ),
     Mutation(
+        "a trade that the database rejects is a gap",
+        "actors/database/insertion.py",
+        "        uncovered_ns=uncovered_ns(row, wall_ns),\n",
+        "",
+        ("tests/database/test_rejected_trades.py",),
+    ),
+    Mutation(
+        "rejected trades are counted over batches of any size",
+        "actors/database/insertion.py",
+        "        self._before = dict(self._beyond)\n",
+        "",
+        ("tests/database/test_rejection_limit.py", "tests/database/test_bad_rows.py"),
+    ),
+    Mutation(
         "samples of what cannot be a trade",
         "actors/feed/ingest.py",
         "            samples.takes(kind, len(rejection.payload), received_at_ns)\n",
