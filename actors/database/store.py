@@ -282,8 +282,7 @@ class Store:
             SchemaNewer, SchemaMismatch: This version must not write any more.
         """
         with self._waiting():
-            if self._kept is None:
-                self._kept = KeptMessages(self._opened(), self._folder)
+            self._kept = self._kept or KeptMessages(self._opened(), self._folder)
             return self._kept.take_trades(after)
 
     def day_stored(self, day: int, opened_at_seq: int) -> DayStored:

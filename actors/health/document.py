@@ -180,8 +180,7 @@ class Journal(Part, frozen=True, kw_only=True):
         free_bytes: Free space of its disk; None before the first measurement.
         full: Reading has stopped because the journal has no space (disk or cap).
         gone: Why the next process would not find it; empty when it would.
-        at_most: The database has not told since the start what it holds: `pending_records` and
-            `oldest_s`, and so the lag of the database, are the most that they can be.
+        at_most: The database has not told yet what it holds: no more than so much can wait.
     """
 
     pending_records: int

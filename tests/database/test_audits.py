@@ -334,3 +334,12 @@ def test_hours_in_which_connections_began_or_ended_are_named(store: Store) -> No
 
     assert summary(store).eventful == (HOUR_MS,)
     assert summary(store, 30).eventful == ()
+
+
+def test_the_second_of_a_trade_that_the_database_rejected_is_not_covered_for_an_audit(
+    store: Store,
+) -> None:
+    listened(store)
+    store.commit(Batch(trades=(trade(20.25, size=Decimal(-1)),), watermark=7))
+    spans = [(since - START_MS, until - START_MS) for _, since, until in stored_hour(store).covered]
+    assert spans == [(0, 20_000), (21_000, 600_000)]
