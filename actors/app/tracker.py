@@ -41,8 +41,8 @@ from actors.database.schema.opening import MigrationRule
 from actors.database.server.watchdog import MAX_WAIT_S, QueryWatchdog
 from actors.errors import EXIT_INTERNAL, EXIT_IO, EXIT_OK, AddressTaken, Fatal
 from actors.health.changes import HealthChanges
+from actors.health.document import headline
 from actors.health.metrics import Metrics, open_sentence
-from actors.health.rules import headline
 from actors.health.state import Health, HealthState, Limits
 from actors.health.status_socket import StatusSocket
 from actors.messages import Flush, GetConnections, GetCoverage, GetHealth, Tick

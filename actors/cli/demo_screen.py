@@ -9,8 +9,7 @@ from rich.text import Text
 
 from actors.cli.latest_table import last_resolutions, last_trades
 from actors.cli.status_table import COLOURS, Sparkline, checked, connection_table, proven
-from actors.health.document import Health
-from actors.health.rules import state_line
+from actors.health.document import Health, state_line
 from actors.model.conversion import terminal_safe
 from actors.model.storage import MOST_LATEST
 

@@ -426,7 +426,7 @@ def _display() -> Display:
 
 
 def _schema() -> int:
-    from actors.health.schema import schema  # noqa: PLC0415 - slow to import, seldom needed
+    from actors.cli.status_schema import schema  # noqa: PLC0415 - slow to import, seldom needed
 
     sys.stdout.write(schema())
     return EXIT_HEALTHY

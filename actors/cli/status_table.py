@@ -10,9 +10,9 @@ from rich.text import Text
 
 from actors.cli.latest_table import last_resolutions, last_trades
 from actors.errors import PayloadRejected
-from actors.health.document import Connection, Coverage, Health
+from actors.health.document import Health, headline, in_trouble_first, state_line
 from actors.health.latest import Latest
-from actors.health.rules import headline, in_trouble_first, state_line
+from actors.health.parts import Connection, Coverage
 from actors.model.conversion import terminal_safe
 
 SHOWN_CONNECTIONS = 12

@@ -16,7 +16,7 @@ from actors.cli.status_table import (
     figures_of,
     head_line,
 )
-from actors.health.document import Connection
+from actors.health.parts import Connection
 from actors.model.connection import LISTENING
 
 Line = list[Segment]

@@ -6,7 +6,8 @@ Whoever asks for the status sees how it is; only the log says how it was, and si
 import logging
 from typing import Final
 
-from actors.health.document import DEGRADED, Health
+from actors.health.document import Health
+from actors.health.parts import DEGRADED
 
 log = logging.getLogger(__name__)
 

@@ -9,15 +9,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from actors.health.counters import Windows
-from actors.health.document import (
-    LONGEST_REASON,
-    Assets,
-    Connection,
-    Connections,
-    Drift,
-    Lateness,
-    span,
-)
+from actors.health.document import Drift, Lateness
+from actors.health.parts import LONGEST_REASON, Assets, Connection, Connections, span
 from actors.health.rules import Limits
 from actors.health.timing import times
 from actors.messages import ConnectionReport

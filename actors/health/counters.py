@@ -9,12 +9,8 @@ from array import array
 from collections import deque
 from dataclasses import dataclass, field
 
-from actors.health.document import (
-    Accounting,
-    AssumptionCount,
-    Restarts,
-    span,
-)
+from actors.health.document import Accounting, AssumptionCount, Restarts
+from actors.health.parts import span
 from actors.health.rules import Limits
 from actors.messages import BatchWritten
 from actors.model.assumptions import Assumption, Violations

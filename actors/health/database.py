@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from actors.health import document
 from actors.health.counters import CumulativeCount
-from actors.health.document import LONGEST_REASON, span
+from actors.health.parts import LONGEST_REASON, span
 from actors.messages import StoreOpened
 from actors.model.conversion import iso
 from actors.model.storage import AWAY, LIVE

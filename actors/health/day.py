@@ -8,7 +8,7 @@ time in which nothing ran.
 
 from collections.abc import Sequence
 
-from actors.health.document import Coverage
+from actors.health.parts import Coverage
 from actors.model.conversion import DAY_NS, iso
 from actors.model.facts import DayMeasured
 from actors.model.storage import DayStored, EarlierRun

@@ -10,7 +10,8 @@ from typing import Protocol
 
 import msgspec
 
-from actors.health.document import ATTENTION, DEGRADED, MUTE, Health, Level
+from actors.health.document import Health
+from actors.health.parts import ATTENTION, DEGRADED, MUTE, Level
 from actors.health.timing import MORE, Times
 from actors.model.connection import END_REASONS
 

@@ -6,7 +6,8 @@ Counters go on when that actor restarts. `at` and `now` are monotonic seconds.
 from collections import defaultdict
 
 from actors.health.counters import CumulativeCount
-from actors.health.document import LONGEST_REASON, MUTE, Resolutions, SourceState, span
+from actors.health.document import Resolutions, SourceState
+from actors.health.parts import LONGEST_REASON, MUTE, span
 from actors.messages import ResolutionReport
 
 _WELL = ("ok", "unknown")

@@ -4,16 +4,15 @@ A rule has a level. `degraded`: data or labels are at risk now; someone is woken
 nothing is at risk yet; a person should look, today.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
 
 from actors.health.audits import audit_missing, audit_proven
-from actors.health.document import ATTENTION, DEGRADED, MUTE, Connection, Health, Level, because
+from actors.health.document import Health
+from actors.health.parts import ATTENTION, DEGRADED, MUTE, Level, because
 from actors.model.assumptions import Assumption
-from actors.model.connection import LISTENING
-from actors.model.conversion import terminal_safe
 from actors.model.storage import unsafe_sentence, unverified_sentence
 
 DRIFT = (
@@ -421,30 +420,3 @@ def reasons(health: Health, limits: Limits) -> tuple[Reason, ...]:
     )
     found = [reason for reason in judged if reason.text]
     return tuple(sorted(found, key=lambda reason: reason.level != DEGRADED))
-
-
-def state_line(health: Health) -> str:
-    """Return the state and its reasons; what only needs attention is marked in a worse state."""
-    # While it starts or stops, reasons have no level.
-    known = len(health.levels) == len(health.reasons)
-    levels = health.levels if known else (health.state,) * len(health.reasons)
-    reasons = "; ".join(
-        text if level == health.state else f"{level}: {text}"
-        for text, level in zip(health.reasons, levels, strict=True)
-    )
-    return terminal_safe(f"{health.state}: {reasons}" if reasons else health.state)
-
-
-def headline(health: Health) -> str:
-    """Return the state, the reasons for it and the main figures, in one line."""
-    trades, connections = health.trades, health.connections
-    return (
-        f"{state_line(health)} | {trades.total:,} trades, {trades.last_minute:,} last minute"
-        f" | {connections.live} of {connections.wanted} connections live"
-        f" | {health.resolutions.recorded:,} resolutions"
-    )
-
-
-def in_trouble_first(each: Iterable[Connection]) -> list[Connection]:
-    """Return connections as people want to see them: those in trouble, then the busiest."""
-    return sorted(each, key=lambda one: (one.state == LISTENING, -one.last_hour, one.id))

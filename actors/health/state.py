@@ -19,23 +19,19 @@ from actors.health.counters import (
 )
 from actors.health.database import DatabaseHealth
 from actors.health.day import Day
-from actors.health.document import (
+from actors.health.document import Catalog, Health, Journal, RequestState, Trades
+from actors.health.latest import LatestHealth
+from actors.health.outcomes import OutcomesHealth
+from actors.health.parts import (
     ATTENTION,
     DEGRADED,
     LONGEST_REASON,
     Assets,
-    Catalog,
     Descriptors,
-    Health,
-    Journal,
     Reconnect,
-    RequestState,
-    Trades,
     because,
     span,
 )
-from actors.health.latest import LatestHealth
-from actors.health.outcomes import OutcomesHealth
 from actors.health.rules import Limits
 from actors.health.timing import TimingHealth
 from actors.messages import (

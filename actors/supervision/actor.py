@@ -23,7 +23,7 @@ import msgspec
 
 from actors.actor import Address, Addresses, BaseActor, BatchingMailbox, Handler, Incarnation
 from actors.errors import EXIT_INTERNAL, Fatal
-from actors.health.document import because
+from actors.health.parts import because
 from actors.health.state import Health, HealthState
 from actors.journal.recorder import FactQueue, Recorder
 from actors.messages import (

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from freezegun import freeze_time
 
-from actors.health.document import span
+from actors.health.parts import span
 from actors.model.conversion import iso
 from tests.clocks import DAY_S, HOUR_S, clocks
 

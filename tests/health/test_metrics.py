@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 
 from actors.health import metric_tables, metrics
-from actors.health.document import Connection
 from actors.health.latest import LatestResolution, LatestTrade
+from actors.health.parts import Connection
 from actors.health.state import Health
 from actors.model.connection import END_REASONS
 from actors.model.histogram import Histogram

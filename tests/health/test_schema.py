@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from actors.cli import status
-from actors.health.schema import schema
+from actors.cli.status_schema import schema
 from tests.cli.status_samples import health
 from tests.health.health_samples import START, WALL, document, outcomes, state, well
 from tests.health.schema_check import faults

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.health.rules import headline, state_line
+from actors.health.document import headline, state_line
 from actors.model.conversion import terminal_safe
 from actors.process.logs import Scrubber
 from tests.health.health_samples import START, document, well

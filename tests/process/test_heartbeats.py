@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.health.document import Health
-from actors.health.rules import headline
+from actors.health.document import Health, headline
 from actors.process.systemd import STALE_S, Heartbeats, Notifier
 from tests.health.health_samples import START, document, well
 

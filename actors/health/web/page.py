@@ -22,8 +22,8 @@ from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 
-from actors.health.document import Connection
-from actors.health.rules import in_trouble_first
+from actors.health.document import in_trouble_first
+from actors.health.parts import Connection
 from actors.model.conversion import terminal_safe
 
 MOST_CONNECTIONS: Final = 12
