@@ -601,6 +601,7 @@ class ConnectionReport(Report, frozen=True, kw_only=True):
         traded: Its tokens of which trades came in the last minute or two.
         unanswered: Tokens that were subscribed several times, and no `book` came.
         waiting: All tokens whose first `book` did not come yet.
+        waiting_longest: (token, since when it was subscribed) of a few of them, longest first.
         misses_trades: It has missed trades too often and should be replaced.
         heard: (token, exchange time in milliseconds) of a few trades since the last report,
             those of canaries included.
@@ -629,6 +630,7 @@ class ConnectionReport(Report, frozen=True, kw_only=True):
     traded: frozenset[TokenId] = frozenset()
     unanswered: tuple[TokenId, ...] = ()
     waiting: frozenset[TokenId] = frozenset()
+    waiting_longest: tuple[tuple[TokenId, float], ...] = ()
     misses_trades: bool = False
     heard: tuple[tuple[TokenId, int], ...] = ()
     awaits_renewal: bool = False

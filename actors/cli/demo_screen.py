@@ -8,7 +8,14 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.cli.latest_table import last_resolutions, last_trades
-from actors.cli.status_table import COLOURS, Sparkline, checked, connection_table, proven
+from actors.cli.status_table import (
+    COLOURS,
+    Sparkline,
+    checked,
+    connection_table,
+    proven,
+    proven_until,
+)
 from actors.health.document import Health, state_line
 from actors.model.conversion import terminal_safe
 from actors.model.storage import MOST_LATEST
@@ -69,7 +76,9 @@ def _facts(health: Health) -> Iterator[tuple[str, str]]:
     """Yield the counters, each short enough for 80 columns."""
     trades, connections, found = health.trades, health.connections, health.resolutions
     live = f"{connections.live:,} of {connections.wanted:,} live"
-    tokens = f"{health.assets.covered:,} of {health.assets.wanted:,} tokens"
+    tokens = (
+        f"{health.assets.covered:,} of {health.assets.wanted:,} tokens{proven_until(health.assets)}"
+    )
     yield "trades", f"{trades.total:,} stored, {trades.last_minute:,} in the last minute"
     yield "connections", f"{live}, {connections.reconnects_total:,} reconnects"
     yield "coverage", f"{tokens}; {proven(health.coverage)}"

@@ -12,11 +12,13 @@ from actors.cli.latest_table import last_resolutions, last_trades
 from actors.errors import PayloadRejected
 from actors.health.document import Health, headline, in_trouble_first, state_line
 from actors.health.latest import Latest
-from actors.health.parts import Connection, Coverage
+from actors.health.parts import Assets, Connection, Coverage
 from actors.model.conversion import terminal_safe
 
 SHOWN_CONNECTIONS = 12
 SHOWN_TRADES, SHOWN_RESOLUTIONS = 5, 3
+NOW_S = 15.0
+"""A proof of coverage that is not older counts as that of this moment."""
 MINUTES = "each minute"
 _BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "._-=+*#@"
 COLOURS = {"healthy": "green", "degraded": "red"}
@@ -160,9 +162,15 @@ def _reconnects(health: Health) -> str:
 def _coverage(health: Health) -> str:
     assets = health.assets
     return (
-        f"{assets.covered:,} of {assets.wanted:,} tokens,"
+        f"{assets.covered:,} of {assets.wanted:,} tokens{proven_until(assets)},"
         f" {assets.never_confirmed:,} unconfirmed > 1 min; {proven(health.coverage)}"
     )
+
+
+def proven_until(assets: Assets) -> str:
+    """Return until when that they are covered is proven, unless that is just now."""
+    age_s = assets.proven_s or 0.0
+    return f" (proven until {_age(age_s)} ago)" if age_s > NOW_S else ""
 
 
 def proven(coverage: Coverage) -> str:

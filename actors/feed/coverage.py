@@ -30,6 +30,7 @@ covered.
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from heapq import nsmallest
 from itertools import takewhile
 from typing import Final, NamedTuple
 
@@ -149,9 +150,9 @@ class CoverageBook:
         # how much later than its receipt that is).
         self._unsettled: list[tuple[TokenId, int, int]] = []
         self._written_ns = 0
-        # The token is in the value too: so the plan's own string is kept, and not the copy
-        # that each `book` brings.
-        self._waiting: dict[TokenId, tuple[TokenId, float]] = {}
+        # With the last request and the first. The token is in the value too: so the plan's own
+        # string is kept, and not the copy that each `book` brings.
+        self._waiting: dict[TokenId, tuple[TokenId, float, float]] = {}
         self._confirmed: dict[TokenId, int] = {}
         # Subscribed, and perhaps not known to the exchange yet: nothing is awaited of them.
         self._announced: dict[TokenId, TokenId] = {}
@@ -213,8 +214,8 @@ class CoverageBook:
         for token in tokens:
             self._announced.pop(token, None)
             if token not in self._confirmed and token not in self.doubted:
-                self._waiting.pop(token, None)  # so that it moves to the end
-                self._waiting[token] = (token, now)
+                before = self._waiting.pop(token, None)  # so that it moves to the end
+                self._waiting[token] = (token, now, before[2] if before else now)
 
     def begins_ns(self, received_at_ns: int) -> int:
         """Return from when on a `book` that was received then covers its token."""
@@ -235,7 +236,7 @@ class CoverageBook:
             if announced is None:
                 return False
             self._answered.append(announced)
-            requested = (announced, 0.0)
+            requested = (announced, 0.0, 0.0)
         self._confirmed[requested[0]] = at_ns
         self._unsettled.append((requested[0], at_ns, self._later_ms))
         if not self._waiting:
@@ -383,4 +384,9 @@ class CoverageBook:
     def unconfirmed(self, now: float, older_than_s: float) -> tuple[TokenId, ...]:
         """Return the tokens that have waited longer than this for their `book`, oldest first."""
         late = takewhile(lambda each: now - each[1] > older_than_s, self._waiting.values())
-        return tuple(token for token, _ in late)
+        return tuple(token for token, *_ in late)
+
+    def waiting_longest(self, most: int) -> tuple[tuple[TokenId, float], ...]:
+        """Return so many of the tokens that wait for their `book`, with their first request."""
+        oldest = nsmallest(most, self._waiting.values(), key=lambda each: each[2])
+        return tuple((token, since) for token, _, since in oldest)

@@ -26,6 +26,8 @@ LOG_S = 60.0
 """Least time between two log lines of one connection about the same, in seconds."""
 EXPECTED_TEXTS = frozenset({"PONG", "NO NEW ASSETS"})
 """Control texts that answer what we send, a PING and a probe."""
+MOST_WAITING = 10
+"""So many of the tokens that wait for their book are reported with the time of their request."""
 _MOST_TOKENS = 1_000
 _MOST_HEARD = 8
 _LEAST_SERVED, _SHARE = 10, 10
@@ -165,6 +167,7 @@ class ConnectionStats:
             tokens=coverage.requested_count,
             confirmed=coverage.confirmed_count,
             waiting=coverage.waiting,
+            waiting_longest=coverage.waiting_longest(MOST_WAITING),
             trades_total=self._trades_total,
             rejected_total=self._rejected_total,
             unknown_total=self._unknown_total,

@@ -13,6 +13,8 @@ log = logging.getLogger(__name__)
 
 GAP_SHARE: Final = 0.01
 """Of the wanted tokens: new ones are never covered in their first moments."""
+NAMED_S: Final = 900.0
+"""Least time between two log lines that name unconfirmed tokens, in seconds."""
 _MOST_REASONS: Final = 5
 
 
@@ -24,6 +26,7 @@ class HealthChanges:
         self._codes: frozenset[str] = frozenset()
         self._since_s = 0.0
         self._gap = _Gap()
+        self._named_s = float("-inf")
 
     def note(self, health: Health) -> None:
         """Log what has changed since the last call."""
@@ -36,6 +39,20 @@ class HealthChanges:
         # Those that are gone are kept: one that comes and goes is logged once in a state.
         self._codes |= frozenset(health.codes)
         self._gap.note(health)
+        self._name_unconfirmed(health)
+
+    def _name_unconfirmed(self, health: Health) -> None:
+        """Log which tokens are unconfirmed for longest, now and then while there are some."""
+        assets = health.assets
+        if assets.unconfirmed and health.uptime_s - self._named_s >= NAMED_S:
+            self._named_s = health.uptime_s
+            fields = {
+                "count": assets.never_confirmed,
+                "tokens": [each.token_id for each in assets.unconfirmed],
+                "markets": [each.condition_id for each in assets.unconfirmed],
+                "longest_s": round(assets.unconfirmed[0].waiting_s, 1),
+            }
+            log.warning("tokens_unconfirmed", extra=fields)
 
     def _log_state(self, health: Health) -> None:
         fields = {
@@ -69,8 +86,10 @@ class _Gap:
             self._since_s = now
         elif not self._is_logged:  # for longer than one look
             self._is_logged = True
-            reason = health.reasons[0] if health.reasons else health.connections.last_failure
-            fields = {"tokens": absent, "wanted": wanted, "reason": reason}
+            causes = health.assets.causes
+            # Why these are not covered: another reason of the status may be worse, or come first.
+            reason = max(causes, key=lambda cause: causes[cause], default="")
+            fields = {"tokens": absent, "wanted": wanted, "reason": reason, "causes": dict(causes)}
             log.warning("gap_opened", extra=fields)
 
     def _close(self, now: float) -> None:

@@ -6,17 +6,30 @@ plan; the entry outlasts the incarnations of the actor, so its counters go on af
 """
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from heapq import nsmallest
 
 from actors.health.counters import Windows
 from actors.health.document import Drift, Lateness
-from actors.health.parts import LONGEST_REASON, Assets, Connection, Connections, span
-from actors.health.rules import Limits
+from actors.health.parts import (
+    LONGEST_REASON,
+    Assets,
+    Connection,
+    Connections,
+    Limits,
+    UnconfirmedToken,
+    span,
+)
 from actors.health.timing import times
 from actors.messages import ConnectionReport
-from actors.model.connection import LISTENING, end_reason, slot_of
+from actors.model.connection import LISTENING, GapCause, end_reason, gap_cause, slot_of
 from actors.model.histogram import LATENESS_S, Histogram
+from actors.model.trade import ConditionId, TokenId
 
+MarketOf = Callable[[str, TokenId], ConditionId | None]
+MOST_NAMED = 5
+"""So many unconfirmed tokens are named."""
 PROVEN_FACTOR = 1.5
 """A proof of silence counts for so many times the silence: it is renewed about once in one."""
 
@@ -28,6 +41,7 @@ class _Entry:
     Attributes:
         down_since: When it stopped listening, or was planned; None while it listens.
         waiting_since: Since when it listens without all of its tokens confirmed.
+        carried: The tokens that it had when it had some: one that cannot be opened has none.
         trades, rejected, bytes, unknown: Counters of the present incarnation.
         rejected_before, bytes_before: The same of all earlier incarnations.
     """
@@ -38,7 +52,10 @@ class _Entry:
     state: str = "waiting"
     incarnation: int = 0
     tokens: int = 0
+    carried: int = 0
     confirmed: int = 0
+    waiting: frozenset[TokenId] = frozenset()
+    waiting_longest: tuple[tuple[TokenId, float], ...] = ()
     last_data_at: float = 0.0
     silence_proven_at: float = 0.0
     trades: int = 0
@@ -54,6 +71,18 @@ class _Entry:
     reconnects: int = 0
     last_reason: str = ""
     received: Windows = field(default_factory=Windows)
+
+    @property
+    def proven_at(self) -> float:
+        """Return when it last received data, or was shown to have missed nothing."""
+        return max(self.last_data_at, self.silence_proven_at)
+
+    def gap_cause(self) -> str:
+        """Return why tokens of it are not covered."""
+        if self.down_since is not None and self.last_reason:
+            return gap_cause(self.last_reason)
+        waits = self.down_since is not None or self.confirmed < self.carried
+        return (GapCause.NEVER_CONFIRMED if waits else GapCause.EXCHANGE_SILENT).value
 
     def restarted(self, incarnation: int) -> None:
         """Begin with the counters of a new incarnation, which start at 0."""
@@ -74,6 +103,7 @@ class ConnectionsHealth:
         doubtful: Rejected events on all connections that may be trades.
         left_out: Rejected events on all connections of which nothing was kept.
         ever_live: Some connection has listened since the start of the process.
+        market_of: Returns the market of a token on a connection.
         last_reconnect: (when, connection, why it had ended) of the latest reconnect.
     """
 
@@ -85,7 +115,10 @@ class ConnectionsHealth:
         self.received, self.unknown = Windows(fine=True), Windows()
         self.doubtful, self.left_out = Windows(), Windows()
         self.ever_live = False
+        self.market_of: MarketOf = lambda _, __: None
         self._no_trade_since: float | None = None
+        self._lost_since: float | None = None
+        self._had = 0  # tokens that were covered before that
         # Why connections could not be opened, of those that do not listen since; the last is last.
         self._failures: dict[str, str] = {}
         self._late = Histogram()
@@ -130,6 +163,8 @@ class ConnectionsHealth:
         entry.last_data_at = report.last_data_at
         entry.silence_proven_at = report.silence_proven_at
         entry.tokens, entry.confirmed = report.tokens, report.confirmed
+        entry.waiting, entry.waiting_longest = report.waiting, report.waiting_longest
+        entry.carried = report.tokens or entry.carried
         self._follow(report.child, entry, report.state, at)
 
     def _arrived(self, entry: _Entry, report: ConnectionReport) -> None:
@@ -187,11 +222,22 @@ class ConnectionsHealth:
             entry.down_since = at
 
     def time_passed(self, now: float) -> None:
-        """Note whether any token is listened to; called about once a second."""
+        """Note whether any token is listened to, and covered; called about once a second."""
+        self._note_loss(now)
         if not any(one.tokens and one.down_since is None for one in self._entries.values()):
             self._no_trade_since = None
         elif self._no_trade_since is None:
             self._no_trade_since = now
+
+    def _note_loss(self, now: float) -> None:
+        """Keep since when nothing is covered, or less than half of what was."""
+        assets = self.assets(now)
+        had = min(self._had, assets.wanted)
+        if not assets.wanted or (assets.covered and 2 * assets.covered >= had):
+            # The most of the last time, so that tokens that go one by one are a loss, too.
+            self._lost_since, self._had = None, max(assets.covered, had)
+        elif self._lost_since is None:
+            self._lost_since = now
 
     def no_trade_s(self, now: float) -> float:
         """Return for how long connections have listened to tokens without a trade."""
@@ -204,6 +250,7 @@ class ConnectionsHealth:
         return Connections(
             wanted=len(each),
             live=sum(entry.down_since is None for entry in entries),
+            live_with_tokens=self._live_with_tokens(),
             silent=sum(one.state == "silent" for one in each),
             quiet=sum(one.state == "quiet" for one in each),
             down=sum(span(now, entry.down_since) > self._limits.down_s for entry in entries),
@@ -217,37 +264,97 @@ class ConnectionsHealth:
         """Return how many connections the plan has; those of one handover count once."""
         return len({slot_of(name) for name in self._entries})
 
+    def _live_with_tokens(self) -> int:
+        return sum(one.down_since is None and one.tokens > 0 for one in self._entries.values())
+
     def assets(self, now: float) -> Assets:
         """Return how many tokens are proven to be listened to: those of the best feed.
 
         A connection and its successor have the same tokens, so the better one of them counts.
         """
-        confirmed: dict[tuple[int, str], int] = {}
+        in_doubt = self._are_in_doubt(now)
+        best = self._best_feed(now, in_doubt=in_doubt)
+        covered = min(self._wanted_tokens, sum(count for count, _ in best))
+        confirmed = covered
+        if in_doubt:
+            confirmed = sum(count for count, _ in self._best_feed(now, in_doubt=False))
+        never = min(self._waiting_long(now), max(0, self._wanted_tokens - confirmed))
+        ages = [now - entry.proven_at for count, entry in best if count]
+        return Assets(
+            wanted=self._wanted_tokens,
+            covered=covered,
+            never_confirmed=never,
+            proven_s=round(max(0.0, *ages), 3) if ages else None,
+            lost_s=span(now, self._lost_since),
+            causes=_causes(best, self._wanted_tokens - covered),
+            unconfirmed=self._unconfirmed(now) if never else (),
+        )
+
+    def _unconfirmed(self, now: float) -> tuple[UnconfirmedToken, ...]:
+        """Return the tokens that have waited for longest on all feeds that listen."""
+        listening = {k: one for k, one in self._entries.items() if one.down_since is None}
+        feeds: dict[int, set[TokenId]] = {}
+        for entry in listening.values():
+            if entry.tokens:
+                feeds.setdefault(entry.feed, set()).update(entry.waiting)
+        waiting = set.intersection(*feeds.values()) if feeds else set()
+        since: dict[TokenId, tuple[float, str]] = {}
+        for name, entry in listening.items():
+            for token, at in entry.waiting_longest:
+                if token in waiting:  # on no feed any more since the last of them
+                    since[token] = max((at, name), since.get(token, (at, name)))
+        late = [one for one in since.items() if now - one[1][0] > self._limits.down_s]
+        oldest = nsmallest(MOST_NAMED, late, key=lambda one: one[1][0])
+        return tuple(
+            UnconfirmedToken(
+                token_id=token,
+                condition_id=self.market_of(name, token),
+                connection=name,
+                waiting_s=span(now, at),
+            )
+            for token, (at, name) in oldest
+        )
+
+    def _best_feed(self, now: float, *, in_doubt: bool) -> list[tuple[int, _Entry]]:
+        """Return (covered tokens, connection) of each slot of the feed that covers most."""
+        slots: dict[tuple[int, str], tuple[int, _Entry]] = {}
+        for name, entry in self._entries.items():
+            listens = entry.down_since is None and not (in_doubt and self._is_silent(entry, now))
+            count = entry.confirmed if listens else 0
+            key = (entry.feed, slot_of(name))
+            if key not in slots or count > slots[key][0]:
+                slots[key] = (count, entry)
+        feeds: dict[int, list[tuple[int, _Entry]]] = {}
+        for (feed, _), each in slots.items():
+            feeds.setdefault(feed, []).append(each)
+        return max(feeds.values(), key=lambda found: sum(n for n, _ in found), default=[])
+
+    def _waiting_long(self, now: float) -> int:
+        """Return how many tokens have been unconfirmed for long on the connections of a slot."""
         late: dict[str, int] = {}
         for name, entry in self._entries.items():
-            slot = slot_of(name)
-            if entry.down_since is None:
-                key = (entry.feed, slot)
-                confirmed[key] = max(entry.confirmed, confirmed.get(key, 0))
             waits = span(now, entry.waiting_since) > self._limits.down_s
             missing = entry.tokens - entry.confirmed if waits else 0
+            slot = slot_of(name)
             late[slot] = min(missing, late.get(slot, missing))
-        feeds: dict[int, int] = {}
-        for (feed, _), count in confirmed.items():
-            feeds[feed] = feeds.get(feed, 0) + count
-        covered = min(self._wanted_tokens, max(feeds.values(), default=0))
-        never = min(sum(late.values()), self._wanted_tokens - covered)
-        return Assets(wanted=self._wanted_tokens, covered=covered, never_confirmed=never)
+        return sum(late.values())
+
+    def _are_in_doubt(self, now: float) -> bool:
+        """Return whether most connections with tokens are silent together.
+
+        The rule of `supervision.monitor.SilenceDetector`: what comes then ends their coverage
+        where it was proven last.
+        """
+        listening = [one for one in self._entries.values() if one.down_since is None and one.tokens]
+        silent = sum(self._is_silent(one, now) for one in listening)
+        return len(listening) >= 3 and silent * 2 > len(listening)
 
     def _connection(self, name: str, now: float) -> Connection:
         entry = self._entries[name]
         age = span(now, entry.last_data_at) if entry.last_data_at else None
-        # Without tokens it receives only news of markets, and those may be hours apart.
-        listens = entry.down_since is None and entry.tokens > 0
-        silent = listens and (age or 0.0) > self._limits.silent_s
         state = entry.state
-        if silent:
-            state = "quiet" if self._is_proven_silent(entry, now) else "silent"
+        if self._is_without_data(entry, now):
+            state = "silent" if self._is_silent(entry, now) else "quiet"
         return Connection(
             id=name,
             state=state,
@@ -265,8 +372,30 @@ class ConnectionsHealth:
             last_reason=entry.last_reason,
         )
 
+    def _is_without_data(self, entry: _Entry, now: float) -> bool:
+        # Without tokens it receives only news of markets, and those may be hours apart.
+        listens = entry.down_since is None and entry.tokens > 0
+        return listens and 0 < entry.last_data_at < now - self._limits.silent_s
+
+    def _is_silent(self, entry: _Entry, now: float) -> bool:
+        """Return whether it is without data, and nothing proves that nothing happened."""
+        return self._is_without_data(entry, now) and not self._is_proven_silent(entry, now)
+
     def _is_proven_silent(self, entry: _Entry, now: float) -> bool:
         """Return whether snapshots prove that nothing happened since the last data."""
         proven_at = entry.silence_proven_at
         recent = now - proven_at <= self._limits.silent_s * PROVEN_FACTOR
         return recent and proven_at > entry.last_data_at
+
+
+def _causes(feed: Sequence[tuple[int, _Entry]], absent: int) -> dict[str, int]:
+    """Return how many tokens a feed lacks by the cause of their gap; (covered, connection)."""
+    found = Counter[str]()
+    left = absent
+    for covered, entry in feed:
+        count = min(left, max(0, entry.carried - covered))
+        found[entry.gap_cause()] += count
+        left -= count
+    # Of what no connection has had yet, only that is known.
+    found[GapCause.NEVER_CONFIRMED.value] += left
+    return {cause: count for cause, count in found.most_common() if count}

@@ -10,8 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from actors.health.document import Accounting, AssumptionCount, Restarts
-from actors.health.parts import span
-from actors.health.rules import Limits
+from actors.health.parts import Limits, span
 from actors.messages import BatchWritten
 from actors.model.assumptions import Assumption, Violations
 

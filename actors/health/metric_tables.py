@@ -13,7 +13,7 @@ import msgspec
 from actors.health.document import Health
 from actors.health.parts import ATTENTION, DEGRADED, MUTE, Level
 from actors.health.timing import MORE, Times
-from actors.model.connection import END_REASONS
+from actors.model.connection import END_REASONS, GapCause
 
 STATES = ("healthy", "attention", "degraded", "starting", "stopping")
 DATABASE_STATES = ("live", "behind", "away", "stopped", "outdated", "mismatch")
@@ -184,6 +184,8 @@ GAUGES = (
     Number("uptime_s", "uptime_seconds", "Age of the process."),
     Number("connections.wanted", "connections_wanted", "Connections that the plan has."),
     Number("connections.live", "connections_live", "Connections that listen."),
+    Number("connections.live_with_tokens", "connections_live_with_tokens",
+           "Connections that listen to tokens: not the one for announcements."),
     Number("connections.silent", "connections_silent",
            "Live connections without data, of which nothing proves that nothing happened."),
     Number("connections.quiet", "connections_quiet",
@@ -199,6 +201,10 @@ GAUGES = (
            "Limit of file descriptors that all connections of the plan need."),
     Number("assets.wanted", "assets_wanted", "Tokens to listen to."),
     Number("assets.covered", "assets_covered", "Wanted tokens that are proven to be listened to."),
+    Number("assets.proven_s", "assets_proven_age_seconds",
+           "Time for which the longest silent connection of the covered tokens proved nothing."),
+    Number("assets.lost_s", "assets_lost_seconds",
+           "Time for which no token is covered, or less than half of those that were."),
     Number("assets.never_confirmed", "assets_never_confirmed",
            "Wanted tokens that have been unconfirmed for more than a minute."),
     Number("coverage.since", "today_start_time_seconds",
@@ -327,6 +333,9 @@ NAMED = (
           "code", lambda h: _codes(h, DEGRADED)),
     Named("levels", "attention", "1 for each reason that holds and only needs attention.", "code",
           lambda h: _codes(h, ATTENTION)),
+    Named("assets.causes", "assets_uncovered",
+          "Wanted tokens that are not covered, by the cause of their gap.", "cause",
+          lambda h: {cause: h.assets.causes.get(cause, 0) for cause in GapCause}),
     Named("connections.reconnects", "reconnects",
           "Connections that listened again, by the reason of the end before.", "reason",
           _reconnects, counts=True),

@@ -1,4 +1,4 @@
-"""What the parts of the status document have in common, and its parts about the feed."""
+"""What the parts of the status document share, the limits of its rules, and the feed's parts."""
 
 from typing import Final, Literal
 
@@ -26,6 +26,47 @@ def because(what: str, why: str) -> str:
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all parts of the document."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits beyond which a reason holds. Not part of the document.
+
+    Attributes:
+        starting_s: Seconds that a process may take to reach the database and the feed.
+        down_s: Seconds that a connection may be down, or a token unconfirmed.
+        lost_s: Seconds that all tokens, or most of those that were covered, may be without it.
+        silent_s: Seconds that a connection may be without data. The tracker always sets
+            nine tenths of TRACKER_SILENCE_SECONDS; the default serves tests.
+        failing_s: Seconds that a source of outcomes or markets may fail.
+        absent_s, many_tokens: Seconds for which no trade may come of so many tokens.
+        discovery_s: Seconds that one way to find markets may fail.
+        overdue, overdue_share: From so many markets on, and such a share of those that ended,
+            labels that are overdue need attention.
+        overdue_most: From such a share on they degrade.
+        useful_sources: How many sources must be neither mute nor failing.
+        lag_s: Seconds that a trade may wait for the database.
+        journal_share: Share of its cap that the journal may reach.
+        free_bytes: Bytes of the disk that must be free.
+        loop_deaths, loop_s: So many unexpected deaths of one actor in so many seconds are a loop.
+    """
+
+    starting_s: float = 60.0
+    down_s: float = 60.0
+    lost_s: float = 15.0
+    silent_s: float = 30.0
+    failing_s: float = 300.0
+    absent_s: float = 300.0
+    many_tokens: int = 1_000
+    discovery_s: float = 120.0
+    overdue: int = 20
+    overdue_share: float = 0.25
+    overdue_most: float = 0.5
+    useful_sources: int = 2
+    lag_s: float = 60.0
+    journal_share: float = 0.8
+    free_bytes: int = 256 << 20
+    loop_deaths: int = 3
+    loop_s: float = 300.0
 
 
 class Connection(Part, frozen=True, kw_only=True):
@@ -60,6 +101,8 @@ class Connections(Part, frozen=True, kw_only=True):
     """All connections.
 
     Attributes:
+        live_with_tokens: Of the live ones, those that listen to tokens: not the one for
+            announcements.
         silent: Of the live ones, those without data, where nothing proves that nothing happened.
         quiet: Of the live ones, those without data of which snapshots prove just that.
         down: Those that have not listened for longer than a minute.
@@ -71,6 +114,7 @@ class Connections(Part, frozen=True, kw_only=True):
 
     wanted: int
     live: int
+    live_with_tokens: int
     silent: int
     quiet: int
     down: int
@@ -94,18 +138,42 @@ class Descriptors(Part, frozen=True, kw_only=True):
     needed: int
 
 
+class UnconfirmedToken(Part, frozen=True, kw_only=True):
+    """A token whose first book does not come on any feed.
+
+    Attributes:
+        condition_id: Its market; None when it is in no plan any more.
+        connection: On which it has waited for so long.
+    """
+
+    token_id: str
+    condition_id: str | None
+    connection: str
+    waiting_s: float
+
+
 class Assets(Part, frozen=True, kw_only=True):
     """Tokens of the plan.
 
     Attributes:
         wanted: Tokens to listen to.
-        covered: Of these, those that are proven to be listened to.
+        covered: Of these, those that had their book on a connection that is not in doubt: while all
+            connections are silent together, only those that snapshots prove.
+        proven_s: For how long the longest silent of their connections has proven nothing: what came
+            since counts once more data comes. None when nothing is covered.
         never_confirmed: Of these, those that have been unconfirmed for more than a minute.
+        lost_s: For how long none is covered, or less than half of what was; 0 while more is.
+        causes: How many are not covered, by the cause that their gap has (`coverage_gaps`).
+        unconfirmed: Those of `never_confirmed` that have waited for longest, five at most.
     """
 
     wanted: int
     covered: int
     never_confirmed: int
+    proven_s: float | None = None
+    lost_s: float = 0.0
+    causes: dict[str, int] = {}
+    unconfirmed: tuple[UnconfirmedToken, ...] = ()
 
 
 class Coverage(Part, frozen=True, kw_only=True):

@@ -5,13 +5,12 @@ nothing is at risk yet; a person should look, today.
 """
 
 from collections.abc import Callable
+from enum import IntEnum
 from typing import NamedTuple
-
-import msgspec
 
 from actors.health.audits import audit_missing, audit_proven
 from actors.health.document import Health
-from actors.health.parts import ATTENTION, DEGRADED, MUTE, Level, because
+from actors.health.parts import ATTENTION, DEGRADED, MUTE, Level, Limits, because
 from actors.model.assumptions import Assumption
 from actors.model.storage import unsafe_sentence, unverified_sentence
 
@@ -38,47 +37,20 @@ SKEW_S = 300.0
 """Seconds for which a wrong clock counts after it was last seen."""
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits beyond which a reason holds. Not part of the document.
-
-    Attributes:
-        starting_s: Seconds that a process may take to reach the database and the feed.
-        down_s: Seconds that a connection may be down, or a token unconfirmed.
-        silent_s: Seconds that a connection may be without data. The tracker always sets
-            nine tenths of TRACKER_SILENCE_SECONDS; the default serves tests.
-        failing_s: Seconds that a source of outcomes or markets may fail.
-        absent_s, many_tokens: Seconds for which no trade may come of so many tokens.
-        discovery_s: Seconds that one way to find markets may fail.
-        overdue, overdue_share: From so many markets on, and such a share of those that ended,
-            labels that are overdue need attention.
-        overdue_most: From such a share on they degrade.
-        useful_sources: How many sources must be neither mute nor failing.
-        lag_s: Seconds that a trade may wait for the database.
-        journal_share: Share of its cap that the journal may reach.
-        free_bytes: Bytes of the disk that must be free.
-        loop_deaths, loop_s: So many unexpected deaths of one actor in so many seconds are a loop.
-    """
-
-    starting_s: float = 60.0
-    down_s: float = 60.0
-    silent_s: float = 30.0
-    failing_s: float = 300.0
-    absent_s: float = 300.0
-    many_tokens: int = 1_000
-    discovery_s: float = 120.0
-    overdue: int = 20
-    overdue_share: float = 0.25
-    overdue_most: float = 0.5
-    useful_sources: int = 2
-    lag_s: float = 60.0
-    journal_share: float = 0.8
-    free_bytes: int = 256 << 20
-    loop_deaths: int = 3
-    loop_s: float = 300.0
-
-
 def _never(_: Health, __: Limits) -> bool:
     return False
+
+
+class Loss(IntEnum):
+    """What a reason means for trades; the worst first.
+
+    `NOTHING`: trades are late, or something else is wrong with what is recorded.
+    """
+
+    ALL = 0
+    SOME = 1
+    SOON = 2
+    NOTHING = 3
 
 
 class Rule(NamedTuple):
@@ -87,12 +59,14 @@ class Rule(NamedTuple):
     Attributes:
         code: The stable word of its reason.
         level: How bad it is when the reason holds.
+        loss: What is lost then; it decides which of several reasons comes first.
         judge: Returns the reason as one sentence, or an empty text when all is well.
         degrades: Returns whether a reason that only needs attention is so bad that it degrades.
     """
 
     code: str
     level: Level
+    loss: Loss
     judge: Callable[[Health, Limits], str]
     degrades: Callable[[Health, Limits], bool] = _never
 
@@ -155,24 +129,44 @@ def _nothing_to_watch(health: Health, _: Limits) -> str:
     return nothing if health.assets.wanted == 0 else ""
 
 
-def _none_live(health: Health, _: Limits) -> str:
-    none = health.connections.wanted > 0 and health.connections.live == 0
-    nothing = f"none of {health.connections.wanted} connections is live"
-    return because(nothing, health.connections.last_failure) if none else ""
+def _none_live(health: Health, limits: Limits) -> str:
+    connections = health.connections
+    away = connections.wanted - connections.live
+    # That for announcements lives on when no other does; a short reconnect of all is no fault.
+    lost = health.assets.lost_s > limits.lost_s
+    if away == 0 or connections.live_with_tokens or (connections.live and not lost):
+        return ""
+    if health.journal.full:  # that is why, and has its own rule
+        return ""
+    which = f"{away} connections with tokens" if connections.live else f"{away} connections"
+    since_s = min((one.down_s for one in connections.each if one.down_s), default=0.0)
+    return because(f"none of {which} is live for {since_s:.0f} s", connections.last_failure)
+
+
+def _coverage_lost(health: Health, limits: Limits) -> str:
+    assets = health.assets
+    if assets.lost_s <= limits.lost_s or health.journal.full:
+        return ""
+    # These two say more about the same.
+    if _none_live(health, limits) or _exchange_silent(health, limits):
+        return ""
+    few = f"only {assets.covered:,}" if assets.covered else "none"
+    causes = ", ".join(f"{cause} {count:,}" for cause, count in assets.causes.items())
+    what = f"{few} of {assets.wanted:,} tokens {'are' if assets.covered else 'is'} covered"
+    return because(f"{what} for {assets.lost_s:.0f} s", causes)
 
 
 def _some_down(health: Health, limits: Limits) -> str:
     connections = health.connections
     # With none live `_none_live` says it.
-    if connections.live == 0 or connections.down == 0:
+    if connections.down == 0 or _none_live(health, limits):
         return ""
     count = f"{connections.down} of {connections.wanted}"
     down = f"{count} connections down for more than {limits.down_s:.0f} s"
     return because(down, connections.last_failure)
 
 
-def descriptors_short(health: Health, _: Limits) -> str:
-    """Return the reason that the process may open too few files; it holds from the start on."""
+def _descriptors_short(health: Health, _: Limits) -> str:
     descriptors, wanted = health.descriptors, health.connections.wanted
     if descriptors.needed <= descriptors.limit:
         return ""
@@ -202,8 +196,12 @@ def _no_trades(health: Health, limits: Limits) -> str:
 
 
 def _unconfirmed(health: Health, limits: Limits) -> str:
-    count = health.assets.never_confirmed
-    return f"{count} tokens unconfirmed for more than {limits.down_s:.0f} s" if count else ""
+    count, named = health.assets.never_confirmed, health.assets.unconfirmed
+    late = f"{count} tokens unconfirmed for more than {limits.down_s:.0f} s"
+    if named and named[0].condition_id:
+        waits_s = named[0].waiting_s
+        late = f"{late}, for longest ({waits_s:.0f} s) one of market {named[0].condition_id}"
+    return late if count else ""
 
 
 def _journal_full(health: Health, _: Limits) -> str:
@@ -373,50 +371,49 @@ def _unbalanced(health: Health, _: Limits) -> str:
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("database_away", DEGRADED, _database_away),
-    Rule("poison", DEGRADED, _poison),
-    Rule("version_outdated", DEGRADED, _outdated),
-    Rule("schema_mismatch", DEGRADED, _mismatch),
-    Rule("database_unsafe", ATTENTION, _unsafe),
-    Rule("database_unverified", ATTENTION, _unverified),
-    Rule("database_behind", ATTENTION, _writer_late),
-    Rule("housekeeping_failing", ATTENTION, _housekeeping_failing),
-    Rule("nothing_to_watch", DEGRADED, _nothing_to_watch),
-    Rule("no_connection_live", DEGRADED, _none_live),
-    Rule("connections_down", DEGRADED, _some_down),
-    Rule("descriptors_short", DEGRADED, descriptors_short),
-    Rule("exchange_silent", DEGRADED, _exchange_silent),
-    Rule("no_trades", DEGRADED, _no_trades),
-    Rule("tokens_unconfirmed", DEGRADED, _unconfirmed),
-    Rule("journal_full", DEGRADED, _journal_full),
-    Rule("journal_gone", DEGRADED, _journal_gone),
-    Rule("journal_filling", DEGRADED, _journal_filling),
-    Rule("disk_low", DEGRADED, _disk_low),
-    Rule("source_failing", ATTENTION, _source_failing),
-    Rule("source_mute", ATTENTION, _source_mute, _too_few_sources),
-    Rule("labels_overdue", ATTENTION, _labels_overdue, _mostly_overdue),
-    Rule("catalog_failing", DEGRADED, _catalog_failing),
-    Rule("discovery_failing", DEGRADED, _discovery_failing),
-    Rule("gamma_list_failing", ATTENTION, _list_failing),
-    Rule("markets_known_from_feed_only", ATTENTION, _feed_only),
-    Rule("restart_loop", DEGRADED, _restart_loop),
-    Rule("protocol_drift", ATTENTION, _drift),
-    Rule("trades_rejected", DEGRADED, _rejected),
-    Rule("late_trades", ATTENTION, _late),
-    Rule("feeds_disagree", DEGRADED, _feeds_disagree),
-    Rule("clock_skew", DEGRADED, _clock),
-    Rule("resolution_conflicts", ATTENTION, _conflicts),
-    Rule("accounting_unbalanced", DEGRADED, _unbalanced),
-    Rule("audit_missing", ATTENTION, audit_missing, audit_proven),
+    Rule("journal_full", DEGRADED, Loss.ALL, _journal_full),
+    Rule("database_away", DEGRADED, Loss.NOTHING, _database_away),
+    Rule("poison", DEGRADED, Loss.NOTHING, _poison),
+    Rule("version_outdated", DEGRADED, Loss.NOTHING, _outdated),
+    Rule("schema_mismatch", DEGRADED, Loss.NOTHING, _mismatch),
+    Rule("database_unsafe", ATTENTION, Loss.NOTHING, _unsafe),
+    Rule("database_unverified", ATTENTION, Loss.NOTHING, _unverified),
+    Rule("database_behind", ATTENTION, Loss.NOTHING, _writer_late),
+    Rule("housekeeping_failing", ATTENTION, Loss.NOTHING, _housekeeping_failing),
+    Rule("nothing_to_watch", DEGRADED, Loss.ALL, _nothing_to_watch),
+    Rule("no_connection_live", DEGRADED, Loss.ALL, _none_live),
+    Rule("coverage_lost", DEGRADED, Loss.ALL, _coverage_lost),
+    Rule("connections_down", DEGRADED, Loss.SOME, _some_down),
+    Rule("descriptors_short", DEGRADED, Loss.SOME, _descriptors_short),
+    Rule("exchange_silent", DEGRADED, Loss.ALL, _exchange_silent),
+    Rule("no_trades", DEGRADED, Loss.ALL, _no_trades),
+    Rule("tokens_unconfirmed", DEGRADED, Loss.SOME, _unconfirmed),
+    Rule("journal_gone", DEGRADED, Loss.SOON, _journal_gone),
+    Rule("journal_filling", DEGRADED, Loss.SOON, _journal_filling),
+    Rule("disk_low", DEGRADED, Loss.SOON, _disk_low),
+    Rule("source_failing", ATTENTION, Loss.NOTHING, _source_failing),
+    Rule("source_mute", ATTENTION, Loss.NOTHING, _source_mute, _too_few_sources),
+    Rule("labels_overdue", ATTENTION, Loss.NOTHING, _labels_overdue, _mostly_overdue),
+    Rule("catalog_failing", DEGRADED, Loss.SOME, _catalog_failing),
+    Rule("discovery_failing", DEGRADED, Loss.SOME, _discovery_failing),
+    Rule("gamma_list_failing", ATTENTION, Loss.NOTHING, _list_failing),
+    Rule("markets_known_from_feed_only", ATTENTION, Loss.NOTHING, _feed_only),
+    Rule("restart_loop", DEGRADED, Loss.SOME, _restart_loop),
+    Rule("protocol_drift", ATTENTION, Loss.NOTHING, _drift),
+    Rule("trades_rejected", DEGRADED, Loss.SOME, _rejected),
+    Rule("late_trades", ATTENTION, Loss.NOTHING, _late),
+    Rule("feeds_disagree", DEGRADED, Loss.NOTHING, _feeds_disagree),
+    Rule("clock_skew", DEGRADED, Loss.NOTHING, _clock),
+    Rule("resolution_conflicts", ATTENTION, Loss.NOTHING, _conflicts),
+    Rule("accounting_unbalanced", DEGRADED, Loss.SOME, _unbalanced),
+    Rule("audit_missing", ATTENTION, Loss.SOME, audit_missing, audit_proven),
 )
 """In the order of the runbook."""
 
 
 def reasons(health: Health, limits: Limits) -> tuple[Reason, ...]:
-    """Return all that is wrong: what degrades health first, else in the order of the table."""
-    judged = (
-        Reason(rule.code, rule.level_of(health, limits), rule.judge(health, limits))
-        for rule in RULES
-    )
-    found = [reason for reason in judged if reason.text]
-    return tuple(sorted(found, key=lambda reason: reason.level != DEGRADED))
+    """Return all that is wrong, the worst first: what degrades health, and by what is lost."""
+    judged = [(rule, rule.judge(health, limits)) for rule in RULES]
+    found = [(rule, rule.level_of(health, limits), text) for rule, text in judged if text]
+    found.sort(key=lambda one: (one[1] != DEGRADED, one[0].loss))
+    return tuple(Reason(rule.code, level, text) for rule, level, text in found)

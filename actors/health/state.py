@@ -10,7 +10,7 @@ import msgspec
 
 from actors.health import rules
 from actors.health.audits import AuditsHealth
-from actors.health.connections import ConnectionsHealth
+from actors.health.connections import ConnectionsHealth, MarketOf
 from actors.health.counters import (
     RestartCounts,
     TradeAccounting,
@@ -28,11 +28,11 @@ from actors.health.parts import (
     LONGEST_REASON,
     Assets,
     Descriptors,
+    Limits,
     Reconnect,
     because,
     span,
 )
-from actors.health.rules import Limits
 from actors.health.timing import TimingHealth
 from actors.messages import (
     BatchWritten,
@@ -96,9 +96,13 @@ class HealthState:
         self._restarts = RestartCounts(self._limits)
         self._violations = ViolationSums()
         self._stopping = False
-        self._was_covered = False
+        self._was_covered = self._was_full = False
 
     # ------------------------------------------------------------- connections
+
+    def markets_known(self, market_of: MarketOf) -> None:
+        """Take the function that names the market of a token on a connection."""
+        self._connections.market_of = market_of
 
     def universe_planned(self, *, wanted: int) -> None:
         """Take the number of tokens of the plan."""
@@ -259,26 +263,18 @@ class HealthState:
         )
 
     def _judged(self, health: Health) -> Health:
-        """Return the document with its state; while starting only what is still awaited counts."""
-        awaited = tuple(
-            text
-            for text, there in (
-                ("waiting for the database", self._database.ever_reached),
-                (_awaited_connection(health), self._connections.ever_live),
-                (_awaited_tokens(health), self._covered_once(health.assets)),
-            )
-            if not there
-        )
+        """Return the document with its state: while starting, with what is still awaited."""
         if self._stopping:
             return msgspec.structs.replace(health, state="stopping", reasons=("stopping",))
-        # Longer than that is no start any more but a fault, which the rules below name; nor is one
-        # that waits for space, since nothing is received meanwhile.
-        starting = health.uptime_s < self._limits.starting_s and not health.journal.full
-        if awaited and starting:
-            short = rules.descriptors_short(health, self._limits)
-            reasons = (*awaited, short) if short else awaited
-            return msgspec.structs.replace(health, state="starting", reasons=reasons)
+        awaited = self._awaited(health)
+        # Longer than that is no start any more but a fault; nor is one that waits, or has waited,
+        # for space, since nothing is received meanwhile.
+        self._was_full |= health.journal.full
+        starting = health.uptime_s < self._limits.starting_s and not self._was_full
         wrong = rules.reasons(health, self._limits)
+        if awaited and starting:
+            known = tuple(each.text for each in wrong if self._is_wrong_already(each))
+            return msgspec.structs.replace(health, state="starting", reasons=(*known, *awaited))
         if not wrong:
             return health
         codes, levels, texts = zip(*wrong, strict=True)
@@ -289,6 +285,26 @@ class HealthState:
             codes=codes,
             levels=levels,
         )
+
+    def _awaited(self, health: Health) -> tuple[str, ...]:
+        """Return what a start still waits for."""
+        reached, live = self._database.ever_reached, self._connections.ever_live
+        awaited = (
+            ("waiting for the database", reached),
+            (_awaited_connection(health), live),
+            (_awaited_tokens(health), self._covered_once(health.assets)),
+        )
+        return tuple(text for text, there in awaited if not there)
+
+    def _is_wrong_already(self, reason: rules.Reason) -> bool:
+        """Return whether a reason of a start is more than that something is not there yet."""
+        there = {
+            "database_away": self._database.ever_reached,
+            "no_connection_live": self._connections.ever_live,
+            "coverage_lost": False,
+            "nothing_to_watch": False,
+        }
+        return reason.level == DEGRADED and there.get(reason.code, True)
 
     def _covered_once(self, assets: Assets) -> bool:
         """Return whether 90 % of the tokens have been covered at one time since the start.
@@ -377,4 +393,6 @@ def _awaited_tokens(health: Health) -> str:
     assets = health.assets
     if not assets.wanted:
         return because("waiting for the first tokens", health.catalog.last_error)
-    return f"waiting for {assets.wanted - assets.covered:,} of {assets.wanted:,} tokens"
+    awaited = f"waiting for {assets.wanted - assets.covered:,} of {assets.wanted:,} tokens"
+    # With none live, another sentence has the failure.
+    return because(awaited, health.connections.last_failure if health.connections.live else "")

@@ -55,7 +55,7 @@ from actors.messages import (
     UniverseChanged,
     WriterReport,
 )
-from actors.model.connection import LISTENING
+from actors.model.connection import LISTENING, slot_of
 from actors.model.facts import ProcessStarted
 from actors.model.histogram import Histogram
 from actors.supervision.canary import Activity
@@ -147,6 +147,7 @@ class SupervisorActor(BaseActor):
         self._children = children
         children.request_drain = self._request_drain
         self._health = health
+        health.markets_known(lambda name, token: plan.market_of(slot_of(name), token))
         self._fact_queue = FactQueue(recorder)
         self._fact_queue.add(started)
         self._connection_log = ConnectionLog(to.writer, self._fact_queue)

@@ -96,6 +96,22 @@ def some_rejected_later(run: FaultRun, monitor: Monitor) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def coverage_lost(run: FaultRun, _: Monitor) -> Iterator[None]:
+    """Connections end one by one, and the exchange sends no books on new ones, until one is left.
+
+    With all of them gone it would be another alert.
+    """
+    wanted = int(run.status()["assets"]["wanted"])
+    with _lasting(run, "no_books"):
+        covered = wanted
+        while 2 * covered >= wanted:
+            run.admin("fault", kind="drop", count=1)
+            time.sleep(2)  # until its end is in the status; one without tokens changes nothing
+            covered = int(run.status()["assets"]["covered"])
+        yield
+
+
+@contextlib.contextmanager
 def no_trades(run: FaultRun, _: Monitor) -> Iterator[None]:
     run.fault_begins()
     run.admin("rates", trades_per_second=0)

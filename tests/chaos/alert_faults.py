@@ -112,6 +112,8 @@ FAULTS = (
            ceases_s=90),
     _fault("A20", "handshakes rejected, two connections, later", "TrackerGapOpen",
            bring=causes.some_rejected_later, fires_s=60, ceases_s=120),
+    _fault("A22", "connections end, no book comes, one is left", "TrackerCoverageLost",
+           bring=causes.coverage_lost, fires_s=90, ceases_s=120),
     _fault("A21", "a newer version migrates the database", "TrackerDegraded",
            bring=causes.outdated, fires_s=90, ceases_s=90),
     _fault("A22", "a trade is deleted from the database", "TrackerAuditMissing",

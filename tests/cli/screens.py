@@ -25,6 +25,7 @@ from actors.model.assumptions import Assumption
 from actors.model.audit import AuditSummary
 from actors.model.connection import DescriptorLimit
 from actors.model.market import EndedMarkets, Source
+from actors.model.trade import ConditionId, TokenId
 from tests.health.health_samples import (
     START,
     WALL,
@@ -67,6 +68,8 @@ def busy() -> HealthState:
         at = START + 60.0 * minute + 30
         _receive(health, at, minute)
         for second in range(60):
+            if second % 15 == 0:
+                _receive(health, at + second, minute)
             health.time_passed(at + second, WALL + round(1e9 * (at + second - START)))
         count = 1_200 + 4_900 * (minute * minute % 17) // 16
         commit(health, at=at, stored=count, duplicates=count - 3)
@@ -124,9 +127,22 @@ def _no_trades(health: HealthState) -> None:
 
 
 def _unconfirm(health: HealthState) -> None:
+    health.markets_known(lambda _, token: ConditionId(f"0x{token[:8]}"))
+    since = tuple((TokenId(f"{number}" * 77), NOW - 90 + number) for number in range(1, 7))
     for name in CONNECTIONS[:4]:
-        said = connection(name, tokens=TOKENS, confirmed=TOKENS - 6, last_data_at=NOW - 1)
+        said = connection(
+            name, tokens=TOKENS, confirmed=TOKENS - 6, last_data_at=NOW - 1,
+            waiting=frozenset(token for token, _ in since), waiting_longest=since,
+        )  # fmt: skip
         health.connection_reported(said, at=NOW - 90)
+
+
+def _lose_books(health: HealthState) -> None:
+    for name in CONNECTIONS[:4]:
+        said = connection(name, tokens=TOKENS, confirmed=4, last_data_at=NOW - 1)
+        health.connection_reported(said, at=NOW - 41)
+    for second in range(41):
+        health.time_passed(NOW - 40 + second, WALL)
 
 
 def _young(health: HealthState) -> None:
@@ -193,6 +209,7 @@ def _die(health: HealthState) -> None:
 
 
 SPOILS: Mapping[str, Spoil] = {
+    "journal_full": lambda h: _journal(h, bytes=20 << 30, full=True),
     "database_away": lambda h: h.store_lost(reason="connection refused", at=NOW - 754),
     "poison": _poison,
     "version_outdated": _outdate,
@@ -207,12 +224,12 @@ SPOILS: Mapping[str, Spoil] = {
     ),
     "nothing_to_watch": lambda h: h.universe_planned(wanted=0),
     "no_connection_live": lambda h: _lose(h, *CONNECTIONS, reason="dns"),
+    "coverage_lost": _lose_books,
     "connections_down": lambda h: _lose(h, "b-0002", reason="http_429"),
     "descriptors_short": lambda h: h.descriptors_limited(DescriptorLimit(64)),
     "exchange_silent": lambda h: _receive(h, NOW - 1, 62, "a-0001", data_at=NOW - 48),
     "no_trades": _no_trades,
     "tokens_unconfirmed": _unconfirm,
-    "journal_full": lambda h: _journal(h, bytes=20 << 30, full=True),
     "journal_gone": lambda h: _journal(h, gone="/var/lib/tracker/journal was deleted"),
     "journal_filling": lambda h: _journal(h, bytes=17 << 30),
     "disk_low": lambda h: _journal(h, free_bytes=117 << 20),

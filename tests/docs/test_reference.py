@@ -95,7 +95,7 @@ def spelled(field: str) -> str:
     """Return how the pages write the field of a metric."""
     field = re.sub(r"^assumptions\.", "assumptions.*.", field)
     field = re.sub(r"^latest\.(\w+)\.", r"latest.\1[].", field)
-    field = re.sub(r"^connections\.list\.", "connections.list[].", field)
+    field = re.sub(r"^(connections\.list|assets\.unconfirmed)\.", r"\1[].", field)
     return re.sub(r"^(resolutions\.sources|catalog\.requests|timing\.requests)\.", r"\1.*.", field)
 
 

@@ -79,6 +79,9 @@ def test_tokens_without_a_book_are_returned_oldest_first() -> None:
     assert coverage.unconfirmed(40.0, 30.0) == ()
     assert coverage.unconfirmed(40.5, 30.0) == (A,)
     assert coverage.unconfirmed(61.0, 30.0) == (A, C)
+    # However often it was asked for, a token waits since the first time.
+    coverage.add_requested([A], 90.0)
+    assert coverage.waiting_longest(1) == ((A, 10.0),)
     coverage.add_requested([A], 61.0)
     assert coverage.unconfirmed(61.0, 30.0) == (C,)
 

@@ -102,6 +102,7 @@ OWN = {
     "database_behind": "TrackerDatabaseBehind",
     "nothing_to_watch": "TrackerNothingToWatch",
     "no_connection_live": "TrackerDisconnected",
+    "coverage_lost": "TrackerCoverageLost",
     "connections_down": "TrackerConnectionsDown",
     "exchange_silent": "TrackerExchangeSilent",
     "no_trades": "TrackerNoTrades",

@@ -8,6 +8,7 @@ import pytest
 
 from actors.health.changes import HealthChanges
 from actors.health.document import Health
+from actors.health.parts import UnconfirmedToken
 from tests.health.health_samples import START, document, state
 
 WELL: dict[str, Any] = {"state": "healthy", "reasons": (), "codes": ()}
@@ -20,13 +21,14 @@ AWAY: dict[str, Any] = {
 
 def health(at_s: float, *, wanted: int = 1_000, covered: int = 1_000, **said: Any) -> Health:
     whole = document(state(), START + at_s)
-    assets = msgspec.structs.replace(whole.assets, wanted=wanted, covered=covered)
+    causes = said.pop("causes", {})
+    assets = msgspec.structs.replace(whole.assets, wanted=wanted, covered=covered, causes=causes)
     return msgspec.structs.replace(whole, assets=assets, **{**WELL, **said})
 
 
 def lines(log: pytest.LogCaptureFixture) -> list[tuple[str, int, dict[str, Any]]]:
     """Return event, level and fields of each line."""
-    names = ("from", "to", "seconds", "reasons", "more", "tokens", "wanted", "reason")
+    names = ("from", "to", "seconds", "reasons", "more", "tokens", "wanted", "reason", "causes")
     found = [
         (each.message, each.levelno, {n: vars(each)[n] for n in names if n in vars(each)})
         for each in log.records
@@ -91,15 +93,25 @@ def test_of_many_reasons_five_are_named(caplog: pytest.LogCaptureFixture) -> Non
 def test_a_gap_of_many_tokens_opens_and_closes(caplog: pytest.LogCaptureFixture) -> None:
     changes = HealthChanges()
     changes.note(health(0))
-    changes.note(health(5, covered=400, **AWAY))
+    changes.note(health(5, covered=400, causes={"frozen": 600}, **AWAY))
     lines(caplog)
-    changes.note(health(10, covered=100, **AWAY))
-    changes.note(health(15, covered=300, **AWAY))
-    said = {"tokens": 900, "wanted": 1_000, "reason": "the database is away"}
+    causes = {"frozen": 700, "disconnected": 200}
+    changes.note(health(10, covered=100, causes=causes, **AWAY))
+    changes.note(health(15, covered=300, causes={"frozen": 700}, **AWAY))
+    # Why these tokens are not listened to, and not what else is wrong.
+    said = {"tokens": 900, "wanted": 1_000, "reason": "frozen", "causes": causes}
     assert lines(caplog) == [("gap_opened", logging.WARNING, said)]
     changes.note(health(65, covered=995, **AWAY))
     said = {"tokens": 900, "seconds": 60.0}
     assert lines(caplog) == [("gap_closed", logging.WARNING, said)]
+
+
+def test_a_gap_whose_cause_is_not_known_names_none(caplog: pytest.LogCaptureFixture) -> None:
+    changes = HealthChanges()
+    for at_s in (5, 10):
+        changes.note(health(at_s, covered=400, **AWAY))
+    ((event, _, said),) = lines(caplog)
+    assert (event, said["reason"], said["causes"]) == ("gap_opened", "", {})
 
 
 @pytest.mark.parametrize(
@@ -118,3 +130,21 @@ def test_what_is_no_gap_worth_a_line_opens_none(
     for place, count in enumerate(covered):
         changes.note(health(5.0 * place, covered=count, **said))
     assert lines(caplog) == []
+
+
+def test_tokens_that_wait_for_their_book_are_named_now_and_then(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    changes = HealthChanges()
+    whole = health(1)
+    waiting = UnconfirmedToken(
+        token_id="71", condition_id="0xab", connection="a-0001", waiting_s=61.04
+    )
+    assets = msgspec.structs.replace(whole.assets, never_confirmed=7, unconfirmed=(waiting,))
+    for second in range(1, 1_000, 5):
+        changes.note(msgspec.structs.replace(whole, assets=assets, uptime_s=float(second)))
+    found = [each for each in caplog.records if each.message == "tokens_unconfirmed"]
+    assert [each.levelno for each in found] == [logging.WARNING] * 2
+    said = vars(found[0])
+    assert (said["count"], said["tokens"], said["markets"]) == (7, ["71"], ["0xab"])
+    assert said["longest_s"] == 61.0

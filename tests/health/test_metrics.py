@@ -48,6 +48,10 @@ ELSEWHERE = {
     "last_reconnect.connection": "tracker_connection_reconnects_total",
     "last_reconnect.reason": "text for people",
     "database.reason": "text for people",
+    **{
+        f"assets.unconfirmed.{field}": "text for people"
+        for field in ("token_id", "condition_id", "connection", "waiting_s")
+    },
     "resolutions.pending_total": "sum(tracker_resolutions_pending)",
     "resolutions.sources.requests_10s": "rate(tracker_source_requests_total[1m])",
     "restarts.reasons": "text for people",

@@ -33,6 +33,7 @@ WELL: Series = {
     "tracker_uptime_seconds": "3600+60x120",
     "tracker_connections_wanted": "10x120",
     "tracker_connections_live": "10x120",
+    "tracker_connections_live_with_tokens": "10x120",
     "tracker_connections_down": "0x120",
     "tracker_connections_silent": "0x120",
     "tracker_connections_quiet": "0x120",
@@ -80,6 +81,7 @@ CAUSES: dict[str, tuple[Series, str]] = {
     "the feed is lost": (
         {
             "tracker_connections_live": during("10", "0"),
+            "tracker_connections_live_with_tokens": during("10", "0"),
             "tracker_connections_down": during("0", "10"),
             "tracker_assets_covered": during("5000", "0"),
             "tracker_trades_absent_seconds": "1x10 0x109",  # while none listens
@@ -87,9 +89,33 @@ CAUSES: dict[str, tuple[Series, str]] = {
         },
         "TrackerDisconnected",
     ),
+    "all but the connection for announcements are lost": (
+        {
+            "tracker_connections_live": during("10", "1"),
+            "tracker_connections_live_with_tokens": during("9", "0"),
+            "tracker_connections_down": during("0", "9"),
+            "tracker_assets_covered": during("5000", "0"),
+            "tracker_trades_absent_seconds": "1x10 0x109",
+            **held("no_connection_live"),
+        },
+        "TrackerDisconnected",
+    ),
+    "connections are accepted and hardly one gets data": (
+        {
+            "tracker_connections_live": during("10", "2"),
+            "tracker_connections_live_with_tokens": during("9", "1"),
+            "tracker_connections_down": during("0", "8"),
+            "tracker_assets_covered": during("5000", "100"),
+            "tracker_assets_never_confirmed": during("0", "100"),
+            **held("coverage_lost", "descriptors_short"),
+            **held("connections_down", "tokens_unconfirmed", since=11),
+        },
+        "TrackerCoverageLost",
+    ),
     "some connections are lost": (
         {
             "tracker_connections_live": during("10", "6"),
+            "tracker_connections_live_with_tokens": during("10", "6"),
             "tracker_connections_down": during("0", "4"),
             **GAP,
             **held("connections_down", since=11),
@@ -99,6 +125,7 @@ CAUSES: dict[str, tuple[Series, str]] = {
     "too few descriptors": (
         {
             "tracker_connections_live": during("10", "6"),
+            "tracker_connections_live_with_tokens": during("10", "6"),
             "tracker_connections_down": during("0", "4"),
             **GAP,
             **held("connections_down", "descriptors_short"),
@@ -109,6 +136,7 @@ CAUSES: dict[str, tuple[Series, str]] = {
     "a connection dies again and again": (
         {
             "tracker_connections_live": during("10", "9"),
+            "tracker_connections_live_with_tokens": during("10", "9"),
             "tracker_connections_down": during("0", "1"),
             **GAP,
             'tracker_child_looping{child="a-0001"}': "_x10 1x49 _x60",
@@ -206,6 +234,7 @@ CAUSES: dict[str, tuple[Series, str]] = {
             "tracker_disk_free_bytes": during("90000000000", "0"),
             "tracker_journal_full": during("0", "1"),
             "tracker_connections_live": during("10", "0"),
+            "tracker_connections_live_with_tokens": during("10", "0"),
             "tracker_connections_down": during("0", "10"),
             "tracker_assets_covered": during("5000", "0"),
             **held("journal_full", "no_connection_live"),
@@ -289,6 +318,7 @@ def test_when_the_journal_is_full_because_the_database_is_away_both_fire(tmp_pat
     full = {
         "tracker_journal_full": "0x30 1x28 0x60",
         "tracker_connections_live": "10x30 0x28 10x60",
+        "tracker_connections_live_with_tokens": "10x30 0x28 10x60",
         "tracker_assets_covered": "5000x30 0x28 5000x60",
         **held("journal_full", "no_connection_live", since=30),
     }

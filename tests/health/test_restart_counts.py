@@ -1,5 +1,5 @@
 from actors.health.counters import RestartCounts
-from actors.health.rules import Limits
+from actors.health.parts import Limits
 
 
 def test_deaths_far_apart_are_counted_and_make_no_loop() -> None:

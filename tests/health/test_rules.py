@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from actors.health import rules
+from actors.health.document import headline
 from actors.health.state import HealthState
 from actors.messages import StoreOpened
 from actors.model.assumptions import Assumption
@@ -520,3 +521,29 @@ def rules_of(health: HealthState, at: float) -> tuple[str, ...]:
     mine = {"gamma_list_failing", "markets_known_from_feed_only", "protocol_drift"}
     mine |= {"late_trades", "feeds_disagree"}
     return tuple(code for code in document(health, at).codes if code in mine)
+
+
+def test_what_loses_trades_now_comes_before_what_loses_nothing_yet() -> None:
+    health = well()
+    health.store_lost(reason="refused", at=START + 2)
+    health.connection_reported(connection(doubtful_total=10, unknown_total=2), at=START + 3)
+    sample(health, bytes=900, free_bytes=1 << 20)
+    _drop(health, "a-0001", "b-0001")
+    said = document(health, START + 70)
+    assert said.codes == (
+        "no_connection_live", "trades_rejected", "journal_filling", "disk_low", "database_away",
+        "protocol_drift",
+    )  # fmt: skip
+    assert headline(said).startswith("degraded: none of 2 connections is live")
+    sample(health, bytes=1_000, full=True)
+    assert document(health, START + 70).codes[0] == "journal_full"
+
+
+def test_every_reason_that_degrades_says_what_is_lost() -> None:
+    losing = {rule.code for rule in rules.RULES if rule.loss is not rules.Loss.NOTHING}
+    degrading = (each for each in rules.RULES if each.level == "degraded")
+    assert losing <= {"audit_missing", *(each.code for each in degrading)}
+    assert {rule.code for rule in rules.RULES if rule.loss is rules.Loss.ALL} == {
+        "journal_full", "no_connection_live", "coverage_lost", "exchange_silent", "no_trades",
+        "nothing_to_watch",
+    }  # fmt: skip

@@ -15,6 +15,7 @@ from tests.health.health_samples import (
     connection,
     document,
     outcomes,
+    sample,
     state,
     well,
 )
@@ -203,10 +204,10 @@ def test_a_start_that_reaches_nothing_says_why() -> None:
     health.catalog_reported(catalog("gamma.example: Name or service not known"), at=START + 1)
     health.descriptors_limited(DescriptorLimit(64))
     assert document(health, START + 2).reasons == (
+        "the process may open 64 files and needs 169 for 1 connections: it opens 32 at most",
         "waiting for the database",
         f"waiting for the first connection: {DNS}",
         "waiting for the first tokens: gamma.example: Name or service not known",
-        "the process may open 64 files and needs 169 for 1 connections: it opens 32 at most",
     )
 
 
@@ -218,7 +219,7 @@ def test_when_nothing_is_reached_the_reasons_say_why() -> None:
     health.catalog_reported(catalog("gamma.example: refused"), at=START + 1)
     assert document(health, START + 2).reasons == (
         "no token to listen to: gamma.example: refused",
-        f"none of 2 connections is live: {DNS}",
+        f"none of 2 connections is live for 1 s: {DNS}",
     )
     health.connection_reported(connection("b-0001", incarnation=2), at=START + 3)
     assert document(health, START + 90).reasons[1] == (
@@ -244,3 +245,64 @@ def test_rows_that_the_database_rejected_are_summed_up() -> None:
     for rows in (2, 0, 3):
         commit(health, rejected_rows=rows)
     assert document(health, START + 6).database.rejected_rows == 5
+
+
+def test_a_start_names_at_once_what_it_knows_to_be_wrong_before_what_it_waits_for() -> None:
+    health = _half_started()
+    health.store_lost(reason="password authentication failed", at=START + 1)
+    sample(health, free_bytes=1 << 20)
+    said = document(health, START + 5)
+    assert (said.state, said.reasons) == (
+        "starting",
+        (
+            "only 1 MiB of the disk are free",
+            "database away for 4 s: password authentication failed",
+            "waiting for 10 of 20 tokens",
+        ),
+    )
+    assert said.codes == said.levels == ()
+
+
+def test_a_start_names_why_the_connections_that_it_had_are_gone() -> None:
+    health = _half_started()
+    health.connection_ended("a-0001", reason="dns", at=START + 1, failure=DNS)
+    assert document(health, START + 5).reasons == (
+        f"none of 1 connections is live for 4 s: {DNS}",
+        "waiting for 20 of 20 tokens",
+    )
+
+
+def test_a_start_names_why_some_of_its_tokens_are_awaited() -> None:
+    health = _half_started()
+    health.connection_wanted("a-0002", feed=0, at=START)
+    health.connection_ended("a-0002", reason="dns", at=START + 1, failure=DNS)
+    assert document(health, START + 5).reasons == (f"waiting for 10 of 20 tokens: {DNS}",)
+
+
+def test_what_is_only_not_there_yet_is_awaited_and_nothing_is_called_wrong() -> None:
+    health = state()
+    health.connection_wanted("a-0001", feed=0, at=START)
+    for second in range(1, 59):
+        health.time_passed(START + second, WALL)
+        assert all(reason.startswith("waiting") for reason in document(health, START + 58).reasons)
+
+
+def test_a_start_that_waited_for_space_is_judged_from_then_on() -> None:
+    health = _half_started()
+    sample(health, full=True)
+    assert document(health, START + 2).codes == ("journal_full",)
+    sample(health)
+    health.store_lost(reason="password authentication failed", at=START + 3)
+    said = document(health, START + 4)
+    assert (said.state, said.codes) == ("degraded", ("database_away",))
+
+
+def _half_started() -> HealthState:
+    """Return a tracker that covers half of its tokens, a second after its start."""
+    health = state()
+    health.universe_planned(wanted=20)
+    health.connection_wanted("a-0001", feed=0, at=START)
+    health.connection_reported(connection("a-0001", tokens=20, confirmed=10), at=START)
+    health.store_opened(StoreOpened(server="PostgreSQL 18"))
+    sample(health)
+    return health
