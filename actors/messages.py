@@ -575,12 +575,14 @@ class Report(Message, frozen=True, kw_only=True):
         now: Of the Tick.
         violations: How often each assumption about Polymarket was seen to be false, since
             this incarnation began.
+        clock_offset_s: The clock of the exchange minus ours; 0 where that is not known.
     """
 
     child: str
     incarnation: int
     now: float
     violations: Violations = ()
+    clock_offset_s: float = 0.0
 
 
 class ConnectionReport(Report, frozen=True, kw_only=True):

@@ -112,7 +112,8 @@ class CachedAnswers:
         if not self._cached:
             return OK
         count = f"{self._cached} of {self._answers} answers"
-        return f"{DIFFERS}{count} came out of a cache, up to {self._oldest_s} s old"
+        old = f"up to {self._oldest_s} s old" if self._oldest_s else "less than a second old"
+        return f"{DIFFERS}{count} came out of a cache, {old}"
 
 
 class _Rows(msgspec.Struct, frozen=True):

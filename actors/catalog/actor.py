@@ -157,6 +157,7 @@ class CatalogActor(BaseActor):
                 incarnation=self.incarnation,
                 now=tick.now,
                 violations=self._violations.totals(),
+                clock_offset_s=self._gamma.clock_offset_s,
                 markets=len(self._universe),
                 last_sweep_at=self._discovery.swept_at,
                 last_error=self._listing_error(),

@@ -37,7 +37,7 @@ from actors.errors import (
     StoreUnavailable,
     reason_of,
 )
-from actors.health.metrics import open_sentence, require_address
+from actors.health.metrics import open_sentence, require_address, taken_sentence
 from actors.model.storage import unsafe_sentence, unverified_sentence
 from actors.process import logs
 from actors.process.runtime import (
@@ -135,14 +135,16 @@ def _check(invocation: Invocation) -> int:
         # With a tracker here, the port may be that one's, whose place this one takes.
         has_others = is_running or HostTrackers(config.gamma_url).count() > 1
         require_address(config.metrics_address, 0 if has_others else config.metrics_port)
-    attention.extend(filter(None, (open_sentence(config.open_to),)))
+        if has_others:
+            attention.append(taken_sentence(config.metrics_address, config.metrics_port))
+    attention.append(open_sentence(config.open_to))
     if config.dsn:
         found = migrate.check(check_dsn(config.dsn).dsn, may_migrate=config.migrate)
         schema = f"{len(found.pending)} migrations to apply" if found.pending else "up to date"
         if found.missing:
             attention.append(f"the database lacks the {named(found.missing)} of sql/schema.sql")
         risks = (unverified_sentence(found.unverified), unsafe_sentence(found.unsafe))
-        attention.extend(filter(None, risks))
+        attention.extend(risks)
     else:
         schema = "embedded PostgreSQL, made at the first start"
     for line in describe(config).split("\n"):
@@ -150,6 +152,7 @@ def _check(invocation: Invocation) -> int:
     _print(f"database: {schema}")
     if is_running:
         _print(f"state directory: a tracker runs on {config.state_dir}")
+    attention = [each for each in attention if each]
     for each in attention:
         _print(f"attention: {each}")
     _print("all else is well" if attention else "all is well")

@@ -154,6 +154,8 @@ def _live(health: Health) -> str:
 def _reconnects(health: Health) -> str:
     last = health.last_reconnect
     latest = f"last {last.at} {last.connection} ({last.reason})" if last else "none yet"
+    away = health.connections.wanted - health.connections.live
+    latest = f"{latest}; {away:,} not connected now" if away else latest
     failure = health.connections.last_failure
     failed = f"; last failure {failure}" if failure else ""
     return f"{health.connections.reconnects_total:,}, {latest}{failed}"

@@ -348,8 +348,10 @@ def _file(path: Path, warnings: list[str]) -> _Layer:
             hint = _suggestion(name, Config.model_fields)
             raise ConfigError(f"{where}: unknown key {name[:60]!r}{hint}; see tracker --help")
         layer.put(name, value, where)
-    if any(map(is_secret, layer.values)) and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
-        warnings.append(f"{path}: holds a secret and others can read it; set its mode to 0600")
+    secret = [name for name in layer.values if is_secret(name)]
+    if secret and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        keys = ", ".join(secret)
+        warnings.append(f"{path}: holds {keys} and others can read it; set its mode to 0600")
     return layer
 
 

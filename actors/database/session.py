@@ -31,6 +31,7 @@ from actors.database.server.facts import Server
 from actors.database.server.login import Login
 from actors.database.server.pooling import LOST_SESSION, Place, client_beside, keeps_session
 from actors.errors import ConfigError, StoreUnavailable
+from actors.model.conversion import shortened
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 T = TypeVar("T")
@@ -110,7 +111,7 @@ def one_line(exc: BaseException) -> str:
     text = exc.diag.message_primary if isinstance(exc, psycopg.Error) else None
     lines = (text or str(exc) or type(exc).__name__).splitlines()
     told = [line for line in lines if not (line.startswith("\t") and line.endswith("?"))]
-    return " ".join(" ".join(told or lines).split())[:300]
+    return shortened(" ".join(" ".join(told or lines).split()), 300)
 
 
 def _nothing() -> None:

@@ -181,6 +181,7 @@ class ConnectionStats:
             traded=self._busy.traded(now),
             heard=heard,
             violations=self.violations.totals(),
+            clock_offset_s=coverage.clock.offset_ms / 1_000,
             lateness=self.lateness.histogram,
             allowance_ms=self.lateness.needed_ms,
             **more,

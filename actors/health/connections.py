@@ -13,12 +13,12 @@ from heapq import nsmallest
 from actors.health.counters import Windows
 from actors.health.document import Drift, Lateness
 from actors.health.parts import (
-    LONGEST_REASON,
     Assets,
     Connection,
     Connections,
     Limits,
     UnconfirmedToken,
+    kept,
     span,
 )
 from actors.health.timing import times
@@ -28,6 +28,8 @@ from actors.model.histogram import LATENESS_S, Histogram
 from actors.model.trade import ConditionId, TokenId
 
 MarketOf = Callable[[str, TokenId], ConditionId | None]
+WRONG_CLOCK_S = 5.0
+"""So much our clock may differ from others before it is called wrong, in seconds."""
 MOST_NAMED = 5
 """So many unconfirmed tokens are named."""
 PROVEN_FACTOR = 1.5
@@ -42,6 +44,7 @@ class _Entry:
         down_since: When it stopped listening, or was planned; None while it listens.
         waiting_since: Since when it listens without all of its tokens confirmed.
         carried: The tokens that it had when it had some: one that cannot be opened has none.
+        last_data_at, heard_at: When data came last on the present incarnation, on any.
         trades, rejected, bytes, unknown: Counters of the present incarnation.
         rejected_before, bytes_before: The same of all earlier incarnations.
     """
@@ -57,6 +60,7 @@ class _Entry:
     waiting: frozenset[TokenId] = frozenset()
     waiting_longest: tuple[tuple[TokenId, float], ...] = ()
     last_data_at: float = 0.0
+    heard_at: float = 0.0
     silence_proven_at: float = 0.0
     trades: int = 0
     rejected: int = 0
@@ -122,6 +126,7 @@ class ConnectionsHealth:
         # Why connections could not be opened, of those that do not listen since; the last is last.
         self._failures: dict[str, str] = {}
         self._late = Histogram()
+        self._clock_offset_s: float | None = None
         self.last_reconnect: tuple[float, str, str] | None = None
 
     def planned(self, tokens: int) -> None:
@@ -161,11 +166,17 @@ class ConnectionsHealth:
         entry.trades, entry.rejected = report.trades_total, report.rejected_total
         entry.bytes, entry.unknown = report.bytes_total, report.unknown_total
         entry.last_data_at = report.last_data_at
+        entry.heard_at = report.last_data_at or entry.heard_at
         entry.silence_proven_at = report.silence_proven_at
         entry.tokens, entry.confirmed = report.tokens, report.confirmed
         entry.waiting, entry.waiting_longest = report.waiting, report.waiting_longest
         entry.carried = report.tokens or entry.carried
         self._follow(report.child, entry, report.state, at)
+
+    def clock_reported(self, offset_s: float) -> None:
+        """Take how far the clock of the exchange is from ours; small differences are none."""
+        if abs(offset_s) > WRONG_CLOCK_S:
+            self._clock_offset_s = round(offset_s, 1)
 
     def _arrived(self, entry: _Entry, report: ConnectionReport) -> None:
         """Add how late the trades were that arrived since the last report."""
@@ -181,6 +192,7 @@ class ConnectionsHealth:
             doubtful_total=self.doubtful.all,
             left_out_last_hour=self.left_out.hour(now),
             left_out_total=self.left_out.all,
+            clock_offset_s=self._clock_offset_s,
         )
 
     def lateness(self) -> Lateness:
@@ -215,8 +227,8 @@ class ConnectionsHealth:
             return
         if failure:
             self._failures.pop(connection, None)  # so that it becomes the last one
-            self._failures[connection] = failure[:LONGEST_REASON]
-        entry.state, entry.last_reason = "waiting", reason[:LONGEST_REASON] or "unknown"
+            self._failures[connection] = kept(failure)
+        entry.state, entry.last_reason = "waiting", kept(reason) or "unknown"
         entry.confirmed, entry.waiting_since = 0, None
         if entry.down_since is None:
             entry.down_since = at
@@ -351,7 +363,7 @@ class ConnectionsHealth:
 
     def _connection(self, name: str, now: float) -> Connection:
         entry = self._entries[name]
-        age = span(now, entry.last_data_at) if entry.last_data_at else None
+        age = span(now, entry.heard_at) if entry.heard_at else None
         state = entry.state
         if self._is_without_data(entry, now):
             state = "silent" if self._is_silent(entry, now) else "quiet"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from actors.health import document
 from actors.health.counters import CumulativeCount
-from actors.health.parts import LONGEST_REASON, span
+from actors.health.parts import kept, span
 from actors.messages import StoreOpened
 from actors.model.conversion import iso
 from actors.model.storage import AWAY, LIVE
@@ -55,14 +55,14 @@ class DatabaseHealth:
 
     def lost(self, reason: str, at: float) -> None:
         """Record that the database is away."""
-        self.state, self._reason = AWAY, reason[:LONGEST_REASON]
+        self.state, self._reason = AWAY, kept(reason)
         self.ever_reached = self.ever_reached or bool(reason)
         if self.away_since is None:
             self.away_since = at
 
     def server_ended(self, reason: str) -> None:
         """Record how the embedded server has ended; that no connection is possible follows."""
-        self._server_end = reason[:LONGEST_REASON]
+        self._server_end = kept(reason)
 
     def committed(self, oldest_ns: int | None, wall_ns: int) -> None:
         """Record a commit of this moment; its oldest trade, if any, was received at `oldest_ns`."""

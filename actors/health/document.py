@@ -246,6 +246,8 @@ class Drift(Part, frozen=True, kw_only=True):
         doubtful_last_hour, doubtful_total: Rejected, and perhaps a trade.
         left_out_last_hour, left_out_total: Rejected, and not kept, as enough of their kind were;
             those that may be trades are in `doubtful`, too; they are in no figure of `accounting`.
+        clock_offset_s: The clock of the exchange minus ours, when that was last seen to be wrong by
+            more than five seconds; None when it never was.
     """
 
     unknown_last_hour: int
@@ -254,6 +256,7 @@ class Drift(Part, frozen=True, kw_only=True):
     doubtful_total: int
     left_out_last_hour: int
     left_out_total: int
+    clock_offset_s: float | None = None
 
 
 class Lateness(Part, frozen=True, kw_only=True):

@@ -199,6 +199,8 @@ GAUGES = (
            "File descriptors that are for connections; the others are a reserve."),
     Number("descriptors.needed", "descriptors_needed",
            "Limit of file descriptors that all connections of the plan need."),
+    Number("drift.clock_offset_s", "clock_offset_seconds",
+           "Clock of the exchange minus that of the host, when it was last seen to be wrong."),
     Number("assets.wanted", "assets_wanted", "Tokens to listen to."),
     Number("assets.covered", "assets_covered", "Wanted tokens that are proven to be listened to."),
     Number("assets.proven_s", "assets_proven_age_seconds",

@@ -10,7 +10,9 @@ answers, `tracker_up` is 0 and the other metrics of the tracker are missing. The
 the page for people (`web`).
 """
 
+import contextlib
 import errno
+import http.client
 import socket
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address
@@ -48,6 +50,8 @@ LOOPBACK = "127.0.0.1"
 PAGE = Path(__file__).parent / "web" / "page.html"
 MOST_CONNECTIONS = 300
 LONGEST_LABEL = 80
+PROBE_S, LONGEST_PROBE = 2.0, 1 << 16
+"""Seconds and bytes for asking who has the port."""
 UP_TEXT = "1 when the tracker answers; when it is 0, the tracker has no other metric."
 
 
@@ -181,6 +185,33 @@ def require_address(address: str, port: int = 0) -> None:
             probe.bind((address, port))
     except OSError as exc:
         raise _unusable(exc, address, port) from exc
+
+
+def taken_sentence(address: str, port: int) -> str:
+    """Return that another program than a tracker has the port; nothing if it is free or one's.
+
+    Blocks for `PROBE_S` at most.
+    """
+    with contextlib.suppress(AddressTaken):
+        require_address(address, port)
+        return ""
+    if _answers_as_a_tracker(address, port):
+        return ""
+    return (
+        f"port {port} is taken by a program that is no tracker, so nobody gets metrics: end that,"
+        " or set another TRACKER_METRICS_PORT"
+    )
+
+
+def _answers_as_a_tracker(address: str, port: int) -> bool:
+    at = ip_address(address)
+    host = str(at if not at.is_unspecified else {4: "127.0.0.1", 6: "::1"}[at.version])
+    asked = http.client.HTTPConnection(host, port, timeout=PROBE_S)
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        asked.request("GET", "/metrics")
+        return b"\ntracker_" in asked.getresponse().read(LONGEST_PROBE)
+    asked.close()
+    return False
 
 
 def open_sentence(address: str) -> str:

@@ -7,7 +7,7 @@ from collections import defaultdict
 
 from actors.health.counters import CumulativeCount
 from actors.health.document import Resolutions, SourceState
-from actors.health.parts import LONGEST_REASON, MUTE, span
+from actors.health.parts import MUTE, kept, span
 from actors.messages import ResolutionReport
 
 _WELL = ("ok", "unknown")
@@ -58,7 +58,7 @@ class OutcomesHealth:
             # One that fails cannot say anything, so its error is what matters.
             mute = state == "ok" and name in report.mute
             found[name] = SourceState(
-                state=MUTE if mute else state[:LONGEST_REASON],
+                state=MUTE if mute else kept(state),
                 failing_s=span(now, self._failing.get(name)),
                 requests=total,
                 requests_10s=recent,

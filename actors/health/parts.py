@@ -4,14 +4,21 @@ from typing import Final, Literal
 
 import msgspec
 
+from actors.model.conversion import shortened
+
 Level = Literal["attention", "degraded"]
 """How bad a reason is: a person should look today, or data or labels are at risk now."""
 ATTENTION: Final = "attention"
 DEGRADED: Final = "degraded"
 MUTE: Final = "mute"
 """The state of a source that answers and says nothing."""
-LONGEST_REASON = 200
-"""Characters of a reason in the document; longer ones are cut off."""
+LONGEST_REASON = 300
+"""Characters of a reason in the document; of longer ones the middle is left out."""
+
+
+def kept(reason: str) -> str:
+    """Return a reason as the document has it."""
+    return shortened(reason, LONGEST_REASON)
 
 
 def span(now: float, since: float | None) -> float:

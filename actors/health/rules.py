@@ -107,8 +107,14 @@ def _mismatch(health: Health, _: Limits) -> str:
 
 def _writer_late(health: Health, limits: Limits) -> str:
     is_open = health.database.state in ("behind", "live")
-    late = is_open and health.database.lag_s > limits.lag_s
-    return f"database is {health.database.lag_s:.0f} s behind" if late else ""
+    lag_s, oldest_s = health.database.lag_s, health.journal.oldest_s
+    if not is_open or lag_s <= limits.lag_s:
+        return ""
+    if oldest_s >= lag_s:
+        return f"trades wait for the database, the oldest for {oldest_s:.0f} s"
+    # Of the last batch; what waits now may be younger.
+    waits = f"the oldest that waits is {oldest_s:.0f} s old" if oldest_s else "none waits now"
+    return f"the database got trades {lag_s:.0f} s late; {waits}"
 
 
 def _unsafe(health: Health, _: Limits) -> str:
@@ -352,8 +358,13 @@ def _feeds_disagree(health: Health, _: Limits) -> str:
 
 def _clock(health: Health, _: Limits) -> str:
     age_s = health.assumptions[Assumption.CLOCK].age_s
-    wrong = age_s is not None and age_s < SKEW_S
-    return "the clock of this machine is wrong" if wrong else ""
+    if age_s is None or age_s >= SKEW_S:
+        return ""
+    offset_s = health.drift.clock_offset_s
+    if offset_s is None:
+        return "the clock of this machine is wrong"
+    way = "behind" if offset_s > 0 else "ahead of"
+    return f"the clock of this machine is {abs(offset_s):,.0f} s {way} the exchange's"
 
 
 def _conflicts(health: Health, _: Limits) -> str:

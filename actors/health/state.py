@@ -25,12 +25,12 @@ from actors.health.outcomes import OutcomesHealth
 from actors.health.parts import (
     ATTENTION,
     DEGRADED,
-    LONGEST_REASON,
     Assets,
     Descriptors,
     Limits,
     Reconnect,
     because,
+    kept,
     span,
 )
 from actors.health.timing import TimingHealth
@@ -205,6 +205,7 @@ class HealthState:
         self._violations.add(assumption, count, at)
 
     def _violated(self, report: Report, at: float) -> None:
+        self._connections.clock_reported(report.clock_offset_s)
         self._violations.reported(report.child, report.incarnation, report.violations, at)
 
     def child_died(self, child: str, reason: str, *, at: float, writer: bool = False) -> None:
@@ -356,7 +357,7 @@ class HealthState:
             sync_p99_s=found.sync_p99_s if found else 0.0,
             free_bytes=found.free_bytes if found else None,
             full=self._journal_full,
-            gone=found.gone[:LONGEST_REASON] if found else "",
+            gone=kept(found.gone) if found else "",
             at_most=pending > 0 and not self._database.has_told,
         )
 
@@ -371,13 +372,13 @@ class HealthState:
         return Catalog(
             markets=report.markets if report else 0,
             last_sweep_age_s=None if swept_at is None else span(now, swept_at),
-            last_error=report.last_error[:LONGEST_REASON] if report else "",
+            last_error=kept(report.last_error) if report else "",
             failing_s=span(now, self._catalog_failing.get(_LISTING)),
-            keyset_error=report.keyset_error[:LONGEST_REASON] if report else "",
+            keyset_error=kept(report.keyset_error) if report else "",
             keyset_failing_s=span(now, self._catalog_failing.get(_KEYSET)),
             requests={
                 name: RequestState(
-                    state=state[:LONGEST_REASON],
+                    state=kept(state),
                     failing_s=span(now, self._catalog_failing.get(name)),
                 )
                 for name, state in (report.requests if report else ())

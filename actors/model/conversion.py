@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar, overload
 
 T = TypeVar("T")
+_LEFT_OUT = " … "
 
 DAY_NS = 86_400 * 10**9
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,6 +45,26 @@ def storable_text(text: str) -> str:
 def terminal_safe(text: str) -> str:
     """Return text from outside with `?` for each character that could drive a terminal or hide."""
     return _INVISIBLE.sub("?", text)
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most so many characters; of a longer one the middle is left out.
+
+    Its end stays, since that often says what to do; words are not cut, unless they are very long.
+
+    >>> shortened("the server rejects the password of the role: set another one", 40)
+    'the server rejects the … another one'
+    """
+    if len(text) <= most:
+        return text
+    left = most - len(_LEFT_OUT)
+    first = text[: left * 2 // 3]
+    last = text[len(text) - (left - len(first)) :]
+    before, _, _ = first.rpartition(" ")
+    _, _, after = last.partition(" ")
+    first = before if 2 * len(before) >= len(first) else first
+    last = after if 2 * len(after) >= len(last) else last
+    return f"{first.rstrip()}{_LEFT_OUT}{last.lstrip()}"
 
 
 def instant(ns: int) -> datetime:

@@ -38,7 +38,7 @@ SEEN: dict[str, dict[str, str]] = {
         " 150 times gameStartTime",
     },
     "cached_300s": {
-        "fresh_answers": "differs: 1 of 7 answers came out of a cache, up to 0 s old",
+        "fresh_answers": "differs: 1 of 7 answers came out of a cache, less than a second old",
     },
     "accept_then_drop": {
         "served": "differs: 0 of 20 books in 0 s, then it ended: reset",

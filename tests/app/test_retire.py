@@ -77,5 +77,5 @@ def test_one_that_runs_is_not_retired(replaced: str) -> None:
 
 
 def test_an_unknown_one_is_named_with_those_that_are_known(replaced: str) -> None:
-    with pytest.raises(ConfigError, match=r"no tracker elsewhere .*old \(.*new \("):
+    with pytest.raises(ConfigError, match=r"elsewhere .*old \(.*, last seen 2026-.*new \("):
         said(replaced, "elsewhere")

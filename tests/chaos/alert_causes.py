@@ -99,8 +99,9 @@ def some_rejected_later(run: FaultRun, monitor: Monitor) -> Iterator[None]:
 def coverage_lost(run: FaultRun, _: Monitor) -> Iterator[None]:
     """Connections end one by one, and the exchange sends no books on new ones, until one is left.
 
-    With all of them gone it would be another alert.
+    With all of them gone it would be another alert. Nobody trades meanwhile, as in `unconfirmed`.
     """
+    run.quiet()
     wanted = int(run.status()["assets"]["wanted"])
     with _lasting(run, "no_books"):
         covered = wanted
@@ -109,6 +110,8 @@ def coverage_lost(run: FaultRun, _: Monitor) -> Iterator[None]:
             time.sleep(2)  # until its end is in the status; one without tokens changes nothing
             covered = int(run.status()["assets"]["covered"])
         yield
+    run.admin("fault", kind="drop", count=99)
+    run.admin("rates", trades_per_second=200)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
+import msgspec
 import pytest
 from psycopg.conninfo import make_conninfo
 
@@ -15,9 +16,11 @@ from actors.config.load import Config, Mode
 from actors.database.schema import migrate
 from actors.database.schema.migration_files import migrations
 from actors.errors import EXIT_CONFIG, EXIT_INTERNAL, EXIT_IO, EXIT_OK, SHORTAGES, StoreUnavailable
+from actors.health.metrics import Metrics
 from actors.journal.journal import MIB, Journal
 from actors.process import logs
 from actors.process.runtime import HostTrackers
+from tests.health.health_samples import START, document, well
 from tests.live.processes import as_url
 from tests.postgres import Server, ask, do
 
@@ -278,7 +281,16 @@ def test_the_check_names_a_metrics_port_that_is_in_use(
         others = HostTrackers(Config(layers=({},)).gamma_url)  # type: ignore[call-arg]
         others.enter()
         try:
-            assert run("--check", dsn=database, TRACKER_METRICS_PORT=port)[0] == EXIT_OK
+            code, said = run("--check", dsn=database, TRACKER_METRICS_PORT=port)
+            assert code == EXIT_OK
+            assert f"attention: port {port} is taken by a program that is no tracker" in said
+            taken.close()
+            served = Metrics(int(port), lambda: msgspec.json.encode(document(well(), START)))
+            try:
+                code, said = run("--check", dsn=database, TRACKER_METRICS_PORT=port)
+                assert (code, "is no tracker" in said) == (EXIT_OK, False)
+            finally:
+                served.close()
         finally:
             others.leave()
     assert run("--check", dsn=database, TRACKER_METRICS_PORT=port)[0] == EXIT_OK

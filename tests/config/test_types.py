@@ -99,7 +99,7 @@ def test_a_secret_on_the_command_line_or_in_an_open_file_is_warned_of(tmp_path: 
     assert "process list" in warning
     file = written(tmp_path / "t.toml", f'database_url = "{URL}"\n', mode=0o644)
     (warning,) = load(["--config", str(file)], {}).warnings
-    assert "0600" in warning
+    assert "holds database_url and others can read it; set its mode to 0600" in warning
     file.chmod(0o600)
     assert load(["--config", str(file)], {}).warnings == ()
 

@@ -200,8 +200,8 @@ def test_a_connection_that_cannot_be_opened_again_still_lacks_what_it_had() -> N
     health = running()
     for child in FEEDS:
         health.connection_ended(child, reason="reset", at=START + 2)
-        refused = connection(child, incarnation=2, state="ended", tokens=0, confirmed=0)
-        health.connection_reported(refused, at=START + 3)
+        ended = connection(child, incarnation=2, state="ended", tokens=0, confirmed=0)
+        health.connection_reported(ended, at=START + 3)
         health.connection_ended(child, reason="refused", at=START + 3, failure="refused")
     assert at(health, 4.0).assets.causes == {"disconnected": 200}
 

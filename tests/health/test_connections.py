@@ -150,3 +150,11 @@ def test_whatever_the_exchange_says_there_are_no_more_reasons_than_those_of_the_
         health.connection_ended("a-0001", reason=f"closed_{number}", at=START + number)
         health.connection_reported(connection(incarnation=number), at=START + number)
     assert set(document(health, START + 3_000).connections.reconnects) <= set(END_REASONS)
+
+
+def test_a_connection_that_is_opened_again_still_knows_when_it_had_data() -> None:
+    health = well()
+    health.connection_ended("a-0001", reason="frozen", at=START + 10)
+    opened = connection(incarnation=2, state="subscribing", confirmed=0, last_data_at=0.0)
+    health.connection_reported(opened, at=START + 12)
+    assert document(health, START + 20).connections.each[0].data_age_s == 20.0

@@ -547,3 +547,36 @@ def test_every_reason_that_degrades_says_what_is_lost() -> None:
         "journal_full", "no_connection_live", "coverage_lost", "exchange_silent", "no_trades",
         "nothing_to_watch",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("offset_s", "said"),
+    [
+        (12.4, "the clock of this machine is 12 s behind the exchange's"),
+        (-3_600.0, "the clock of this machine is 3,600 s ahead of the exchange's"),
+        (1.0, "the clock of this machine is wrong"),
+    ],
+)
+def test_a_wrong_clock_says_by_how_much_and_which_way(offset_s: float, said: str) -> None:
+    health = well()
+    wrong = ((Assumption.CLOCK, 1),)
+    health.connection_reported(connection(violations=wrong), at=START + 5)
+    health.catalog_reported(catalog(clock_offset_s=offset_s, violations=wrong), at=START + 5)
+    assert document(health, START + 6).reasons == (said,)
+
+
+@pytest.mark.parametrize(
+    ("late_s", "oldest_s", "said"),
+    [
+        (118, 76.6, "the database got trades 118 s late; the oldest that waits is 77 s old"),
+        (118, 0.0, "the database got trades 118 s late; none waits now"),
+        (10, 76.6, "trades wait for the database, the oldest for 77 s"),
+    ],
+)
+def test_a_database_that_is_behind_says_how_late_and_what_still_waits(
+    late_s: int, oldest_s: float, said: str
+) -> None:
+    health = well()
+    commit(health, oldest_received_ns=WALL - late_s * 10**9)
+    sample(health, next_seq=9 if oldest_s else 1, oldest_s=oldest_s)
+    assert document(health, START + 6).reasons == (said,)

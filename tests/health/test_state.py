@@ -306,3 +306,14 @@ def _half_started() -> HealthState:
     health.store_opened(StoreOpened(server="PostgreSQL 18"))
     sample(health)
     return health
+
+
+def test_a_long_reason_loses_its_middle_between_words_and_keeps_what_to_do() -> None:
+    health = well()
+    reason = "the server says " + "no " * 200 + "and again no: permit it in pg_hba.conf, then wait"
+    health.store_lost(reason=reason, at=START + 10)
+    said = document(health, START + 22)
+    assert len(said.database.reason) <= 300
+    assert said.database.reason.startswith("the server says no no")
+    assert said.database.reason.endswith("no: permit it in pg_hba.conf, then wait")
+    assert " no … no " in said.database.reason

@@ -123,7 +123,7 @@ class Host:
             ("/opt/tracker/bin/", f"{sys.executable} {self.at}/opt/tracker/bin/"),
             ("/opt/tracker", f"{self.at}/opt/tracker"),
             ("/etc/tracker", f"{self.at}/etc/tracker"),
-            ("--host=localhost", f"--host={self.server.root / 's'}"),
+            ("--host=/var/run/postgresql", f"--host={self.server.root / 's'}"),
             ("@localhost", self.url),
             *self.more.items(),
         ):

@@ -1,6 +1,6 @@
 """Trackers that will not return: their wishes end, as a person decides."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
@@ -43,12 +43,17 @@ def retire(dsn: str, name: str, folder: Path = MIGRATIONS) -> tuple[StoredTracke
         session.close()
 
 
+def _told(tracker: StoredTracker) -> str:
+    seen = f"{tracker.seen_at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
+    return f"{tracker.host} ({tracker.journal_id}, last seen {seen})"
+
+
 def _retire(connection: Connection, name: str) -> tuple[StoredTracker, ...]:
     rows = connection.execute(queries.SELECT_TRACKERS).fetchall()
     known = [StoredTracker(*row) for row in rows]
     named = tuple(each for each in known if name in (each.host, str(each.journal_id)))
     if not named:
-        there = ", ".join(f"{each.host} ({each.journal_id})" for each in known[:5]) or "none"
+        there = ", ".join(map(_told, known[:5])) or "none"
         raise ConfigError(f"--retire: no tracker {name} has stored here; those that have: {there}")
     running = next((each for each in named if each.is_alive), None)
     if running is not None:
