@@ -696,6 +696,7 @@ class ResolutionReport(Report, frozen=True, kw_only=True):
         requests: (source, requests since the start, of the last ten seconds, failures since the
             start).
         conflicts_open: Markets about which a contradiction is open.
+        conflicts_by: (source, open contradictions that its answers have shown to this process).
         final: (source, its final answers that were news, since the start).
         mute: The sources that answer, and have nothing final where others have.
         ended: How many markets ended, and are overdue; None while that is not known.
@@ -708,6 +709,7 @@ class ResolutionReport(Report, frozen=True, kw_only=True):
     waiting: int
     requests: tuple[tuple[str, int, int, int], ...] = ()
     conflicts_open: int = 0
+    conflicts_by: tuple[tuple[str, int], ...] = ()
     final: tuple[tuple[str, int], ...] = ()
     mute: tuple[str, ...] = ()
     ended: EndedMarkets | None = None

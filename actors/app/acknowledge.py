@@ -5,6 +5,7 @@ from collections.abc import Callable
 from actors.app.database_of import database_of
 from actors.config.settings import Config
 from actors.database.commands.acknowledge import acknowledge as end_contradictions
+from actors.model.market import named_outcome
 
 
 def acknowledge(config: Config, condition_id: str, reason: str, say: Callable[[str], None]) -> None:
@@ -26,6 +27,9 @@ def acknowledge(config: Config, condition_id: str, reason: str, say: Callable[[s
         ended = end_contradictions(dsn, condition_id, reason)
     for each in ended:
         at = each.detected_at.isoformat(sep=" ", timespec="seconds")
-        say(f"{at}  {each.kind}  {each.source}: {each.observed}; recorded: {each.recorded}")
+        recorded = named_outcome(each.recorded, each.names)
+        observed = named_outcome(each.observed, each.names)
+        say(f"{at}  {each.kind}  {each.source}: {observed}; recorded: {recorded}")
     some = "1 contradiction" if len(ended) == 1 else f"{len(ended)} contradictions"
-    say(f"{some} of {condition_id} acknowledged: {reason}")
+    slug = f" ({ended[0].slug})" if ended[0].slug else ""
+    say(f"{some} of {condition_id}{slug} acknowledged: {reason}")

@@ -147,6 +147,7 @@ class Resolutions(Part, frozen=True, kw_only=True):
         recorded_today: All that were recorded since midnight UTC, also by earlier processes.
         conflicts: Contradictions between sources, or with a recorded resolution, since the start.
         conflicts_open: Markets about which one is open.
+        conflicts_by: Open ones by the source whose answers have shown them to this process.
         ended: Markets that ended between 25 hours and one hour ago; None while that is not known.
         overdue: Of these, those about which no source has had a final answer.
         pending: How many markets wait, by the reason.
@@ -156,6 +157,7 @@ class Resolutions(Part, frozen=True, kw_only=True):
     recorded_today: int
     conflicts: int
     conflicts_open: int
+    conflicts_by: dict[str, int]
     ended: int | None
     overdue: int | None
     pending_total: int

@@ -42,6 +42,7 @@ class OutcomesHealth:
             recorded_today=recorded_today,
             conflicts=self._conflicts.total,
             conflicts_open=report.conflicts_open if report else 0,
+            conflicts_by=dict(report.conflicts_by) if report else {},
             ended=ended.ended if ended else None,
             overdue=ended.overdue if ended else None,
             pending_total=sum(pending.values()),

@@ -369,8 +369,15 @@ def _clock(health: Health, _: Limits) -> str:
 
 def _conflicts(health: Health, _: Limits) -> str:
     count = health.resolutions.conflicts_open
-    found = f"markets with an open contradiction: {count}"
-    return f"{found}; tracker --acknowledge ends it" if count else ""
+    if not count:
+        return ""
+    shown = ", ".join(f"{source} {n:,}" for source, n in health.resolutions.conflicts_by.items())
+    some = "1 market has" if count == 1 else f"{count:,} markets have"
+    which = f" (shown by {shown})" if shown else ""
+    return (
+        f"{some} an open contradiction{which}: most end by themselves, when the sources agree"
+        " again; tracker --acknowledge is for one that stays"
+    )
 
 
 def _unbalanced(health: Health, _: Limits) -> str:

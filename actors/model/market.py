@@ -5,7 +5,7 @@ of one dollar, exact decimals. docs/explanation/resolutions.md explains the rule
 observations to a resolution.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -288,6 +288,16 @@ class Confirmation(msgspec.Struct, frozen=True, kw_only=True):
     condition_id: ConditionId
     source: Source
     confirmed_at_ms: int
+
+
+def named_outcome(outcome: str, names: Mapping[str, str]) -> str:
+    """Return what is stored of an outcome with the names of its tokens, by their ids.
+
+    >>> named_outcome("winner 7139", {"7139": "Yes"})
+    'winner Yes (7139)'
+    """
+    words = outcome.split(" ")
+    return " ".join(f"{names[word]} ({word})" if word in names else word for word in words)
 
 
 class ContradictionKind(StrEnum):

@@ -183,6 +183,7 @@ class ResolutionActor(BaseActor):
                 final=tuple(self._outbox.final.items()),
                 mute=self._cases.mute.mute,
                 ended=self._cases.overdue.count(),
+                conflicts_by=self._cases.conflicts.by_source(),
             )
         )
 
@@ -192,8 +193,7 @@ class ResolutionActor(BaseActor):
         # The process before may have used up the rate limits a moment ago: the gates
         # stay shut for ten seconds.
         self._gates.begin(self._now)
-        # The writer sends them by itself only when it opens the database; then the first
-        # incarnation was there, and what it received is lost with it.
+        # By itself the writer sends them only when it opens the database: to one that is gone.
         if self.incarnation > 1:
             self._writer.tell(RequestMarkets())
         early, self._early = self._early, []
@@ -355,7 +355,7 @@ class ResolutionActor(BaseActor):
         for observation in read_page(page, markets, at_ms, age_ms=age_ms):
             self._under_way.dated(observation)
             market = markets[observation.condition_id]
-            self._outbox.add(self._cases.observe_listed(observation, market, self._wall_ms))
+            self._outbox.add(self._cases.observe_listed(observation, market, self._wall_ms), market)
 
     def _markets(self, ids: Iterable[ConditionId]) -> dict[ConditionId, Market]:
         """Return those of these markets that still wait; others were settled meanwhile."""
@@ -368,7 +368,7 @@ class ResolutionActor(BaseActor):
         market = self._cases.schedule.market(condition_id)
         if market is None:
             return
-        self._outbox.add(self._cases.observe(observation, market, self._wall_ms))
+        self._outbox.add(self._cases.observe(observation, market, self._wall_ms), market)
         final = observation.payouts is not None and observation.source is not Source.CLOB
         if final and self._cases.may_ask_clob(condition_id, self._wall_ms):
             self._queues.ask_clob(condition_id, self._able())

@@ -5,9 +5,10 @@ It is cleared when the sources contradict each other no more, or by a person
 (`tracker --acknowledge`). Only open ones ask for attention.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 
-from actors.model.market import Clearance, Contradiction, ContradictionKind, Observation
+from actors.model.market import Clearance, Contradiction, ContradictionKind, Observation, Source
 from actors.model.trade import ConditionId
 from actors.resolution.evidence import Evidence, Names
 from actors.resolution.quorum import Conflict, outcome_text
@@ -25,10 +26,16 @@ class OpenConflicts:
         self._open: set[Key] = set()
         self._fresh: set[Key] = set()  # opened since the database was asked
         self._pairs: dict[Key, set[frozenset[str]]] = {}
+        self._shown_by: dict[Key, Source] = {}
 
     def __len__(self) -> int:
         """Return how many markets have an open one."""
         return len({condition_id for condition_id, _ in self._open})
+
+    def by_source(self) -> tuple[tuple[str, int], ...]:
+        """Return how many open ones each source has shown here; those of before have none."""
+        shown = Counter(self._shown_by[key].value for key in self._open if key in self._shown_by)
+        return tuple(sorted(shown.items()))
 
     def is_open(self, condition_id: ConditionId, kind: ContradictionKind) -> bool:
         """Return whether a contradiction of this kind about this market is open."""
@@ -66,6 +73,7 @@ class OpenConflicts:
         pairs.add(pair)
         self._open.add(key)
         self._fresh.add(key)
+        self._shown_by[key] = found.source
         return (found,)
 
     def clear(
@@ -74,6 +82,7 @@ class OpenConflicts:
         """Return the clearance to be stored; nothing when no such contradiction is open."""
         key = condition_id, kind
         self._pairs.pop(key, None)
+        self._shown_by.pop(key, None)
         if key not in self._open:
             return ()
         self._open.discard(key)
@@ -85,6 +94,7 @@ class OpenConflicts:
         for kind in ContradictionKind:
             self._open.discard((condition_id, kind))
             self._pairs.pop((condition_id, kind), None)
+            self._shown_by.pop((condition_id, kind), None)
 
 
 def outcome_contradictions(

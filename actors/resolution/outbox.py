@@ -13,7 +13,15 @@ from actors.messages import (
     ResolutionConflict,
     ResolutionObserved,
 )
-from actors.model.market import Clearance, Contradiction, Resolution, Source, Transition
+from actors.model.market import (
+    Clearance,
+    Contradiction,
+    Market,
+    Resolution,
+    Source,
+    Transition,
+    named_outcome,
+)
 from actors.model.trade import ConditionId
 from actors.resolution.evidence_book import Findings
 
@@ -65,8 +73,8 @@ class FindingsOutbox:
         """Record the time, in monotonic seconds."""
         self._now = now
 
-    def add(self, findings: Findings) -> None:
-        """Send what follows from an observation, the observation first."""
+    def add(self, findings: Findings, market: Market | None = None) -> None:
+        """Send what follows from an observation of a market, the observation first."""
         # In this order, so that the database never holds a resolution without its evidence.
         observation = findings.observation
         if observation is not None:
@@ -77,7 +85,7 @@ class FindingsOutbox:
         if findings.resolution is not None:
             self._add_resolution(findings.resolution, findings.slug)
         for contradiction in findings.contradictions:
-            self._add_contradiction(contradiction)
+            self._add_contradiction(contradiction, market)
         for clearance in findings.clearances:
             self._add_clearance(clearance)
         confirmation = findings.confirmation
@@ -115,16 +123,17 @@ class FindingsOutbox:
             },
         )
 
-    def _add_contradiction(self, contradiction: Contradiction) -> None:
+    def _add_contradiction(self, contradiction: Contradiction, market: Market | None) -> None:
         self.conflicts_total += 1
         self._send(lambda n: ResolutionConflict(ticket=n, contradiction=contradiction))
         log.error(
             "resolution_conflict",
             extra={
                 "condition_id": contradiction.condition_id,
+                "slug": market.slug if market else "",
                 "source": contradiction.source.value,
-                "recorded": contradiction.recorded,
-                "observed": contradiction.observed,
+                "recorded": _named(contradiction.recorded, market),
+                "observed": _named(contradiction.observed, market),
             },
         )
 
@@ -141,3 +150,9 @@ class FindingsOutbox:
 
     def _send(self, make: Callable[[int], Ticketed]) -> None:
         self._writer.tell(self._outbox.put(make))
+
+
+def _named(outcome: str, market: Market | None) -> str:
+    """Return an outcome with the names of its tokens, for people."""
+    assets = market.assets if market else ()
+    return named_outcome(outcome, {each.token_id: each.outcome for each in assets})

@@ -114,7 +114,7 @@ def test_all_that_is_open_about_the_market_ends_and_is_named(contradicted: str) 
     assert lines == [
         "2026-03-01 12:00:01+00:00  mapping  clob: No; recorded: Yes",
         "2026-03-01 12:00:01+00:00  outcome  clob: winner 2; recorded: winner 1",
-        f"2 contradictions of {CONDITION} acknowledged: the rules say so",
+        f"2 contradictions of {CONDITION} (will-it-rain) acknowledged: the rules say so",
     ]
     assert ask(contradicted, ROWS) == [
         ("mapping", "acknowledged: the rules say so", False),

@@ -468,9 +468,8 @@ def test_contradictions_that_are_over_are_no_reason() -> None:
     health = _outcomes(conflicts_total=27, conflicts_open=11)
     said = document(health, START + 6)
     assert (said.codes, said.levels) == (("resolution_conflicts",), ("attention",))
-    assert said.reasons == (
-        "markets with an open contradiction: 11; tracker --acknowledge ends it",
-    )
+    (reason,) = said.reasons
+    assert reason.startswith("11 markets have an open contradiction: most end by themselves")
     health.resolution_reported(outcomes(conflicts_total=27), at=START + 7)
     said = document(health, START + 8)
     assert (said.state, said.resolutions.conflicts) == ("healthy", 27)
@@ -580,3 +579,14 @@ def test_a_database_that_is_behind_says_how_late_and_what_still_waits(
     commit(health, oldest_received_ns=WALL - late_s * 10**9)
     sample(health, next_seq=9 if oldest_s else 1, oldest_s=oldest_s)
     assert document(health, START + 6).reasons == (said,)
+
+
+def test_contradictions_say_who_shows_them_and_that_most_end_by_themselves() -> None:
+    health = well()
+    said = outcomes(conflicts_open=168, conflicts_by=(("clob", 8), ("gamma", 160)))
+    health.resolution_reported(said, at=START + 5)
+    (reason,) = document(health, START + 6).reasons
+    assert reason == (
+        "168 markets have an open contradiction (shown by clob 8, gamma 160): most end by"
+        " themselves, when the sources agree again; tracker --acknowledge is for one that stays"
+    )

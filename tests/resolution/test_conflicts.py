@@ -50,6 +50,18 @@ def test_one_lie_is_one_contradiction_whichever_sources_repeat_it() -> None:
     ]
 
 
+def test_what_is_open_is_counted_by_the_source_whose_answer_shows_it() -> None:
+    cases = case_book()
+    assert cases.conflicts.by_source() == ()
+    report(cases, CLOB, Y, 1)
+    report(cases, GAMMA, N, 1)
+    assert cases.conflicts.by_source() == (("gamma", 1),)
+    for at_ms in (2, 2 + HOLD_MS):
+        report(cases, GAMMA, Y, at_ms)
+        report(cases, DATA, Y, at_ms)
+    assert cases.conflicts.by_source() == ()
+
+
 def test_three_outcomes_are_a_contradiction_for_each_two() -> None:
     cases = case_book()
     report(cases, CLOB, Y, 1)

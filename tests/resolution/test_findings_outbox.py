@@ -14,7 +14,9 @@ from actors.messages import (
     ResolutionObserved,
 )
 from actors.model.market import (
+    Asset,
     Contradiction,
+    Market,
     MarketState,
     Observation,
     Resolution,
@@ -50,6 +52,12 @@ RESOLUTION = Resolution(
     payouts=(Decimal(1), Decimal(0)),
     resolved_at_ms=1,
     sources=(Source.DATA, Source.GAMMA),
+)
+MARKET = Market(
+    condition_id=ONE,
+    question="Rain?",
+    slug="rain",
+    assets=(Asset(token_id=TokenId("1"), outcome="Yes", outcome_index=0),),
 )
 CONTRADICTION = Contradiction(
     condition_id=ONE, detected_at_ms=2, recorded="winner 1", observed="split", source=Source.CLOB
@@ -106,7 +114,9 @@ def test_a_contradiction_is_an_error_in_the_log(caplog: pytest.LogCaptureFixture
     box = Box()
     outbox = FindingsOutbox(box, incarnation=1)
     with caplog.at_level(logging.ERROR):
-        outbox.add(Findings(contradictions=(CONTRADICTION,)))
+        outbox.add(Findings(contradictions=(CONTRADICTION,)), MARKET)
+    (line,) = map(vars, caplog.records)
+    assert (line["slug"], line["recorded"], line["observed"]) == ("rain", "winner Yes (1)", "split")
     assert [record.message for record in caplog.records] == ["resolution_conflict"]
     assert outbox.conflicts_total == 1
     assert box.last(ResolutionConflict).contradiction == CONTRADICTION

@@ -23,6 +23,8 @@ class Acknowledged(NamedTuple):
     source: str
     recorded: str
     observed: str
+    slug: str
+    names: dict[str, str]
 
 
 def acknowledge(
