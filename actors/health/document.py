@@ -56,8 +56,10 @@ class Journal(Part, frozen=True, kw_only=True):
         cap_bytes: The largest size that it may reach.
         free_bytes: Free space of its disk; None before the first measurement.
         full: Reading has stopped because the journal has no space (disk or cap).
-        gone: Why the next process would not find it; empty when it would.
         at_most: The database has not told yet what it holds: no more than so much can wait.
+        exposed: Why the next process would not start in the state directory; empty when it would.
+        gone: Why the next process would not find it, such as `/state/journal was deleted`; empty
+            when it would.
     """
 
     pending_records: int
@@ -70,6 +72,7 @@ class Journal(Part, frozen=True, kw_only=True):
     full: bool
     gone: str = ""
     at_most: bool = False
+    exposed: str = ""
 
 
 class Database(Part, frozen=True, kw_only=True):

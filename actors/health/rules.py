@@ -221,6 +221,11 @@ def _journal_gone(health: Health, _: Limits) -> str:
     return f"{gone}: {lost}; {advice}" if gone else ""
 
 
+def _state_exposed(health: Health, _: Limits) -> str:
+    exposed = health.journal.exposed
+    return f"the next start would end with 78: {exposed}" if exposed else ""
+
+
 def _journal_filling(health: Health, limits: Limits) -> str:
     journal = health.journal
     if journal.full or journal.cap_bytes <= 0:
@@ -407,6 +412,7 @@ RULES: tuple[Rule, ...] = (
     Rule("no_trades", DEGRADED, Loss.ALL, _no_trades),
     Rule("tokens_unconfirmed", DEGRADED, Loss.SOME, _unconfirmed),
     Rule("journal_gone", DEGRADED, Loss.SOON, _journal_gone),
+    Rule("state_directory_exposed", ATTENTION, Loss.NOTHING, _state_exposed),
     Rule("journal_filling", DEGRADED, Loss.SOON, _journal_filling),
     Rule("disk_low", DEGRADED, Loss.SOON, _disk_low),
     Rule("source_failing", ATTENTION, Loss.NOTHING, _source_failing),

@@ -359,6 +359,7 @@ class HealthState:
             full=self._journal_full,
             gone=kept(found.gone) if found else "",
             at_most=pending > 0 and not self._database.has_told,
+            exposed=kept(found.exposed) if found else "",
         )
 
     @property

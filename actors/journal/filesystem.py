@@ -69,6 +69,16 @@ class Disk:
             return Place.REPLACED if held.st_nlink else Place.DELETED
         return Place.MOVED if held.st_nlink else Place.DELETED
 
+    def exposed(self, path: Path) -> str:
+        """Return why a start would not trust the directory that holds this one, or nothing."""
+        try:
+            os.close(files.open_directory(path.parent, make=False, may_be_link=True))
+        except files.NotOurs as exc:
+            return exc.strerror or str(exc)
+        except OSError:
+            pass  # `place` tells whether it is there
+        return ""
+
     def has_name(self, fd: int) -> bool:
         """Return whether an open file still has a name."""
         return os.fstat(fd).st_nlink > 0

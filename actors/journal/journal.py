@@ -325,6 +325,7 @@ class Journal:
             weight_appended=weight,
             gone=lost_names(self._directory, self._appender),
             watermark=self.watermark,
+            exposed=self._directory.disk.exposed(self._directory.path),
         )
 
     def _raise_cap(self, free_bytes: int) -> None:

@@ -362,6 +362,8 @@ class JournalStats(msgspec.Struct, frozen=True, kw_only=True):
         gone: Why the next process would not find the journal; empty when it would.
         watermark: No record below it waits; until the database has told what it holds, the first
             one that the disk still has.
+        exposed: Why the next process would not start in the state directory: others may change
+            what is in it. Empty when it would.
     """
 
     next_seq: int
@@ -375,3 +377,4 @@ class JournalStats(msgspec.Struct, frozen=True, kw_only=True):
     syncs: Histogram = Histogram()
     gone: str = ""
     watermark: int = 0
+    exposed: str = ""

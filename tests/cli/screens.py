@@ -231,6 +231,9 @@ SPOILS: Mapping[str, Spoil] = {
     "no_trades": _no_trades,
     "tokens_unconfirmed": _unconfirm,
     "journal_gone": lambda h: _journal(h, gone="/var/lib/tracker/journal was deleted"),
+    "state_directory_exposed": lambda h: _journal(
+        h, exposed="/var/lib/tracker: others may write to it; chmod 0755 it"
+    ),
     "journal_filling": lambda h: _journal(h, bytes=17 << 30),
     "disk_low": lambda h: _journal(h, free_bytes=117 << 20),
     "source_failing": _fail_source,

@@ -45,6 +45,7 @@ def _drop(health: HealthState, *children: str) -> None:
         ("journal_filling", lambda h: sample(h, bytes=801)),
         ("journal_full", lambda h: sample(h, bytes=999, full=True)),
         ("journal_gone", lambda h: sample(h, gone="/state/journal was deleted")),
+        ("state_directory_exposed", lambda h: sample(h, exposed="/state: others may write to it")),
         ("poison", lambda h: h.writer_reported(writer("stopped"), at=START)),
         ("version_outdated", lambda h: h.writer_reported(writer("outdated"), at=START)),
         ("schema_mismatch", lambda h: h.writer_reported(writer("mismatch"), at=START)),

@@ -212,3 +212,15 @@ def test_a_segment_that_is_released_while_names_are_read_is_not_missed(
     disk.on("names", 1, release)
     assert journal.stats().gone == ""
     assert released[0] > released[1]
+
+
+def test_a_state_directory_that_others_may_change_is_named_until_that_is_undone(
+    state: Path, on_disk: Callable[..., Journal]
+) -> None:
+    journal = on_disk()
+    before = state.stat().st_mode
+    assert journal.stats().exposed == ""
+    state.chmod(0o777)
+    assert str(state) in journal.stats().exposed
+    state.chmod(before)
+    assert journal.stats().exposed == ""
