@@ -30,6 +30,7 @@ from actors.model.trade import ConditionId, TokenId
 MarketOf = Callable[[str, TokenId], ConditionId | None]
 WRONG_CLOCK_S = 5.0
 """So much our clock may differ from others before it is called wrong, in seconds."""
+_NOTHING_CAME = frozenset({GapCause.FROZEN.value, GapCause.EXCHANGE_SILENT.value})
 MOST_NAMED = 5
 """So many unconfirmed tokens are named."""
 PROVEN_FACTOR = 1.5
@@ -80,6 +81,11 @@ class _Entry:
     def proven_at(self) -> float:
         """Return when it last received data, or was shown to have missed nothing."""
         return max(self.last_data_at, self.silence_proven_at)
+
+    @property
+    def known_at(self) -> float:
+        """Return the same over all incarnations; 0.0: never."""
+        return max(self.heard_at, self.silence_proven_at)
 
     def gap_cause(self) -> str:
         """Return why tokens of it are not covered."""
@@ -166,7 +172,7 @@ class ConnectionsHealth:
         entry.trades, entry.rejected = report.trades_total, report.rejected_total
         entry.bytes, entry.unknown = report.bytes_total, report.unknown_total
         entry.last_data_at = report.last_data_at
-        entry.heard_at = report.last_data_at or entry.heard_at
+        entry.heard_at = max(report.last_data_at, entry.heard_at)
         entry.silence_proven_at = report.silence_proven_at
         entry.tokens, entry.confirmed = report.tokens, report.confirmed
         entry.waiting, entry.waiting_longest = report.waiting, report.waiting_longest
@@ -242,14 +248,22 @@ class ConnectionsHealth:
             self._no_trade_since = now
 
     def _note_loss(self, now: float) -> None:
-        """Keep since when nothing is covered, or less than half of what was."""
+        """Keep since when nothing is covered, or less than half of what was.
+
+        A loss lasts until 90 % is covered again. One of connections that brought nothing is found
+        late, and began with the last data of any.
+        """
         assets = self.assets(now)
         had = min(self._had, assets.wanted)
-        if not assets.wanted or (assets.covered and 2 * assets.covered >= had):
+        least = 0.5 if self._lost_since is None else 0.9
+        if not assets.wanted or (assets.covered and assets.covered >= least * had):
             # The most of the last time, so that tokens that go one by one are a loss, too.
             self._lost_since, self._had = None, max(assets.covered, had)
         elif self._lost_since is None:
-            self._lost_since = now
+            carrying = (one for one in self._entries.values() if one.carried)
+            heard_at = max((one.known_at for one in carrying), default=now)
+            found_late = not _NOTHING_CAME.isdisjoint(assets.causes)
+            self._lost_since = min(now, heard_at or now) if found_late else now
 
     def no_trade_s(self, now: float) -> float:
         """Return for how long connections have listened to tokens without a trade."""

@@ -169,7 +169,8 @@ class Assets(Part, frozen=True, kw_only=True):
         proven_s: For how long the longest silent of their connections has proven nothing: what came
             since counts once more data comes. None when nothing is covered.
         never_confirmed: Of these, those that have been unconfirmed for more than a minute.
-        lost_s: For how long none is covered, or less than half of what was; 0 while more is.
+        lost_s: For how long none is covered, or less than half of what was, until 90 % of that is
+            again. Where connections brought nothing, since the last data of any.
         causes: How many are not covered, by the cause that their gap has (`coverage_gaps`).
         unconfirmed: Those of `never_confirmed` that have waited for longest, five at most.
     """

@@ -146,7 +146,10 @@ def _none_live(health: Health, limits: Limits) -> str:
         return ""
     which = f"{away} connections with tokens" if connections.live else f"{away} connections"
     since_s = min((one.down_s for one in connections.each if one.down_s), default=0.0)
-    return because(f"none of {which} is live for {since_s:.0f} s", connections.last_failure)
+    none = f"none of {which} is live for {since_s:.0f} s"
+    if health.assets.lost_s > since_s + 1:  # they brought nothing before, which was found late
+        none = f"{none}, and nothing came for {health.assets.lost_s:.0f} s"
+    return because(none, connections.last_failure)
 
 
 def _coverage_lost(health: Health, limits: Limits) -> str:

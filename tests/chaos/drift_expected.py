@@ -84,26 +84,42 @@ EXPECTED: dict[str, Expected] = {
     # in these seconds (there is a free place) costs another try of half a minute.
     "tokens_100_per_connection": _shows(
         "tokens_unconfirmed",
+        permitted=("coverage_lost",),
         counted="tokens_per_connection",
         settings=(("TRACKER_ASSETS_PER_CONNECTION", "200"),),
         counts_after_s=240.0,
     ),
     "tokens_20_per_connection": _shows(
-        "tokens_unconfirmed", counted="tokens_per_connection", counts_after_s=150.0
+        "tokens_unconfirmed",
+        permitted=("coverage_lost",),
+        counted="tokens_per_connection",
+        counts_after_s=150.0,
     ),
     # Each connection ends once; the next one names fewer tokens at once.
     "tokens_30_or_end": _shows(
-        permitted=("connections_down", "no_connection_live", "tokens_unconfirmed"),
+        permitted=(
+            "connections_down",
+            "no_connection_live",
+            "coverage_lost",
+            "tokens_unconfirmed",
+        ),
         counted="served",
         counts_after_s=120.0,
     ),
     "tokens_20_per_message": _shows(
-        permitted=("tokens_unconfirmed",), counted="tokens_per_connection", counts_after_s=100.0
+        permitted=("tokens_unconfirmed", "coverage_lost"),
+        counted="tokens_per_connection",
+        counts_after_s=100.0,
     ),
     "accept_then_drop": _shows(
-        "connections_down",
         "no_connection_live",
-        permitted=("no_trades", "exchange_silent", "tokens_unconfirmed"),
+        permitted=(
+            "connections_down",
+            "coverage_lost",
+            "no_trades",
+            "exchange_silent",
+            "tokens_unconfirmed",
+        ),
         counted="served",
         nothing=True,
     ),
@@ -158,7 +174,13 @@ EXPECTED: dict[str, Expected] = {
     "dump_only_when_asked": QUIET,
     "empty_first_rejected": Expected(counted="empty_first"),
     "frozen_for_good": _shows(
-        permitted=("exchange_silent", "no_connection_live", "connections_down", "no_trades"),
+        permitted=(
+            "exchange_silent",
+            "no_connection_live",
+            "coverage_lost",
+            "connections_down",
+            "no_trades",
+        ),
         arguments=("--fault", "60:freeze_all:20"),
         settings=(("TRACKER_SILENCE_SECONDS", "20"),),
         counted="old_sockets_die",

@@ -83,7 +83,7 @@ def restart(run: FaultRun, _: Monitor) -> Iterator[None]:
     yield
 
 
-_DOWN = frozenset({"no_connection_live", "connections_down"})
+_DOWN = frozenset({"no_connection_live", "coverage_lost", "connections_down"})
 _AWAY = frozenset({"database_away", "database_behind"})
 PARTS = (
     Part(name="nothing", bring=nothing, lasts_s=20, clears_s=10),

@@ -66,9 +66,10 @@ def test_a_tracker_of_which_only_the_connection_for_announcements_lives_is_degra
     for second in range(116, 121):
         said = at(health, second)
     assert (said.state, said.codes) == ("degraded", ("no_connection_live",))
-    assert said.reasons == ("none of 4 connections with tokens is live for 19 s",)
+    (reason,) = said.reasons
+    assert reason == "none of 4 connections with tokens is live for 19 s"
     assert (said.connections.live, said.connections.live_with_tokens) == (1, 0)
-    assert (said.assets.covered, said.assets.lost_s) == (0, 19.0)
+    assert (said.assets.covered, said.assets.lost_s) == (0, 20.0)
     receive(health, 121.0, "lifecycle")
     assert at(health, 121).codes == ("no_connection_live",)  # reports of the incarnation before
     for child in FEEDS:
@@ -95,6 +96,46 @@ def test_tokens_that_are_lost_on_live_connections_are_a_reason_of_their_own_with
     assert found.reasons[0].startswith(said)
     assert "for 17 s" in found.reasons[0]
     assert "never_confirmed" in found.reasons[0]
+
+
+def test_a_loss_that_is_found_late_counts_from_the_last_data() -> None:
+    health = running()
+    receive(health, 100.0)
+    assert at(health, 120).state == "healthy"  # nothing shows yet that anything is missed
+    lose(health, 120.5, *FEEDS)
+    said = at(health, 121.5)
+    assert (said.state, said.codes) == ("degraded", ("no_connection_live",))
+    assert said.reasons == (
+        "none of 4 connections with tokens is live for 1 s, and nothing came for 22 s",
+    )
+
+
+def test_a_short_reconnect_of_quiet_connections_is_no_loss() -> None:
+    health = running()
+    receive(health, 100.0)
+    at(health, 120)
+    lose(health, 120.5, *FEEDS, reason="reset")
+    assert [at(health, second).codes for second in range(121, 136)] == [()] * 15
+
+
+def test_a_loss_lasts_until_nearly_all_is_covered_again() -> None:
+    health = running()
+    receive(health, 100.0)
+    at(health, 100.0)
+    lose(health, 101.0, *FEEDS)
+    for second, confirmed, code in ((120, 0, "no_connection_live"), (130, 89, "coverage_lost")):
+        for child in FEEDS:
+            listening = "listening" if confirmed else "subscribing"
+            said = connection(
+                child, incarnation=2, state=listening, tokens=100, confirmed=confirmed,
+                last_data_at=START + second if confirmed else 0.0,
+            )  # fmt: skip
+            health.connection_reported(said, at=START + second)
+        assert at(health, second).codes == (code,)
+    for child in FEEDS:
+        said = connection(child, incarnation=2, tokens=100, confirmed=90, last_data_at=START + 131)
+        health.connection_reported(said, at=START + 131)
+    assert at(health, 131).codes == ()
 
 
 def test_more_than_half_of_what_was_covered_is_no_loss_of_all() -> None:
