@@ -2,7 +2,8 @@
 
 import pytest
 
-from actors.health.rules import Limits, reasons
+from actors.health.parts import Limits
+from actors.health.rules import reasons
 from actors.model.audit import AuditSummary
 from tests.health.health_samples import START, audits, document, state, well
 
