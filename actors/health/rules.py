@@ -156,8 +156,9 @@ def _coverage_lost(health: Health, limits: Limits) -> str:
     assets = health.assets
     if assets.lost_s <= limits.lost_s or health.journal.full:
         return ""
-    # These two say more about the same.
-    if _none_live(health, limits) or _exchange_silent(health, limits):
+    # These two say more about the same; not the silence of the few that are left.
+    mostly_silent = health.connections.silent * 2 > health.connections.wanted
+    if _none_live(health, limits) or (mostly_silent and _exchange_silent(health, limits)):
         return ""
     few = f"only {assets.covered:,}" if assets.covered else "none"
     causes = ", ".join(f"{cause} {count:,}" for cause, count in assets.causes.items())

@@ -110,6 +110,19 @@ def test_a_loss_that_is_found_late_counts_from_the_last_data() -> None:
     )
 
 
+def test_the_silence_of_the_few_that_are_left_does_not_hide_that_the_others_are_lost() -> None:
+    health = running()
+    receive(health, 100.0)
+    at(health, 100.0)
+    lose(health, 101.0, *FEEDS)
+    for child in ("a-0003", "a-0004"):
+        health.connection_wanted(child, feed=0, at=START)
+        few = connection(child, tokens=3, confirmed=3, last_data_at=START + 100)
+        health.connection_reported(few, at=START + 101)
+    at(health, 101)
+    assert at(health, 140).codes == ("coverage_lost", "exchange_silent")
+
+
 def test_a_short_reconnect_of_quiet_connections_is_no_loss() -> None:
     health = running()
     receive(health, 100.0)
