@@ -8,6 +8,7 @@ a promise of the tracker is found here:
 - *unwatched*: sent, absent, at a time when the token was not wanted;
 - *duplicates*: stored more often than sent;
 - *unexpected*: stored, never sent;
+- *marked*: as these two, and the database says of each that it is disputed: the feeds differ;
 - *uncovered*: absent although `coverage` claims the time; counted in *missing* as well.
 """
 
@@ -23,9 +24,11 @@ from typing import Any, LiteralString
 import psycopg
 
 Key = tuple[str, int, Decimal, Decimal, str, str | None]
+"""(token, exchange ms, price, size, side, transaction hash or None)."""
 TRADE_KINDS = ("trade", "print")
 """Kinds of a trade's line; ledgers that an older simulator began call it a print."""
-"""(token, exchange ms, price, size, side, transaction hash or None)."""
+DISPUTED = ["sent_twice", "dated_apart"]
+"""Events that mark a row of `trades`: token, ms, occurrence, price and size in their reason."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Judgement:
     missing: int
     duplicates: int
     unexpected: int
+    marked: int
     uncovered: int
     in_gaps: int
     unwatched: int
@@ -68,24 +72,26 @@ def ledger_lines(path: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
 
 
-def judge(ledger: Path, dsn: str, *, last_run: bool = False) -> Judgement:
+def judge(ledger: Path, dsn: str, *, since: datetime | None = None) -> Judgement:
     """Compare the ledger with what the database holds for its tokens.
 
     Args:
         ledger: The file.
         dsn: Of the database.
-        last_run: Only what was sent, and decided, since the simulator was started the last time.
+        since: When the last run began, by the clock of the tracker, to judge that alone.
 
     Raises:
         psycopg.Error: The database does not answer.
     """
-    sent, before, outcomes = _read_ledger(ledger, last_run=last_run)
+    sent, outcomes = _read_ledger(ledger, last_run=since is not None)
     with psycopg.connect(dsn, autocommit=True) as database:
         # What others have planted in this database must not be executed with the rights of a judge.
         database.execute("SET search_path = pg_catalog, pg_temp")
-        stored = _stored(database, sorted({key[0] for key in sent}))
-        for earlier in before.keys() - sent.keys():  # a market goes on in the next run
-            del stored[earlier]
+        # A market goes on in the next run, so what was received earlier is of an earlier one.
+        tokens = sorted({key[0] for key in sent})
+        stored, marks = _stored(database, tokens, since or datetime.min.replace(tzinfo=UTC))
+        too_many = {key: n - sent[key] for key, n in stored.items() if n > sent[key]}
+        marked = {key: min(n, marks[key]) for key, n in too_many.items()}
         absent = sent - stored
         fates = _fates(database, absent)
         right, wrong = _resolutions(database, outcomes)
@@ -96,24 +102,21 @@ def judge(ledger: Path, dsn: str, *, last_run: bool = False) -> Judgement:
         uncovered=fates["uncovered"],
         in_gaps=fates["in_gap"],
         unwatched=fates["unwatched"],
-        duplicates=sum(n - sent[key] for key, n in stored.items() if 0 < sent[key] < n),
-        unexpected=sum(n for key, n in stored.items() if not sent[key]),
+        duplicates=sum(n - marked[key] for key, n in too_many.items() if sent[key]),
+        unexpected=sum(n - marked[key] for key, n in too_many.items() if not sent[key]),
+        marked=sum(marked.values()),
         resolved_right=right,
         resolved_wrong=wrong,
         resolved_absent=len(outcomes) - right - wrong,
     )
 
 
-def _read_ledger(
-    path: Path, *, last_run: bool
-) -> tuple[Counter[Key], Counter[Key], dict[str, str]]:
-    """Return how often each trade was sent, and before that, and the true outcome of each market.
+def _read_ledger(path: Path, *, last_run: bool) -> tuple[Counter[Key], dict[str, str]]:
+    """Return how often each trade was sent, and the true outcome of each market that is final.
 
-    Before that: in runs before the last one, if only that is asked for. An outcome is the winning
-    token's id, or `split`; of a market that is final.
+    An outcome is the winning token's id, or `split`.
     """
     sent: Counter[Key] = Counter()
-    before: Counter[Key] = Counter()
     outcomes: dict[str, str] = {}
     for line in ledger_lines(path):
         if line["kind"] in TRADE_KINDS:
@@ -121,10 +124,9 @@ def _read_ledger(
         elif line["kind"] == "outcome":
             outcomes[line["condition"]] = line["winning_token"] or "split"
         elif line["kind"] == "run" and last_run:
-            before.update(sent)
             sent.clear()
             outcomes.clear()
-    return sent, before, outcomes
+    return sent, outcomes
 
 
 def _key(line: dict[str, Any]) -> Key:
@@ -138,13 +140,33 @@ def _key(line: dict[str, Any]) -> Key:
     )
 
 
-def _stored(database: psycopg.Connection[Any], tokens: list[str]) -> Counter[Key]:
+def _stored(
+    database: psycopg.Connection[Any], tokens: list[str], since: datetime
+) -> tuple[Counter[Key], Counter[Key]]:
+    """Return how often each trade is stored, and how many of these rows are marked as disputed."""
+    reasons = database.execute(
+        "SELECT reason FROM public.connection_events WHERE event = ANY(%s)", (DISPUTED,)
+    )
+    marks = {_mark(reason.split()) for (reason,) in reasons}
     rows = database.execute(
         "SELECT token_id, (extract(epoch FROM traded_at) * 1000)::bigint, price, size, side,"
-        " transaction_hash FROM public.trades WHERE token_id = ANY(%s)",
-        (tokens,),
+        " transaction_hash, occurrence FROM public.trades"
+        " WHERE token_id = ANY(%s) AND received_at >= %s",
+        (tokens, since),
     )
-    return Counter((row[0], row[1], row[2], row[3], row[4], row[5]) for row in rows)
+    stored: Counter[Key] = Counter()
+    disputed: Counter[Key] = Counter()
+    for *found, occurrence in rows:
+        token, ms, price, size, side, transaction = found
+        key = (token, ms, price, size, side, transaction)
+        stored[key] += 1
+        disputed[key] += (token, ms, occurrence, price, size) in marks
+    return stored, disputed
+
+
+def _mark(words: list[str]) -> tuple[str, int, int, Decimal, Decimal]:
+    token, ms, occurrence, price, size = words
+    return (token, int(ms), int(occurrence), Decimal(price), Decimal(size))
 
 
 def _fates(database: psycopg.Connection[Any], absent: Counter[Key]) -> Counter[str]:
@@ -208,3 +230,10 @@ def _resolutions(database: psycopg.Connection[Any], outcomes: dict[str, str]) ->
         outcomes[cid] == (token if kind == "winner" else "split") for cid, kind, token in rows
     )
     return right, len(rows) - right
+
+
+def conditions(ledger: Path) -> list[str]:
+    """Return the markets that the simulator of a ledger has made; none if there is no ledger."""
+    if not ledger.exists():
+        return []
+    return [line["condition"] for line in ledger_lines(ledger) if line["kind"] == "market"]

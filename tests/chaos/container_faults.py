@@ -110,7 +110,9 @@ def contained(folder: Path, outcome: Outcome, _scale: float) -> None:
         outcome.sent, outcome.stored = judgement.sent, judgement.stored
         outcome.lost, outcome.duplicated = judgement.missing, judgement.duplicates
         outcome.in_gaps = judgement.in_gaps
-        require(judgement.clean, f"not what was sent: {judgement.as_dict()}")
+        require(
+            judgement.clean and not judgement.marked, f"not what was sent: {judgement.as_dict()}"
+        )
         require(judgement.stored > 0, "nothing was stored")
     finally:
         podman.clear()

@@ -310,8 +310,9 @@ def _pause(seconds: float) -> None:
 
 def _broken_promises(judged: Judgement, marked: str) -> list[str]:
     counts = judged.as_dict()
-    names = ("missing", "duplicates", "unexpected", "uncovered", "resolved_wrong")
-    return [f"{counts[name]} {name}" for name in names if counts[name] and name != marked]
+    names = ("missing", "duplicates", "unexpected", "marked", "uncovered", "resolved_wrong")
+    permitted = {marked, "marked"} if marked else set()
+    return [f"{counts[name]} {name}" for name in names if counts[name] and name not in permitted]
 
 
 def _job(name: str, server: OwnServer, minutes: float) -> Result:

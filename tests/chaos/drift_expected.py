@@ -20,8 +20,9 @@ class Expected:
         permitted: Further reasons that follow from the same cause.
         counted: The assumption that is counted as violated.
         nothing: No trade can be had at all.
-        marked: What the judge finds too often: nothing in the data says that it is one trade. So
-            each such row must be marked as disputed, and be counted as `counted` says.
+        marked: What the judge finds too often, beside what is marked: nothing in the data says that
+            it is one trade. So each such row must be marked as disputed, and be counted as
+            `counted` says.
         arguments: Further ones of the simulator.
         settings: Further ones of the tracker.
         counts_after_s: Trades count from then on.

@@ -277,7 +277,7 @@ class FaultRun(ProxiedProcesses):
         found = checked.judged
         out.sent, out.stored = found.sent, found.stored
         out.lost, out.uncovered = found.missing - found.uncovered, found.uncovered
-        out.duplicated, out.unexpected = found.duplicates, found.unexpected
+        out.duplicated, out.unexpected = found.duplicates, found.unexpected + found.marked
         out.in_gaps, out.unwatched = found.in_gaps, found.unwatched
         out.gap_s, out.false_gap_s = round(checked.gap_s, 2), round(checked.false_gap_s, 2)
         out.figures["longest_gap_s"] = round(checked.longest_gap_s, 2)

@@ -1,16 +1,20 @@
 """The judge reads ledgers of this simulator and of older ones."""
 
 import json
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from actors.database.store import Store
-from actors.model.storage import Batch
+from actors.model.storage import Batch, ConnectionEvent
 from actors.model.trade import Trade
 from actors.simulator.judge import judge
-from tests.database.samples import CONDITION, NO, YES, resolution, trade
+from actors.writer.feed_comparison import Disputed
+from actors.writer.gather import mark
+from tests.database.samples import CONDITION, NO, YES, ns, resolution, trade
 
 pytestmark = pytest.mark.db
 
@@ -31,6 +35,14 @@ def written(folder: Path, *lines: dict[str, Any]) -> Path:
     ledger = folder / "ledger.jsonl"
     ledger.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     return ledger
+
+
+def at(second: float) -> datetime:
+    return datetime.fromtimestamp(ns(second) / 1e9, UTC)
+
+
+def marked(how: str, row: Trade) -> ConnectionEvent:
+    return mark(Disputed(how, row, "b"))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", ["trade", "print"])
@@ -58,7 +70,51 @@ def test_the_last_run_is_judged_alone_though_its_markets_traded_before(
     )  # fmt: skip
     store.commit(Batch(trades=(trade(2), ours, never_sent), resolutions=(resolution(),)))
 
-    last, whole = judge(ledger, database, last_run=True), judge(ledger, database)
+    last, whole = judge(ledger, database, since=at(2.5)), judge(ledger, database)
     assert (last.sent, last.stored, last.unwatched, last.unexpected) == (1, 2, 0, 1)
     assert (whole.sent, whole.stored, whole.unwatched, whole.unexpected) == (3, 3, 1, 1)
     assert (last.resolved_right, last.resolved_wrong) == (1, 0)
+
+
+# Fault: trades that the feeds date apart are stored with both times and marked, as promised; the
+# judge counted them as never sent.
+
+
+def test_what_is_stored_too_often_and_marked_is_counted_apart(
+    tmp_path: Path, store: Store, database: str
+) -> None:
+    sent, again = trade(1), trade(1, occurrence=2)
+    later, unmarked = trade(1.001), trade(1.002)
+    ledger = written(tmp_path, line_of(sent))
+    events = (marked("sent_twice", again), marked("dated_apart", later))
+    store.commit(Batch(trades=(sent, again, later, unmarked), events=events))
+
+    found = judge(ledger, database)
+    assert (found.sent, found.stored, found.marked) == (1, 4, 2)
+    assert (found.duplicates, found.unexpected) == (0, 1)
+    assert not found.clean
+
+
+def test_a_mark_of_another_row_excuses_none(tmp_path: Path, store: Store, database: str) -> None:
+    sent, again = trade(1), trade(1, occurrence=2)
+    others = (sent, trade(1, size=Decimal(7), occurrence=2), trade(1, token_id=NO, occurrence=2))
+    ledger = written(tmp_path, line_of(sent))
+    events = tuple(marked("sent_twice", other) for other in others[1:])
+    store.commit(Batch(trades=(sent, again), events=events))
+
+    found = judge(ledger, database)
+    assert (found.marked, found.duplicates) == (0, 1)
+
+
+def test_what_an_earlier_run_has_marked_is_none_of_the_last_one(
+    tmp_path: Path, store: Store, database: str
+) -> None:
+    runs = [{"kind": "run", "run": number} for number in (1, 2)]
+    first, last = trade(1), trade(3)
+    later = trade(1.001)
+    ledger = written(tmp_path, runs[0], line_of(first), runs[1], line_of(last))
+    store.commit(Batch(trades=(first, later, last), events=(marked("dated_apart", later),)))
+
+    found = judge(ledger, database, since=at(2))
+    assert (found.sent, found.stored, found.marked, found.unexpected) == (1, 1, 0, 0)
+    assert judge(ledger, database).marked == 1
