@@ -10,6 +10,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
+from actors.process import output
 from actors.process.libraries import end_without
 from actors.process.runtime import close_memory
 
@@ -26,7 +27,7 @@ def tracker() -> NoReturn:
     except ImportError as missing:
         end_without(missing, "tracker")
     signal.signal(signal.SIGINT, heeded)
-    _end(main())
+    _end("tracker", main)
 
 
 def status() -> NoReturn:
@@ -36,10 +37,9 @@ def status() -> NoReturn:
         from actors.cli.status import command  # noqa: PLC0415 - see above
 
         signal.signal(signal.SIGINT, heeded)
-        code = command()  # imports more
+        _end("tracker-status", command)  # imports more
     except ImportError as missing:
         end_without(missing, "tracker-status")
-    _end(code)
 
 
 def export() -> NoReturn:
@@ -78,14 +78,15 @@ def simulator() -> NoReturn:
     except ImportError as missing:
         end_without(missing, "tracker-simulator")
     signal.signal(signal.SIGINT, heeded)
-    _end(main())
+    _end("tracker-simulator", main)
 
 
 def _interruptible(program: str) -> _Handler:
-    """Let Ctrl-C end the program at once, and return what it did before.
+    """Let Ctrl-C end the program at once, and return what it did before; the first thing to do.
 
     In the middle of an import it would be a traceback, or be lost.
     """
+    output.open_closed()
 
     def interrupted(*_: object) -> None:
         os.write(2, f"{program}: interrupted\n".encode())
@@ -94,11 +95,17 @@ def _interruptible(program: str) -> _Handler:
     heeded = signal.getsignal(
         signal.SIGINT
     )  # ignored, where a shell without job control started it
-    if heeded is signal.default_int_handler:
+    if heeded in (signal.default_int_handler, signal.SIG_DFL):
         signal.signal(signal.SIGINT, interrupted)
+        return signal.default_int_handler
     return heeded
 
 
-def _end(code: int) -> NoReturn:
+def _end(program: str, run: Callable[[], int]) -> NoReturn:
+    """Run a program, and end with its exit code."""
+    try:
+        code = run()
+    except SystemExit as ended:  # as argparse does after a help
+        code = ended.code if isinstance(ended.code, int) else 0
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to do but to end
-    sys.exit(code)
+    sys.exit(output.finish(program, code))

@@ -39,7 +39,7 @@ from actors.errors import (
 )
 from actors.health.metrics import open_sentence, require_address, taken_sentence
 from actors.model.storage import unsafe_sentence, unverified_sentence
-from actors.process import logs
+from actors.process import logs, output
 from actors.process.runtime import (
     HostTrackers,
     limit_automatic_gc,
@@ -240,8 +240,8 @@ def _report_error(exc: Fatal) -> int:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"{logs.for_people(text)}\n")
+    output.say(logs.for_people(text))
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(f"{logs.for_people(text)}\n")
+    output.put(f"{logs.for_people(text)}\n")

@@ -15,21 +15,23 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, Protocol, TextIO
+from typing import Any, Protocol
 
+from actors.cli import status_options
 from actors.config import paths
-from actors.config.arguments import OnceParser
 from actors.errors import (
     EXIT_CONFIG,
     EXIT_INTERRUPTED,
+    EXIT_IO,
     ConfigError,
     PayloadRejected,
     Retryable,
     SourceUnavailable,
+    reason_of,
 )
 from actors.health import status_socket, takeover
 from actors.model.conversion import terminal_safe
-from actors.process import runtime
+from actors.process import output, runtime
 
 __all__ = ["Document", "Unreachable", "ask", "command", "main"]
 
@@ -112,83 +114,52 @@ def main(
         monotonic: Returns the time for `--timeout`.
         age_s: Returns the seconds since the process started.
     """
-    try:
-        options = _parser().parse_args(argv)
-        if options.schema:
-            return _schema()
-        sockets = (options.socket,) if options.socket else _sockets(environ)
-    except ConfigError as exc:
-        for line in exc.lines:
-            _tell(f"tracker-status: {line}")
-        return EXIT_CONFIG
     if hasattr(sys.stdout, "reconfigure"):
         # A terminal without a character of the text must not end the program with a traceback.
         sys.stdout.reconfigure(errors="replace")
     try:
-        if options.wait or options.watch:
-            follow = _wait if options.wait else _watch
-            return follow(options, sockets, wait, monotonic)
-        plain = options.json or options.field is not None
-        limit_s = max(LEAST_S, min(LIMIT_S, WHOLE_S - age_s()))
-        return _once(options, sockets, None if plain else _display(), limit_s)
-    except BrokenPipeError:
-        # The reader (`| head`) has ended; a flush at exit would fail with a traceback.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        options = status_options.parser().parse_args(argv)
+        return _answer(options, environ, wait, monotonic, age_s)
+    except ConfigError as exc:
+        for line in exc.lines:
+            _say(f"tracker-status: {line}")
+        return EXIT_CONFIG
+    except BrokenPipeError:  # the reader (`| head`) has ended
         return EXIT_UNHEALTHY
+    except OSError as exc:
+        output.discard(sys.stdout)
+        _say(f"tracker-status: standard output: {reason_of(exc)}")
+        return EXIT_IO
     except KeyboardInterrupt:
-        _tell("tracker-status: interrupted")
+        _say("tracker-status: interrupted")
         return EXIT_INTERRUPTED
 
 
+def _answer(
+    options: argparse.Namespace,
+    environ: Mapping[str, str],
+    wait: Callable[[float], None],
+    monotonic: Callable[[], float],
+    age_s: Callable[[], float],
+) -> int:
+    """Do what the options name and return the exit code.
+
+    Raises:
+        ConfigError: A setting, or an option, is wrong.
+        OSError: Standard output has no space, or no reader.
+    """
+    if options.schema:
+        return _schema()
+    sockets = (options.socket,) if options.socket else _sockets(environ)
+    if options.wait or options.watch:
+        follow = _wait if options.wait else _watch
+        return follow(options, sockets, wait, monotonic)
+    plain = options.json or options.field is not None
+    limit_s = max(LEAST_S, min(LIMIT_S, WHOLE_S - age_s()))
+    return _once(options, sockets, None if plain else _display(), limit_s)
+
+
 # ---------------------------------------------------------------------- asking
-
-
-class _Parser(OnceParser):
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}; see tracker-status --help")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="tracker-status",
-        description="Ask the running tracker how it is.",
-        epilog="Exit code: 0 healthy or attention, 1 degraded, starting or stopping,"
-        " 2 unreachable. With --wait: 0 it has taken over, 1 not in time, 2 one is unreachable.",
-        allow_abbrev=False,
-    )
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print the document verbatim")
-    form.add_argument("--field", metavar="A.B.C", help="print one value, such as trades.total")
-    form.add_argument("--schema", action="store_true", help="print the document's JSON Schema")
-    form.add_argument(
-        "--wait", metavar=("takes-over-from", "SOCKET"), nargs=2,
-        help="wait until this tracker covers every token that the one at SOCKET covers,"
-        " so that that one can be stopped without a gap",
-    )  # fmt: skip
-    parser.add_argument(
-        "--timeout", metavar="SECONDS", type=_seconds, default=600.0,
-        help="of --wait (default: 600)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--watch", metavar="SECONDS", nargs="?", const=2.0, type=_seconds,
-        help="ask again and again (every 2 s) until Ctrl-C",
-    )  # fmt: skip
-    parser.add_argument(
-        "--socket", metavar="PATH", type=Path,
-        help="where to ask (default: TRACKER_STATUS_SOCKET, else tracker.sock in"
-        " TRACKER_STATE_DIR, /run/tracker or the user's state directory)",
-    )  # fmt: skip
-    return parser
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0.1 <= seconds <= 86_400:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0.1 to 86,400")
-    return seconds
 
 
 def _sockets(environ: Mapping[str, str]) -> tuple[Path, ...]:
@@ -243,11 +214,10 @@ def _once(
             display.show(document)
         else:
             text = json.dumps(document) if options.json else _field(document, options.field)
-            sys.stdout.write(f"{text}\n")
+            _tell(text)
     except (Unreachable, PayloadRejected, ConfigError) as exc:
-        sys.stderr.write(f"tracker-status: {terminal_safe(str(exc))}\n")
+        _say(f"tracker-status: {exc}")
         return EXIT_CONFIG if isinstance(exc, ConfigError) else EXIT_UNREACHABLE
-    sys.stdout.flush()
     return _code(document)
 
 
@@ -276,11 +246,12 @@ def _watch(
     try:
         if not plain and display.is_terminal:
             display.watch(look, lambda: wait(options.watch))
-        while True:
+        while output.is_read():
             code = _once(options, sockets, None if plain else display, LIMIT_S)
             wait(options.watch)
     except KeyboardInterrupt:
-        return code
+        pass
+    return code
 
 
 # ------------------------------------------------------------ a restart without a gap
@@ -304,12 +275,12 @@ def _wait(
     """Wait until the tracker at `sockets` has taken over from another; return the exit code."""
     what, other = options.wait[0], Path(options.wait[1])
     if what != TAKES_OVER:
-        _tell(f"tracker-status: --wait knows {TAKES_OVER} SOCKET alone")
+        _say(f"tracker-status: --wait knows {TAKES_OVER} SOCKET alone")
         return EXIT_CONFIG
     try:
         return _follow(other, sockets, options.timeout, wait, monotonic)
     except (ConfigError, Unreachable) as exc:
-        _tell(f"tracker-status: {exc}")
+        _say(f"tracker-status: {exc}")
         return EXIT_CONFIG if isinstance(exc, ConfigError) else EXIT_UNREACHABLE
     except KeyboardInterrupt:
         return EXIT_UNHEALTHY
@@ -337,9 +308,11 @@ def _follow(
             progress = _look(handover, other, sockets)
             if progress.done:
                 took_s = monotonic() - began
-                _tell(f"taken over after {took_s:.0f} s: each of the {progress.total:,} tokens that"
-                      f" {other} covers is proven here beyond its proof; it can be stopped",
-                      sys.stdout)  # fmt: skip
+                _tell(
+                    f"taken over after {took_s:.0f} s: each of the {progress.total:,} tokens that"
+                    f" {terminal_safe(str(other))} covers is proven here beyond its proof; it can"
+                    " be stopped"
+                )
                 return EXIT_HEALTHY
             trouble, reached = str(progress), monotonic()
         except takeover.OlderVersion as exc:
@@ -350,12 +323,12 @@ def _follow(
             trouble, code = str(exc), EXIT_UNREACHABLE
         now = monotonic()
         if now - began >= timeout_s or now - reached > UNREACHABLE_S:
-            _tell(f"tracker-status: not taken over after {now - began:.0f} s: {trouble}")
+            _say(f"tracker-status: not taken over after {now - began:.0f} s: {trouble}")
             return code
         if now - began >= tell_s:
             # Twice as late each time: a wait of a day is a dozen lines.
             tell_s = 2 * (now - began)
-            _tell(f"waiting: {trouble}")
+            _say(f"waiting: {trouble}")
         left_s = began + timeout_s - now
         wait(min(left_s, max(LEAST_PAUSE_S, (now - asked) / SHARE)))
 
@@ -409,10 +382,19 @@ def _coverage(sockets: Sequence[Path]) -> takeover.Listing:
     raise Unreachable(f"no tracker answers ({'; '.join(failures)})")
 
 
-def _tell(text: str, to: TextIO | None = None) -> None:
-    stream = to or sys.stderr
-    stream.write(f"{terminal_safe(text)}\n")
-    stream.flush()
+def _tell(text: str) -> None:
+    """Write lines of ours to standard output at once.
+
+    Raises:
+        BrokenPipeError: Nobody reads them any more.
+    """
+    if not output.put(f"{text}\n"):
+        raise BrokenPipeError
+
+
+def _say(text: str) -> None:
+    """Write one line, which may repeat what strangers wrote, to standard error."""
+    output.say(terminal_safe(text))
 
 
 def _code(document: Document) -> int:
@@ -428,7 +410,7 @@ def _display() -> Display:
 def _schema() -> int:
     from actors.cli.status_schema import schema  # noqa: PLC0415 - slow to import, seldom needed
 
-    sys.stdout.write(schema())
+    _tell(schema().rstrip("\n"))
     return EXIT_HEALTHY
 
 

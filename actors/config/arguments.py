@@ -4,8 +4,15 @@ Light to import: `tracker-status` needs it at once.
 """
 
 import argparse
+import re
 from collections.abc import Sequence
 from typing import Any
+
+
+def plain(message: str) -> str:
+    """Return an error of argparse in plain words, where its own are none."""
+    return re.sub(r"^argument (.*?): ignored explicit argument .*", r"\1 takes no value", message,
+                  flags=re.DOTALL)  # fmt: skip
 
 
 class OnceParser(argparse.ArgumentParser):

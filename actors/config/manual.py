@@ -13,7 +13,7 @@ from annotated_types import Ge, Le
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from actors.config.arguments import OnceParser
+from actors.config.arguments import OnceParser, plain
 from actors.config.settings import Config
 from actors.errors import ConfigError
 from actors.model.conversion import terminal_safe
@@ -79,7 +79,7 @@ class _Parser(OnceParser):
     """An argument parser that never repeats a value: it may be a password."""
 
     def error(self, message: str) -> NoReturn:
-        text = re.sub(r" '.*'", "", message, flags=re.DOTALL)
+        text = re.sub(r" '.*'", "", plain(message), flags=re.DOTALL)
         raise ConfigError(f"{text}; see tracker --help")
 
 

@@ -21,6 +21,7 @@ EXIT_OK, EXIT_IO, EXIT_CONFIG = 0, 74, 78
 PR_SET_PDEATHSIG = 1
 CLEANUP_S = 1.5
 BACKLOG = 4096
+NO_HOST = "is no IPv4 address or name of this machine"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,23 +36,51 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as exc:
         if exc.errno == errno.EADDRINUSE:
             return _fail(f"{options.host}:{options.port} is in use", EXIT_IO)
-        return _fail(str(exc), EXIT_IO)
+        place = f"{exc.filename}: " if exc.filename else ""
+        return _fail(f"{place}{exc.strerror or exc}", EXIT_IO)
+
+
+def _listen(options: Options) -> socket.socket:
+    """Return the listening socket.
+
+    Raises:
+        BadOption: The host is none of this machine.
+        OSError: The port cannot be used.
+    """
+    try:
+        found = socket.getaddrinfo(options.host, options.port, socket.AF_INET, socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError, ValueError) as exc:  # of a name that no host can have
+        raise BadOption(f"argument --host: {options.host} {NO_HOST}") from exc
+    try:
+        return socket.create_server(found[0][4][:2], backlog=BACKLOG)
+    except OSError as exc:
+        if exc.errno == errno.EADDRNOTAVAIL:
+            raise BadOption(f"argument --host: {options.host} {NO_HOST}") from exc
+        place = f"{options.host}:{options.port}"
+        raise OSError(exc.errno, os.strerror(exc.errno or 0), place) from exc
 
 
 def _fail(line: str, code: int) -> int:
     # What it repeats of the command line must not drive a terminal.
     shown = "".join(each if each.isprintable() else "?" for each in line)
-    print(f"tracker-simulator: {shown}", file=sys.stderr)  # noqa: T201 - one line for people
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):  # it is full: the exit code says it alone
+            sys.stderr.write(f"tracker-simulator: {shown}\n")
+            sys.stderr.flush()
     return code
 
 
 def _print_line(**fields: object) -> None:
-    """Print one JSON line; go on without output when nobody reads it any more."""
+    """Print one JSON line; go on without output when nobody reads it, or it is closed."""
+    if sys.stdout is None:
+        return
     try:
         sys.stdout.buffer.write(msgspec.json.encode(fields) + b"\n")
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
+    except OSError as exc:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(exc, BrokenPipeError):
+            raise
 
 
 def _die_with_parent() -> None:
@@ -67,7 +96,7 @@ async def _run(options: Options) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     # The port comes first: a run that cannot start must not be in the ledger.
-    listening = socket.create_server((options.host, options.port), backlog=BACKLOG)
+    listening = _listen(options)
     try:
         simulation = Simulation(options)
     except BaseException:

@@ -1,11 +1,13 @@
 """The command line of the simulator, checked, as one frozen value."""
 
 import argparse
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from actors import __version__
 from actors.simulator.beliefs import in_force, parse_broken
 from actors.simulator.fault_injector import Fault, parse_fault
 from actors.simulator.market import SOURCES, Pace
@@ -71,7 +73,9 @@ class _Parser(argparse.ArgumentParser):
     """Of an option that is given twice the last one counts: tests add to what is usual."""
 
     def error(self, message: str) -> NoReturn:
-        raise BadOption(message)
+        raise BadOption(
+            re.sub(r"ignored explicit argument .*", "takes no value", message, flags=re.DOTALL)
+        )
 
 
 def _span(text: str) -> tuple[float, float]:
@@ -137,6 +141,8 @@ def _parser() -> _Parser:
         allow_abbrev=False,
     )
     add = parser.add_argument
+    add("--version", action="version", version=f"tracker-simulator {__version__}",
+        help="print the version, and exit")  # fmt: skip
     add("--host", default="127.0.0.1", help="address to listen on")
     add("--port", type=_count, default=0, help="port; 0 takes a free one")
     add("--dir", dest="directory", type=Path, required=True, help="where ledger.jsonl is kept")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.cli import status
+from actors.cli import status, status_options
 from actors.cli.main import main
 from actors.config import manual
 from actors.config.load import load
@@ -21,7 +21,7 @@ from tests.app.test_acknowledge import as_url
 PARSERS = {
     "tracker": manual.parser,
     "tracker-report": report._parser,
-    "tracker-status": status._parser,
+    "tracker-status": status_options.parser,
     "tracker-simulator": simulator_options._parser,
 }
 
@@ -67,6 +67,19 @@ def test_modes_and_switches_may_be_repeated_and_a_parser_used_again() -> None:
 def test_a_fault_of_the_simulator_is_a_list() -> None:
     faults = ["--fault", "1:drop", "--fault", "2:freeze"]
     assert len(simulator_options.parse(["--dir", "x", *faults]).faults) == 2
+
+
+@pytest.mark.parametrize(
+    ("program", "argument"),
+    [("tracker", "--migrate"), ("tracker", "--no-migrate"), ("tracker", "--online"),
+     ("tracker-status", "--json"), ("tracker-simulator", "--die-with-parent")],
+)  # fmt: skip
+def test_a_switch_that_is_given_a_value_is_said_plainly(program: str, argument: str) -> None:
+    with pytest.raises((ConfigError, simulator_options.BadOption)) as found:
+        parse(program, [f"{argument}=it is\nsecret"])
+    assert f"{argument} takes no value" in str(found.value).replace(":", "")
+    assert "ignored" not in str(found.value)
+    assert program != "tracker" or "secret" not in str(found.value)
 
 
 FORGED = "x\nFORGED\x1b[2J\u202e"
@@ -145,6 +158,7 @@ def test_what_tracker_status_repeats_drives_no_terminal(
         ["--dir", "x", f"--{FORGED}"],
         ["--dir", f"TMP/file/{FORGED}"],
         ["--dir", "TMP", "--replay", FORGED],
+        ["--dir", "TMP", "--host", FORGED],
         ["--dir", "TMP", "--fault", FORGED],
         ["--dir", "TMP", "--broken", FORGED],
     ],

@@ -213,8 +213,20 @@ def test_folder_that_cannot_be_made_is_exit_74(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()
-    assert main([f"--dir={tmp_path / 'file' / 'below'}"]) == 74
-    assert len(capsys.readouterr().err.splitlines()) == 1
+    folder = tmp_path / "file" / "below"
+    assert main([f"--dir={folder}"]) == 74
+    said = capsys.readouterr().err
+    assert said == f"tracker-simulator: {folder}: Not a directory\n"
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "a..b", "::1", "x" * 64, "a\0b", "\udcff"])
+def test_a_host_that_is_not_of_this_machine_is_exit_78(
+    host: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([f"--dir={tmp_path / 'run'}", f"--host={host}"]) == 78
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "argument --host: " in line
+    assert not (tmp_path / "run").exists()
 
 
 def test_run_that_is_in_the_ledger_already_is_rejected(
