@@ -7,30 +7,34 @@ it runs in a demo.
 """
 
 import contextlib
-import json
 import os
+import shlex
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.console import Console
 from rich.live import Live
 
-from actors.cli import status, status_table
-from actors.cli.demo_result import LOG, DemoDir, RunFigures, conclude, plain_console
+from actors.cli import demo_processes, status, status_table
+from actors.cli.demo_dir import DemoDir, require_own_settings
+from actors.cli.demo_processes import Processes, ask_simulator, end, start_tracker
+from actors.cli.demo_result import RunFigures, conclude, plain_console
 from actors.cli.demo_screen import DemoScreen
 from actors.config.load import Config
-from actors.database.server.processes import end_with_parent
-from actors.errors import EXIT_CONFIG, EXIT_INTERNAL, EXIT_IO, EXIT_OK, ConfigError, Internal
-from actors.installed import program
+from actors.errors import (
+    EXIT_CONFIG,
+    EXIT_INTERNAL,
+    EXIT_INTERRUPTED,
+    EXIT_IO,
+    EXIT_OK,
+    ConfigError,
+)
+from actors.process import output
 from actors.process.runtime import stop_signals
 from actors.simulator.beliefs import parse_broken
 
@@ -40,27 +44,37 @@ FIRST_CUT_S, CUT_EVERY_S = 8.0, 12.0
 ALL_COVERED_S, MOST_COVERED = 10.0, 0.5
 # As `RestartSec=` in systemd/tracker.service.
 RESTART_S = 2.0
-STOP_S = 60.0
 PAGE_PORT = 9464
 QUIET_S = 0.5
 """Seconds between the last trade and the stop, so that the last trades arrive."""
+COMPARED_S = {"stamps_differ": 6.0, "delivered_twice": 21.0}
+"""In place of it where feeds differ: so long the tracker compares them before it marks trades."""
+LINE_EVERY_S = 5.0
+NOT_BEGUN = -signal.SIGTERM
+"""How a tracker ends that is asked to while Python still starts: it has received nothing yet."""
 
 
-@dataclass
-class Processes:
-    """The processes of one run.
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run is to do.
 
     Attributes:
-        urls: Addresses of the simulator, by name (`ws_url`, `gamma_url`, `admin_url`, …).
+        demo: Where its files are.
+        environ: The environment of its tracker.
+        stop: Set when a person ends it.
+        started: When it was started (monotonic).
+        duration_s: Seconds after which it ends by itself, or None.
         page_port: Where the tracker serves its page.
-        deaths: Exit codes of trackers that ended by themselves.
+        quiet_s: Seconds between the last trade and the stop.
     """
 
-    simulator: subprocess.Popen[str]
-    urls: dict[str, str]
+    demo: DemoDir
+    environ: Mapping[str, str]
+    stop: threading.Event
+    started: float
+    duration_s: float | None
     page_port: int
-    tracker: subprocess.Popen[bytes] | None = None
-    deaths: list[int] = field(default_factory=list)
+    quiet_s: float
 
 
 def check_broken(broken: str) -> None:
@@ -77,13 +91,16 @@ def run(config: Config, *, duration_s: float | None, broken: str = "") -> int:
     `broken` names beliefs about Polymarket that are false in the simulator, with commas.
 
     What it prints at its end is in `demo_result.py`.
+
+    Raises:
+        Fatal: It cannot run here, or with these settings.
+        StoreUnavailable: A database that was named for it does not answer.
     """
-    demo = DemoDir(path=config.state_dir / "demo", socket=config.status_socket, dsn=config.dsn)
-    demo.make()
-    page_port = config.metrics_port or free_port()
+    require_own_settings(config)
+    demo = DemoDir(config.state_dir / "demo", config.status_socket, config.dsn)
     stop = threading.Event()
-    with stop_signals(stop.set):
-        return _run(demo, stop, duration_s, broken, page_port)
+    with stop_signals(stop.set), demo.entered() as number:
+        return _run(config, demo, number, stop, duration_s, broken)
 
 
 def free_port() -> int:
@@ -97,164 +114,103 @@ def free_port() -> int:
 
 
 def _run(
-    demo: DemoDir, stop: threading.Event, duration_s: float | None, broken: str, page_port: int
+    config: Config,
+    demo: DemoDir,
+    number: int,
+    stop: threading.Event,
+    duration_s: float | None,
+    broken: str,
 ) -> int:
-    started, began, number = time.monotonic(), datetime.now(UTC), demo.next_run()
-    processes = _start_simulator(demo, number, broken, page_port)
+    started, began = time.monotonic(), datetime.now(UTC)
+    page_port = config.metrics_port or free_port()
+    processes = demo_processes.start_simulator(demo, number, broken, stop)
+    if processes is None:
+        return _not_begun(is_stopped=True)
+    urls = processes.urls
+    plan = Plan(
+        demo=demo,
+        environ=demo_processes.tracker_environment(os.environ, config, demo, urls, page_port),
+        stop=stop,
+        started=started,
+        duration_s=duration_s,
+        page_port=page_port,
+        quiet_s=max(COMPARED_S.get(name, QUIET_S) for name in broken.split(",")),
+    )
+    code, tracker_code = EXIT_OK, NOT_BEGUN
     try:
-        processes.tracker = _start_tracker(demo, processes)
-        code = _watch(demo, processes, stop, started, duration_s)
+        if not stop.is_set():
+            processes.tracker = start_tracker(demo, processes, plan.environ)
+            code = _watch(plan, processes)
     finally:
-        # First, so that no trade is under way when the tracker stops.
-        _ask_simulator(processes.urls["admin_url"], "rates", trades_per_second=0)
-        threading.Event().wait(QUIET_S)
-        tracker_code = _end(processes.tracker)
-        _end(processes.simulator)
-    if code != EXIT_OK or tracker_code != EXIT_OK:
-        return code or tracker_code
-    run_figures = RunFigures(
+        if processes.tracker is not None:
+            # First, so that no trade is under way when the tracker stops.
+            ask_simulator(urls["admin_url"], "rates", trades_per_second=0)
+            if plan.quiet_s > QUIET_S:
+                output.put(f"for {plan.quiet_s:.0f} s the tracker still compares the feeds\n")
+            threading.Event().wait(plan.quiet_s)
+            tracker_code = end(processes.tracker)
+        end(processes.simulator)
+    if code == EXIT_OK and tracker_code != NOT_BEGUN:
+        code = tracker_code
+    if code != EXIT_OK:
+        return _failed(demo, processes, code)
+    if tracker_code == NOT_BEGUN and not processes.deaths:
+        return _not_begun(is_stopped=stop.is_set())
+    figures = RunFigures(
         number=number,
         began=began,
         restarts=len(processes.deaths),
         seconds=time.monotonic() - started,
         stopped=stop.is_set(),
     )
-    return conclude(demo, run_figures)
+    found = conclude(demo, figures)
+    return _not_begun(is_stopped=stop.is_set()) if found is None else found
 
 
-# --------------------------------------------------------------- the processes
+def _failed(demo: DemoDir, processes: Processes, code: int) -> int:
+    """Say why the tracker could not go on, and return the exit code."""
+    for line in demo_processes.last_errors(demo, processes.log_at):
+        output.say(line)
+    if code > 0:
+        return code
+    output.say(f"tracker: the tracker of the demo was ended by signal {-code}")
+    return EXIT_INTERNAL
 
 
-def _start_simulator(demo: DemoDir, number: int, broken: str, page_port: int) -> Processes:
-    """Start the simulator and wait until it prints its addresses."""
-    command = [
-        sys.executable,
-        str(program("tracker-simulator")),
-        "--dir",
-        str(demo.simulator),
-        "--run",
-        str(number),
-        "--seed",
-        "7",
-        "--trades-per-second",
-        "0",
-        "--die-with-parent",
-        "--broken",
-        broken,
-    ]
-    # A session of its own: Ctrl-C reaches this process alone, which ends the others in order.
-    process = subprocess.Popen(  # noqa: S603 - our own script, no shell
-        command,
-        env=_without_secrets(os.environ),
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    if process.stdout is None:
-        raise Internal("the simulator has no output")
-    line = process.stdout.readline()
-    if not line:
-        code = process.wait()
-        if code == EXIT_CONFIG:
-            raise ConfigError("the simulator did not start; it says above why")
-        raise Internal(f"the simulator ended with exit code {code}")
-    return Processes(simulator=process, urls=json.loads(line), page_port=page_port)
-
-
-def _without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment for a program whose memory is not closed, and needs no database."""
-    return {n: text for n, text in environ.items() if not n.startswith(("TRACKER_", "PG"))}
-
-
-def _start_tracker(demo: DemoDir, processes: Processes) -> subprocess.Popen[bytes]:
-    """Start the tracker as a user would, with the simulator's addresses in its environment."""
-    urls = processes.urls
-    settings = {
-        "TRACKER_STATE_DIR": str(demo.tracker),
-        "TRACKER_STATUS_SOCKET": str(demo.socket),
-        "TRACKER_MARKET_WS_URL": urls["ws_url"],
-        "TRACKER_GAMMA_URL": urls["gamma_url"],
-        "TRACKER_CLOB_URL": urls["clob_url"],
-        "TRACKER_DATA_URL": urls["data_url"],
-        "TRACKER_POLYGON_RPC_URLS": urls["rpc_url"],
-        "TRACKER_ASSETS_PER_CONNECTION": "60",
-        "TRACKER_DISCOVERY_SECONDS": "2",
-        "TRACKER_RESOLUTION_SECONDS": "2",
-        "TRACKER_RESOLUTION_HOLD_SECONDS": "2",
-        "TRACKER_METRICS_PORT": str(processes.page_port),
-        "TRACKER_LOG_FORMAT": "json",
-    }
-    if demo.dsn:
-        settings["TRACKER_DATABASE_URL"] = demo.dsn
-    log = demo.open(LOG)
-    try:
-        return subprocess.Popen(  # noqa: S603 - our own script, no shell
-            [sys.executable, str(program("tracker"))],
-            env={**os.environ, **settings},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            preexec_fn=end_with_parent(signal.SIGTERM),  # noqa: PLW1509 - one call, no lock taken
-        )
-    finally:
-        os.close(log)
-
-
-def _end(process: subprocess.Popen[Any] | None) -> int:
-    """Ask a process to end, kill it after `STOP_S`, and return its exit code."""
-    if process is None:
-        return EXIT_INTERNAL
-    if process.poll() is None:
-        process.terminate()
-    try:
-        return process.wait(STOP_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return process.wait()
-
-
-def _ask_simulator(admin_url: str, path: str, **values: object) -> None:
-    """Ask the simulator for a fault or other rates; a simulator that is away is ignored."""
-    request = urllib.request.Request(  # noqa: S310 - the simulator's own loopback address
-        f"{admin_url}/{path}", data=json.dumps(values).encode()
-    )
-    # A proxy of the environment does not know our loopback address.
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with contextlib.suppress(OSError), direct.open(request, timeout=2):
-        pass
+def _not_begun(*, is_stopped: bool) -> int:
+    """Say that the tracker had not begun to record, and return the exit code."""
+    if is_stopped:
+        output.say("tracker: interrupted before anything was recorded")
+        return EXIT_INTERRUPTED
+    output.say("tracker: the time was over before anything was recorded; let it run for longer")
+    return EXIT_INTERNAL
 
 
 # ------------------------------------------------------------------ while it runs
 
 
-def _watch(
-    demo: DemoDir,
-    processes: Processes,
-    stop: threading.Event,
-    started: float,
-    duration_s: float | None,
-) -> int:
+def _watch(plan: Plan, processes: Processes) -> int:
     """Show the status, cut connections, keep the tracker running; return an exit code."""
     latest: dict[str, Any] = {}
-    next_cut, trading = started + FIRST_CUT_S, False
-    with _screen(processes.page_port) as show:
-        while not stop.wait(1.0):
+    next_cut, trading = plan.started + FIRST_CUT_S, False
+    admin_url = processes.urls["admin_url"]
+    with _screen(plan) as show:
+        while not plan.stop.wait(1.0):
             now = time.monotonic()
-            if duration_s is not None and now - started >= duration_s:
+            if plan.duration_s is not None and now - plan.started >= plan.duration_s:
                 break
             if processes.tracker is not None and processes.tracker.poll() is not None:
-                fatal = _restart(demo, processes, stop)
+                fatal = _restart(plan, processes)
                 if fatal is not None:
                     return fatal
             with contextlib.suppress(status.Unreachable):
-                latest = status.ask(demo.socket)
-            if not trading and may_trade(latest, now - started):
+                latest = status.ask(plan.demo.socket)
+            if not trading and may_trade(latest, now - plan.started):
                 trading = True
-                _ask_simulator(processes.urls["admin_url"], "rates", trades_per_second=TRADES)
+                ask_simulator(admin_url, "rates", trades_per_second=TRADES)
             show(latest)
             if now >= next_cut:
-                _ask_simulator(processes.urls["admin_url"], "fault", kind="drop", count=1)
+                ask_simulator(admin_url, "fault", kind="drop", count=1)
                 next_cut += CUT_EVERY_S
     return EXIT_OK
 
@@ -272,49 +228,54 @@ def may_trade(document: dict[str, Any], seconds: float) -> bool:
     return bool(assets["covered"] >= share * assets["wanted"])
 
 
-def _restart(demo: DemoDir, processes: Processes, stop: threading.Event) -> int | None:
+def _restart(plan: Plan, processes: Processes) -> int | None:
     """Start a dead tracker again, as systemd would; return a code when that cannot help."""
     code = processes.tracker.returncode if processes.tracker else EXIT_INTERNAL
     processes.deaths.append(code)
     if code in {EXIT_CONFIG, EXIT_IO}:
-        _repeat_errors(demo)
         return code
-    stop.wait(RESTART_S)
-    processes.tracker = _start_tracker(demo, processes)
+    if not plan.stop.wait(RESTART_S):
+        processes.tracker = start_tracker(plan.demo, processes, plan.environ)
     return None
 
 
-def _repeat_errors(demo: DemoDir) -> None:
-    """Write the last error messages of the tracker to standard error."""
-    with os.fdopen(demo.open(LOG), "rb") as log:
-        log.seek(0)
-        lines = log.read().decode("utf-8", "replace").splitlines()
-    for line in [line for line in lines if line.startswith("tracker: ")][-3:]:
-        sys.stderr.write(f"{line}\n")
-
-
 @contextlib.contextmanager
-def _screen(page_port: int) -> Iterator[Callable[[dict[str, Any]], None]]:
+def _screen(plan: Plan) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Yield a function that shows a status: live on a terminal, else a line now and then."""
-    console = plain_console()
-    more = f"more: bin/tracker-status, http://localhost:{page_port}/   stop: Ctrl-C"
-    for line in ("simulated Polymarket, real tracker", more):
-        console.print(line, no_wrap=True, overflow="ellipsis")
+    console, head = plain_console(), list(head_lines(plan.demo, plan.page_port))
+    output.put("".join(f"{line}\n" for line in head))
     if not console.is_terminal:
-        yield _line_printer(console)
+        yield _line_printer(plan.stop)
         return
+    rows = sum(-(-len(line) // console.width) for line in head)
     with Live(console=console, refresh_per_second=2, transient=True) as live:
-        yield lambda document: live.update(DemoScreen(document)) if document else None
+        yield lambda document: live.update(DemoScreen(document, rows)) if document else None
 
 
-def _line_printer(console: Console) -> Callable[[dict[str, Any]], None]:
-    shown = 0.0
+def head_lines(demo: DemoDir, page_port: int) -> Iterator[str]:
+    """Return what stands above the status: how to look at more, and how to end it."""
+    yield "simulated Polymarket, real tracker"
+    more = ["bin/tracker-status"]
+    if demo.has_own_socket:
+        yield f"A tracker answers at {demo.usual_socket} already; ask that of the demo with"
+        yield f"  {shlex.join([*more, '--socket', str(demo.socket)])}"
+        more = []
+    addresses = ", ".join([*more, f"http://localhost:{page_port}/"])
+    yield f"more: {addresses}   stop: Ctrl-C"
+
+
+def _line_printer(stop: threading.Event) -> Callable[[dict[str, Any]], None]:
+    """Return a function that prints a status as one line; it stops the demo if nobody reads it."""
+    shown = float("-inf")
 
     def show(document: dict[str, Any]) -> None:
         nonlocal shown
         now = time.monotonic()
-        if document and now - shown >= 5:
+        if document and now - shown >= LINE_EVERY_S:
             shown = now
-            console.print(status_table.summary(document))
+            if not output.put(f"{status_table.summary(document)}\n"):
+                stop.set()
+        if not output.is_read():
+            stop.set()
 
     return show

@@ -2,24 +2,24 @@
 
 import contextlib
 import json
-import os
 import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import psycopg
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 from rich.console import Console
 
-from actors import files
+from actors.app.database_of import VERSION_FILE
+from actors.app.factory import DATABASE
+from actors.cli.demo_dir import LOG, DemoDir, reading_address
 from actors.database import queries
 from actors.database.server.embedded import Embedded
-from actors.database.server.verification import permitted
-from actors.database.session import check_dsn
-from actors.errors import EXIT_INTERNAL, EXIT_OK, ConfigError
+from actors.database.session import translate_errors
+from actors.errors import EXIT_INTERNAL, EXIT_OK
+from actors.process import output
 from actors.simulator.judge import Judgement, judge
 
 EXAMPLE = (
@@ -27,63 +27,6 @@ EXAMPLE = (
     " JOIN markets USING (condition_id) ORDER BY traded_at DESC LIMIT 10"
 )
 """A question about the data, as README asks it."""
-LOG = "tracker.log"
-"""Gets the standard error of the tracker."""
-
-
-@dataclass
-class DemoDir:
-    """Where a demo keeps its files: one directory for all runs, so a second run goes on."""
-
-    path: Path
-    socket: Path
-    dsn: str | None
-
-    @property
-    def simulator(self) -> Path:
-        """Return the directory of the simulator's ledger."""
-        return self.path / "simulator"
-
-    @property
-    def tracker(self) -> Path:
-        """Return the state directory of the tracker."""
-        return self.path / "tracker"
-
-    def make(self) -> None:
-        """Make its directories, if need be.
-
-        Raises:
-            ConfigError: One cannot be used, or others could put something there.
-        """
-        try:
-            for directory in (self.path, self.simulator, self.tracker):
-                os.close(files.open_directory(directory, mode=0o755))
-        except OSError as exc:
-            raise ConfigError(f"demo {self.path}: {exc.strerror}") from exc
-
-    def next_run(self) -> int:
-        """Return the number of this run; identifiers of different runs never collide."""
-        with os.fdopen(self.open("run"), "r+", encoding="ascii") as counter:
-            counter.seek(0)
-            run = int(counter.read() or 0) + 1
-            counter.truncate(0)
-            counter.write(str(run))
-        return run
-
-    def open(self, name: str) -> int:
-        """Return the descriptor of a file for appending and reading.
-
-        Raises:
-            ConfigError: It is not ours, or cannot be opened.
-        """
-        try:
-            directory = files.open_directory(self.path)
-            try:
-                return files.open_or_create(directory, name)
-            finally:
-                os.close(directory)
-        except OSError as exc:
-            raise ConfigError(f"demo {self.path / name}: {exc.strerror}") from exc
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,16 +48,25 @@ class RunFigures:
     stopped: bool = False
 
 
-def conclude(demo: DemoDir, run: RunFigures) -> int:
+def conclude(demo: DemoDir, run: RunFigures) -> int | None:
     """Compare the ledger with the database, say how to look at it, and return the exit code.
+
+    None when there are no tables yet: the tracker has recorded nothing.
 
     The last line on stdout is one JSON object with the figures of this run; its keys are those of
     `simulator.judge.Judgement` and `reconnects`, `restarts`, `seconds`.
+
+    Raises:
+        Fatal: The embedded server cannot be started.
+        StoreUnavailable: The database does not answer.
     """
-    ledger = demo.simulator / "ledger.jsonl"
-    with _database(demo) as dsn:
-        ours = judge(ledger, dsn, last_run=True)
-        whole = judge(ledger, dsn) if run.number > 1 else ours
+    if demo.dsn is None and not (demo.tracker / DATABASE / VERSION_FILE).exists():
+        return None
+    with _database(demo) as dsn, translate_errors():
+        if not _has_tables(dsn):
+            return None
+        ours = judge(demo.ledger, dsn, since=run.began)
+        whole = judge(demo.ledger, dsn) if run.number > 1 else ours
         reconnects = _reconnects(dsn, run.began)
     return tell(demo, run, ours, whole, reconnects=reconnects)
 
@@ -137,12 +89,9 @@ def tell(
         "restarts": run.restarts,
         "seconds": round(run.seconds, 1),
     }
-    console = plain_console()
-    for line in _sentences(demo, run, ours, whole):
-        # Not wrapped: a command is copied as one line.
-        console.print(line, soft_wrap=True, markup=False)
-    sys.stdout.write(f"{json.dumps(result)}\n")
-    sys.stdout.flush()
+    # Not wrapped: a command is copied as one line.
+    lines = [*_sentences(demo, run, ours, whole), json.dumps(result)]
+    output.put("".join(f"{line}\n" for line in lines))
     shown = ours.sent > 0 or run.stopped
     return EXIT_OK if whole.clean and ours.clean and shown else EXIT_INTERNAL
 
@@ -157,23 +106,30 @@ def plain_console() -> Console:
 
 def look_commands(demo: DemoDir) -> tuple[str, str]:
     """Return the command that opens a shell on the database of the demo, and one that asks it."""
-    where = () if demo.dsn else ("--state-dir", str(demo.tracker))
-    shell = shlex.join(["bin/tracker", *where, "--psql"])
+    if demo.dsn is None:
+        shell = shlex.join(["bin/tracker", "--state-dir", str(demo.tracker), "--psql"])
+    elif any("password" in name for name in conninfo_to_dict(demo.dsn)):
+        shell = "bin/tracker --database-url URL --psql"
+    else:
+        shell = shlex.join(["bin/tracker", "--database-url", demo.dsn, "--psql"])
     return shell, f"{shell} -- -c {shlex.quote(EXAMPLE)}"
 
 
 def _sentences(demo: DemoDir, run: RunFigures, ours: Judgement, whole: Judgement) -> Iterator[str]:
-    yield f"ledger against database: {_outcome(ours)}"
-    if not ours.sent:
+    if ours.sent:
+        yield f"ledger against database: {_outcome(ours)}"
+    else:
         yield "Nothing was sent: no market was listened to in time. Let it run for longer."
-    if run.number > 1:
+        if not ours.clean:
+            yield f"ledger against database: {_outcome(ours)}"
+    if run.number > 1 and whole.sent:
         yield (
             f"all {run.number} demos of this directory, {whole.sent:,} trades sent:"
             f" {_outcome(whole)}"
         )
     shell, question = look_commands(demo)
     yield ""
-    yield f"The data stay in {'your database' if demo.dsn else demo.tracker}"
+    yield f"The data stay in {'the database of --database-url' if demo.dsn else demo.tracker}"
     yield "and the next demo adds to them. Look at them with:"
     yield f"  {shell}"
     yield f"  {question}"
@@ -191,15 +147,20 @@ def _outcome(judgement: Judgement) -> str:
 def _database(demo: DemoDir) -> Iterator[str]:
     """Yield a DSN to read from; the embedded server is started again for it."""
     if demo.dsn:
-        dsn = check_dsn(demo.dsn).dsn
-        yield make_conninfo(dsn, **permitted(dsn))
+        yield reading_address(demo.dsn)
         return
-    server = Embedded(demo.tracker / "postgres")
+    server = Embedded(demo.tracker / DATABASE)
     server.start()
     try:
         yield server.prepare().writer
     finally:
         server.stop()
+
+
+def _has_tables(dsn: str) -> bool:
+    with psycopg.connect(dsn, autocommit=True) as database:
+        row = database.execute("SELECT to_regclass('public.trades') IS NOT NULL").fetchone()
+    return bool(row and row[0])
 
 
 def _reconnects(dsn: str, since: datetime) -> int:

@@ -21,7 +21,7 @@ from actors.model.conversion import terminal_safe
 from actors.model.storage import MOST_LATEST
 
 HEAD_ROWS = 2
-"""Lines that stand above it, and stay there."""
+"""Usual number of lines that stand above it, and stay there."""
 FIXED_ROWS = 12
 """Its own lines without trades, resolutions and connections; the last of the terminal is free."""
 LEAST_TRADES, LEAST_RESOLUTIONS = 3, 2
@@ -32,20 +32,24 @@ class DemoScreen:
 
     Args:
         document: The status document.
+        head_rows: Lines that stand above it.
 
     Raises:
         PayloadRejected: The document is that of a tracker of another version.
     """
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
+    def __init__(self, document: Mapping[str, Any], head_rows: int = HEAD_ROWS) -> None:
         self._health = checked(document)
+        self._head_rows = head_rows
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType]:
         """Return its lines."""
         health = self._health
-        trades, resolutions, connections = shares(console.size.height - HEAD_ROWS - FIXED_ROWS)
+        trades, resolutions, connections = shares(
+            console.size.height - self._head_rows - FIXED_ROWS
+        )
         state = state_line(health)
         yield _line(state, style=f"bold {COLOURS.get(health.state, 'yellow')}")
         facts = Table.grid(padding=(0, 2))

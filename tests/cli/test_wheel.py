@@ -137,11 +137,8 @@ def test_its_migrations_make_the_tables(
 @pytest.mark.long
 @pytest.mark.db
 def test_the_demo_runs_from_it(programs: Path, tmp_path: Path, empty_database: str) -> None:
-    settings = {
-        "TRACKER_DATABASE_URL": as_url(empty_database),
-        "TRACKER_STATE_DIR": str(tmp_path / "state"),
-    }
-    done = run(programs / "tracker", "--demo", "--duration", "12", **settings)
+    state, url = {"TRACKER_STATE_DIR": str(tmp_path / "state")}, as_url(empty_database)
+    done = run(programs / "tracker", "--demo", "--duration", "12", "--database-url", url, **state)
     assert done.returncode == 0, done.stderr
     assert '"missing": 0' in done.stdout
 

@@ -394,7 +394,7 @@ def test_a_demo_does_not_write_through_a_link(state: Path, victim: Path, name: s
     if name:
         demo.mkdir(mode=0o755)
     (demo / name).symlink_to(victim if name in ("run", "tracker.log") else victim.parent)
-    done = run(state, "--demo", "--duration", "1")
+    done = run(state, "--demo", "--duration", "1", TRACKER_DATABASE_URL="")
     rejected(done, demo / name, "symbolic link")
     assert victim.read_bytes() == SECRET
 

@@ -21,11 +21,10 @@ pytestmark = [pytest.mark.live, pytest.mark.db]
 def demo(folder: Path, dsn: str, *arguments: str) -> Process:
     return Process(
         "tracker",
-        ["--demo", *arguments],
+        ["--demo", "--database-url", as_url(dsn), *arguments],
         {
             "TRACKER_STATE_DIR": str(folder / "state"),
             "TRACKER_STATUS_SOCKET": str(folder / "s"),
-            "TRACKER_DATABASE_URL": as_url(dsn),
         },
         folder / "demo.log",
     )

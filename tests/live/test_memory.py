@@ -187,11 +187,10 @@ def test_the_simulator_of_a_demo_is_not_given_the_databases_password(
     watched = Processes(folder, empty_database)
     demo = Process(
         "tracker",
-        ["--demo"],
+        ["--demo", "--database-url", f"{watched.dsn}&password={SECRET}"],
         {
             "TRACKER_STATE_DIR": str(folder / "state"),
             "TRACKER_STATUS_SOCKET": str(folder / "s"),
-            "TRACKER_DATABASE_URL": f"{watched.dsn}&password={SECRET}",
             "PGPASSWORD": SECRET,
         },
         folder / "demo.log",

@@ -13,7 +13,7 @@ import pytest
 import trustme
 import urllib3.connection
 
-from actors.cli import demo as demo_module
+from actors.cli import demo_processes
 from actors.errors import FeedLost, SourceUnavailable
 from actors.model.trade import ConditionId
 from actors.network.connect import verifying_context
@@ -149,7 +149,7 @@ def test_libraries_make_no_tls_settings_of_their_own(
 
 
 def demo(url: str) -> None:
-    demo_module._ask_simulator(url, "faults")
+    demo_processes.ask_simulator(url, "faults")
 
 
 @pytest.mark.parametrize("ask", [feed, rest, chain, demo])

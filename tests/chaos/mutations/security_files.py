@@ -134,7 +134,7 @@ MUTATIONS = (
     ),
     Mutation(
         "links of a demo",
-        "actors/cli/demo_result.py",
+        "actors/cli/demo_dir.py",
         "                os.close(files.open_directory(directory, mode=0o755))\n",
         "                directory.mkdir(mode=0o755, exist_ok=True)\n",
         (PLACES + "test_a_demo_does_not_write_through_a_link",),
