@@ -143,11 +143,8 @@ def _run(
             code = _watch(plan, processes)
     finally:
         if processes.tracker is not None:
-            # First, so that no trade is under way when the tracker stops.
-            ask_simulator(urls["admin_url"], "rates", trades_per_second=0)
-            if plan.quiet_s > QUIET_S:
-                output.put(f"for {plan.quiet_s:.0f} s the tracker still compares the feeds\n")
-            threading.Event().wait(plan.quiet_s)
+            if processes.trading:
+                _end_trades(plan, urls["admin_url"])
             tracker_code = end(processes.tracker)
         end(processes.simulator)
     if code == EXIT_OK and tracker_code != NOT_BEGUN:
@@ -165,6 +162,14 @@ def _run(
     )
     found = conclude(demo, figures)
     return _not_begun(is_stopped=stop.is_set()) if found is None else found
+
+
+def _end_trades(plan: Plan, admin_url: str) -> None:
+    """Let no trade be under way, or be compared, when the tracker stops."""
+    ask_simulator(admin_url, "rates", trades_per_second=0)
+    if plan.quiet_s > QUIET_S:
+        output.put(f"for {plan.quiet_s:.0f} s the tracker still compares the feeds\n")
+    threading.Event().wait(plan.quiet_s)
 
 
 def _failed(demo: DemoDir, processes: Processes, code: int) -> int:
@@ -192,7 +197,7 @@ def _not_begun(*, is_stopped: bool) -> int:
 def _watch(plan: Plan, processes: Processes) -> int:
     """Show the status, cut connections, keep the tracker running; return an exit code."""
     latest: dict[str, Any] = {}
-    next_cut, trading = plan.started + FIRST_CUT_S, False
+    next_cut = plan.started + FIRST_CUT_S
     admin_url = processes.urls["admin_url"]
     with _screen(plan) as show:
         while not plan.stop.wait(1.0):
@@ -205,8 +210,8 @@ def _watch(plan: Plan, processes: Processes) -> int:
                     return fatal
             with contextlib.suppress(status.Unreachable):
                 latest = status.ask(plan.demo.socket)
-            if not trading and may_trade(latest, now - plan.started):
-                trading = True
+            if not processes.trading and may_trade(latest, now - plan.started):
+                processes.trading = True
                 ask_simulator(admin_url, "rates", trades_per_second=TRADES)
             show(latest)
             if now >= next_cut:

@@ -34,6 +34,7 @@ class Processes:
         urls: Addresses of the simulator, by name (`ws_url`, `gamma_url`, `admin_url`, …).
         deaths: Exit codes of trackers that ended by themselves.
         log_at: Where in its log the tracker began that runs now, in bytes.
+        trading: The simulator has been asked for trades.
     """
 
     simulator: subprocess.Popen[str]
@@ -41,6 +42,7 @@ class Processes:
     tracker: subprocess.Popen[bytes] | None = None
     deaths: list[int] = field(default_factory=list)
     log_at: int = 0
+    trading: bool = False
 
 
 def start_simulator(

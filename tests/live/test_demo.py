@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 
+from actors.errors import EXIT_INTERRUPTED, EXIT_OK
 from tests.live.processes import Process, Processes, as_url, until
 
 PAGE = r"http://localhost:\d+/"
@@ -72,11 +73,37 @@ def test_a_demo_ends_by_itself_and_a_second_one_goes_on(
 
 
 def test_a_demo_reports_why_its_tracker_cannot_start(tmp_path: Path, empty_database: str) -> None:
-    with socket.socket(socket.AF_UNIX) as taken:
-        taken.bind(str(tmp_path / "s"))
-        taken.listen()
+    own = tmp_path / "state" / "demo" / "tracker"
+    own.mkdir(mode=0o755, parents=True)
+    before = "tracker: an error of an earlier run"
+    (own.parent / "tracker.log").write_text(f"{before}\n")
+    with socket.socket(socket.AF_UNIX) as usual, socket.socket(socket.AF_UNIX) as taken:
+        for listener, place in ((usual, tmp_path / "s"), (taken, own / "tracker.sock")):
+            listener.bind(str(place))
+            listener.listen()
         process = demo(tmp_path, empty_database)
         until("it ends", lambda: process.process.poll() is not None)
 
     assert process.stop() == 74
     assert "tracker: " in process.log_text()
+    assert before not in process.log_text()
+
+
+def test_ctrl_c_before_the_tracker_records_is_one_line(tmp_path: Path, empty_database: str) -> None:
+    process = demo(tmp_path, empty_database)
+    while not process.line().startswith("more: "):
+        assert process.process.poll() is None, process.log_text()
+    assert process.stop(signal.SIGINT) == EXIT_INTERRUPTED  # its tracker is a Python that starts
+    (line,) = (each for each in process.log_text().splitlines() if each.startswith("tracker: "))
+    assert line == "tracker: interrupted before anything was recorded"
+
+
+def test_a_demo_whose_output_nobody_reads_ends(tmp_path: Path, empty_database: str) -> None:
+    process = demo(tmp_path, empty_database)
+    while not process.line().startswith("more: "):
+        assert process.process.poll() is None, process.log_text()
+    assert process.process.stdout is not None
+    process.process.stdout.close()
+    until("it ends", lambda: process.process.poll() is not None, within_s=60)
+    assert process.process.returncode in (EXIT_OK, EXIT_INTERRUPTED)
+    assert "Traceback" not in process.log_text()
