@@ -21,6 +21,7 @@ from actors.database.schema.opening import MigratingStore, MigrationRule
 from actors.database.server import postgres_binaries
 from actors.database.server.embedded import Embedded
 from actors.database.server.postgres_binaries import ServerUser, find_binaries, require_traversable
+from actors.database.server.processes import locked_by
 from actors.database.store import Store
 from actors.errors import SHORTAGES, ConfigError, Shortage, StateDirBusy
 from tests.database.everything import everything
@@ -112,9 +113,36 @@ def test_a_second_tracker_in_the_same_folder_is_rejected(
 ) -> None:
     server = make()
     server.start()
-    with pytest.raises(StateDirBusy, match=str(root)):
+    with pytest.raises(StateDirBusy, match=str(root)) as found:
         make().start()
+    assert "end it first" in str(found.value)
+    if Path("/proc/locks").exists():
+        assert f"another tracker (process {os.getpid()}) runs" in str(found.value)
     assert ask(server.dsn("postgres"), "select 1") == [(1,)]
+
+
+LOCKS = """
+import fcntl, sys
+with open(sys.argv[2]) as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="the system does not say who locked")
+def test_an_open_shell_is_named_with_its_process(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    lock.touch()
+    command = [sys.executable, "-c", LOCKS, "--psql", str(lock)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as shell:
+        assert shell.stdout is not None
+        shell.stdout.readline()
+        with lock.open() as file:
+            assert locked_by(file.fileno()) == f"`tracker --psql` (process {shell.pid})"
+        shell.communicate()
+    with lock.open() as file:
+        assert "`tracker --psql`" in locked_by(file.fileno())  # nobody now: it may be either
 
 
 @pytest.fixture

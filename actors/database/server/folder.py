@@ -19,7 +19,7 @@ from pathlib import Path
 
 from actors import files
 from actors.database.server.postgres_binaries import ServerUser
-from actors.database.server.processes import is_running
+from actors.database.server.processes import is_running, locked_by
 from actors.errors import ConfigError, Fatal, StateDirBusy, start_error
 
 LARGEST_LOG = 10 << 20
@@ -86,9 +86,11 @@ class ServerFolder:
             self._lock = files.open_or_create(self._fd, _LOCK)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            who = locked_by(self._lock or 0)
             self.close()
             raise StateDirBusy(
-                f"another tracker, or `tracker --psql`, runs the database in {self.root}"
+                f"{who} runs the database in {self.root}: end it first, or name another state"
+                " directory with TRACKER_STATE_DIR"
             ) from None
         except OSError as exc:
             self.close()

@@ -30,6 +30,23 @@ def end_with_parent(number: signal.Signals) -> Callable[[], None] | None:
     return arm
 
 
+def locked_by(file: int) -> str:
+    """Return which of our programs has locked an open file, for people."""
+    pid, arguments = None, b""
+    with contextlib.suppress(OSError, ValueError, IndexError, StopIteration):
+        state = os.fstat(file)
+        # proc_locks(5): such as `1: FLOCK ADVISORY WRITE 4711 fd:01:131074 0 EOF`.
+        name = f"{os.major(state.st_dev):02x}:{os.minor(state.st_dev):02x}:{state.st_ino}"
+        lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+        pid = next(int(line.split()[4]) for line in lines if name in line.split())
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes()
+    if not arguments:
+        return "another tracker, or `tracker --psql`,"
+    # Not the whole command line: there may be a password in it.
+    what = "`tracker --psql`" if b"--psql" in arguments.split(b"\0") else "another tracker"
+    return f"{what} (process {pid})"
+
+
 def is_running(pid: int | None) -> bool:
     """Return whether a process has this pid, and has not ended."""
     if pid is None:
