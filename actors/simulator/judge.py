@@ -83,18 +83,19 @@ def judge(ledger: Path, dsn: str, *, since: datetime | None = None) -> Judgement
     Raises:
         psycopg.Error: The database does not answer.
     """
-    sent, outcomes = _read_ledger(ledger, last_run=since is not None)
+    sent, outcomes, ended = _read_ledger(ledger, last_run=since is not None)
+    since = since or datetime.min.replace(tzinfo=UTC)
     with psycopg.connect(dsn, autocommit=True) as database:
         # What others have planted in this database must not be executed with the rights of a judge.
         database.execute("SET search_path = pg_catalog, pg_temp")
         # A market goes on in the next run, so what was received earlier is of an earlier one.
         tokens = sorted({key[0] for key in sent})
-        stored, marks = _stored(database, tokens, since or datetime.min.replace(tzinfo=UTC))
+        stored, marks = _stored(database, tokens, since)
         too_many = {key: n - sent[key] for key, n in stored.items() if n > sent[key]}
         marked = {key: min(n, marks[key]) for key, n in too_many.items()}
         absent = sent - stored
         fates = _fates(database, absent)
-        right, wrong = _resolutions(database, outcomes)
+        recorded = _resolutions(database, outcomes, since)
     return Judgement(
         sent=sent.total(),
         stored=stored.total(),
@@ -105,28 +106,31 @@ def judge(ledger: Path, dsn: str, *, since: datetime | None = None) -> Judgement
         duplicates=sum(n - marked[key] for key, n in too_many.items() if sent[key]),
         unexpected=sum(n - marked[key] for key, n in too_many.items() if not sent[key]),
         marked=sum(marked.values()),
-        resolved_right=right,
-        resolved_wrong=wrong,
-        resolved_absent=len(outcomes) - right - wrong,
+        resolved_right=sum(recorded.values()),
+        resolved_wrong=len(recorded) - sum(recorded.values()),
+        resolved_absent=len(ended - recorded.keys()),
     )
 
 
-def _read_ledger(path: Path, *, last_run: bool) -> tuple[Counter[Key], dict[str, str]]:
-    """Return how often each trade was sent, and the true outcome of each market that is final.
+def _read_ledger(path: Path, *, last_run: bool) -> tuple[Counter[Key], dict[str, str], set[str]]:
+    """Return how often each trade was sent, the true outcome of each market, and what ended.
 
-    An outcome is the winning token's id, or `split`.
+    An outcome is the winning token's id, or `split`. Trades, and markets that ended, are those of
+    the last run if only that is asked for; what ended before may be recorded in it.
     """
     sent: Counter[Key] = Counter()
+    ended: set[str] = set()
     outcomes: dict[str, str] = {}
     for line in ledger_lines(path):
         if line["kind"] in TRADE_KINDS:
             sent[_key(line)] += 1
         elif line["kind"] == "outcome":
             outcomes[line["condition"]] = line["winning_token"] or "split"
+            ended.add(line["condition"])
         elif line["kind"] == "run" and last_run:
             sent.clear()
-            outcomes.clear()
-    return sent, outcomes
+            ended.clear()
+    return sent, outcomes, ended
 
 
 def _key(line: dict[str, Any]) -> Key:
@@ -219,17 +223,19 @@ def _fate(at: datetime, covered: Ranges, gaps: Ranges) -> str:
     return "missing" if inside else "unwatched"
 
 
-def _resolutions(database: psycopg.Connection[Any], outcomes: dict[str, str]) -> tuple[int, int]:
-    """Return how many recorded resolutions are right and how many are wrong."""
+def _resolutions(
+    database: psycopg.Connection[Any], outcomes: dict[str, str], since: datetime
+) -> dict[str, bool]:
+    """Return of each resolution that was recorded since then whether it is right."""
     rows = database.execute(
         "SELECT condition_id, kind, winning_token_id FROM public.resolutions"
-        " WHERE condition_id = ANY(%s)",
-        (list(outcomes),),
-    ).fetchall()
-    right = sum(
-        outcomes[cid] == (token if kind == "winner" else "split") for cid, kind, token in rows
+        " WHERE condition_id = ANY(%s) AND recorded_at >= %s",
+        (list(outcomes), since),
     )
-    return right, len(rows) - right
+    return {
+        condition: outcomes[condition] == (token if kind == "winner" else "split")
+        for condition, kind, token in rows
+    }
 
 
 def conditions(ledger: Path) -> list[str]:

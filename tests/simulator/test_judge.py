@@ -1,7 +1,7 @@
 """The judge reads ledgers of this simulator and of older ones."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from actors.simulator.judge import judge
 from actors.writer.feed_comparison import Disputed
 from actors.writer.gather import mark
 from tests.database.samples import CONDITION, NO, YES, ns, resolution, trade
+from tests.postgres import ask
 
 pytestmark = pytest.mark.db
 
@@ -118,3 +119,25 @@ def test_what_an_earlier_run_has_marked_is_none_of_the_last_one(
     found = judge(ledger, database, since=at(2))
     assert (found.sent, found.stored, found.marked, found.unexpected) == (1, 1, 0, 0)
     assert judge(ledger, database).marked == 1
+
+
+# Fault: in a demo after one that was ended early, the screen counted the resolutions of markets
+# that had ended before, and the figures did not.
+
+
+def test_what_ended_in_an_earlier_run_and_is_recorded_in_the_last_one_counts_there(
+    tmp_path: Path, store: Store, database: str
+) -> None:
+    runs = [{"kind": "run", "run": number} for number in (1, 2)]
+    before = {"kind": "outcome", "condition": CONDITION, "winning_token": YES}
+    never, now = ({**before, "condition": condition} for condition in ("0x01", "0x02"))
+    ledger = written(tmp_path, runs[0], before, never, runs[1], now)
+    store.commit(Batch(resolutions=(resolution(),)))
+    ((recorded,),) = ask(database, "select recorded_at from resolutions")
+
+    found = judge(ledger, database, since=recorded)
+    assert (found.resolved_right, found.resolved_wrong, found.resolved_absent) == (1, 0, 1)
+    found = judge(ledger, database, since=recorded + timedelta(seconds=1))
+    assert (found.resolved_right, found.resolved_wrong, found.resolved_absent) == (0, 0, 1)
+    found = judge(ledger, database)
+    assert (found.resolved_right, found.resolved_wrong, found.resolved_absent) == (1, 0, 2)
