@@ -10,6 +10,10 @@ from rich.text import Text
 from actors.cli.status_table import render
 from actors.cli.watch_screen import WatchScreen
 from actors.model.conversion import terminal_safe
+from actors.process import output
+
+UNBROKEN, SENTENCES = 10_000, 2
+"""Columns in which each sentence fits, and how many parts of the table consist of sentences."""
 
 
 class Display:
@@ -17,6 +21,7 @@ class Display:
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False)
+        self._usual_width = self._console.width
 
     @property
     def is_terminal(self) -> bool:
@@ -27,9 +32,21 @@ class Display:
         """Write the table once.
 
         Raises:
+            BrokenPipeError: Nobody reads it any more.
             PayloadRejected: The document is that of a tracker of another version.
         """
-        self._console.print(render(document))
+        table = render(document)
+        if self.is_terminal:
+            self._console.print(table)
+            return
+        # For a file or a program: no sentence is broken, and no line is filled up with blanks.
+        with self._console.capture() as captured:
+            for number, part in enumerate(table.renderables):
+                self._console.width = UNBROKEN if number < SENTENCES else self._usual_width
+                self._console.print(part)
+        lines = (line.rstrip() for line in captured.get().splitlines())
+        if not output.put("".join(f"{line}\n" for line in lines)):
+            raise BrokenPipeError
 
     def watch(
         self,

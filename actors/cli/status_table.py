@@ -25,7 +25,7 @@ COLOURS = {"healthy": "green", "degraded": "red"}
 """Of the states; the others are yellow."""
 
 
-def render(document: Mapping[str, Any]) -> RenderableType:
+def render(document: Mapping[str, Any]) -> Group:
     """Return the state with its reasons, then the figures, then the connections.
 
     Raises:
@@ -181,7 +181,7 @@ def proven(coverage: Coverage) -> str:
         return "no token was wanted today yet"
     share = 100 * (1 - coverage.gap_token_s / coverage.wanted_token_s)
     percent = "100" if not coverage.gap_token_s else f"{min(share, 99.99):.2f}"
-    down = f", tracker not running for {_age(coverage.down_s)}" if coverage.down_s else ""
+    down = f", was down for {_age(coverage.down_s)}" if coverage.down_s else ""
     # Time in which nothing ran is in both.
     blind_s = coverage.blackout_s - coverage.down_s
     blackout = f", blackout of {_age(blind_s)}" if blind_s > 0 else ""

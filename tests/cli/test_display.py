@@ -8,6 +8,7 @@ from rich.console import Console
 from actors.cli.display import Display
 from actors.errors import PayloadRejected
 from tests.cli.status_samples import health
+from tests.cli.test_demo_screen import full
 
 
 def test_the_table_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -17,6 +18,23 @@ def test_the_table_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert not display.is_terminal
     with pytest.raises(PayloadRejected):
         display.show({"state": "healthy"})
+
+
+# Faults: in a pipe each line was filled up with blanks to 80 columns, and sentences were broken.
+
+
+def test_what_is_written_to_a_pipe_is_neither_filled_up_nor_broken(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    document = full(question="Will it rain? ")
+    document["reasons"] = ["none of 2 connections is live " * 10]
+    Display().show(document)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line != line.rstrip()] == []
+    assert lines[0].count("none of 2 connections is live") == 10
+    (accounting,) = (line for line in lines if line.startswith("accounting"))
+    assert accounting.endswith("balanced")
+    assert max(map(len, lines[1:])) < 200  # tables stay beside each other
 
 
 def test_watching_draws_until_interrupted_and_shows_errors() -> None:

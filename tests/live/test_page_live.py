@@ -112,7 +112,7 @@ def test_what_of_today_is_missing_is_never_100_percent(page: Browser, served: Tr
     }  # fmt: skip
     opened(page, served)
     assert text(page, "#coverage") == "99.99 %"
-    assert "tracker not running for 5 min; blackout of 90 s" in text(page, "#coverage-note")
+    assert "tracker was down for 5 min; blackout of 90 s" in text(page, "#coverage-note")
 
 
 def test_a_document_without_the_latest_is_shown_with_that_unknown(
