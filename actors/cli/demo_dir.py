@@ -15,6 +15,7 @@ from actors.cli import status
 from actors.config.load import Config
 from actors.config.manual import flag, variable
 from actors.config.paths import SOCKET_NAME
+from actors.database import queries
 from actors.database.server.verification import permitted
 from actors.database.session import check_dsn, translate_errors
 from actors.errors import ConfigError, StateDirBusy, start_error
@@ -169,7 +170,7 @@ def require_own_data(dsn: str, ledger: Path) -> None:
     address = make_conninfo(reading_address(dsn), connect_timeout=_CONNECT_S)
     with translate_errors(), psycopg.connect(address, autocommit=True) as database:
         # What others have planted there is not executed.
-        database.execute("SET search_path = pg_catalog, pg_temp")
+        database.execute(queries.SET_SEARCH_PATH)
         made = database.execute("SELECT to_regclass('public.markets')").fetchone()
         if made is None or made[0] is None:
             return

@@ -159,6 +159,7 @@ def _database(demo: DemoDir) -> Iterator[str]:
 
 def _has_tables(dsn: str) -> bool:
     with psycopg.connect(dsn, autocommit=True) as database:
+        database.execute(queries.SET_SEARCH_PATH)
         row = database.execute("SELECT to_regclass('public.trades') IS NOT NULL").fetchone()
     return bool(row and row[0])
 

@@ -1,7 +1,7 @@
 """`tracker-status`: asks the status socket, prints the answer and returns an exit code.
 
-0 healthy or attention; 1 degraded, starting or stopping; 2 unreachable; 78 a wrong option; 130
-Ctrl-C.
+0 healthy or attention; 1 degraded, starting or stopping; 2 unreachable; 74 no space for the output;
+78 a wrong option; 130 Ctrl-C.
 `--wait takes-over-from SOCKET`: 0 that tracker may be stopped; 1 not in time; 2 one is unreachable.
 The socket is all it needs: no database, no configuration file. `--schema` prints
 docs/reference/status.schema.json. It answers or gives up within two seconds, so it imports

@@ -25,9 +25,10 @@ def open_closed() -> None:
             os.fstat(number)
         except OSError:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number
+    streams = vars(sys)
     for name, number in (("stdout", 1), ("stderr", 2)):
-        if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(number, "w", closefd=False))
+        if streams[name] is None:
+            streams[name] = os.fdopen(number, "w", closefd=False)
 
 
 def put(text: str) -> bool:

@@ -89,8 +89,13 @@ def _arguments() -> Iterator[Case]:
     yield Case("a duration that is none", "tracker", ("--duration", "soon"))
     yield Case("--acknowledge without a reason", "tracker", ("--acknowledge", "0x12"))
     yield Case("a belief that the simulator does not know", "tracker", ("--demo", "--broken", "x"))
+    yield Case("a value for a switch", "tracker", ("--migrate=no",))
+    yield Case("a setting that a demo has not", "tracker", ("--demo", "--tags", "bitcoin"))
     yield Case("two commands at once", "tracker", ("--check", "--migrate"))
     yield Case("the simulator: a port that is none", "tracker-simulator", ("--port", "-1"))
+    elsewhere = ("--dir", "/proc/x", "--host", "192.0.2.1")
+    yield Case("the simulator: an address of another host", "tracker-simulator", elsewhere)
+    yield Case("the simulator: a folder that is none", "tracker-simulator", elsewhere[:2])
 
 
 def _databases(folder: Path) -> Iterator[Case]:
@@ -103,6 +108,10 @@ def _databases(folder: Path) -> Iterator[Case]:
     ):
         state = (("TRACKER_STATE_DIR", str(folder / "state")),)
         yield Case(what, "tracker", ("--check",), ((("TRACKER_DATABASE_URL", url)), *state))
+    mine = (("TRACKER_DATABASE_URL", "postgresql:///mine"),)
+    yield Case("a demo, and a database of the environment", "tracker", ("--demo",), mine)
+    named = ("--demo", "--database-url", f"postgresql://me@127.0.0.1:{closed}/x")
+    yield Case("a demo, and a database that does not answer", "tracker", named, state)
 
 
 def _closed_port() -> int:

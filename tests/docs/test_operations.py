@@ -225,7 +225,7 @@ def test_every_exit_code_is_documented() -> None:
     assert told == {
         "tracker": codes,
         "tracker-report": {*codes - {errors.EXIT_INTERNAL}, report.EXIT_UNAVAILABLE},
-        "tracker-status": asked | {errors.EXIT_CONFIG, errors.EXIT_INTERRUPTED},
+        "tracker-status": asked | {errors.EXIT_IO, errors.EXIT_CONFIG, errors.EXIT_INTERRUPTED},
         "tracker-export": codes | {program.EXIT_FAULTS},
         "tracker-simulator": simulated | {errors.EXIT_INTERRUPTED},
     }
