@@ -262,7 +262,7 @@ def head_lines(demo: DemoDir, page_port: int) -> Iterator[str]:
     yield "simulated Polymarket, real tracker"
     more = ["bin/tracker-status"]
     if demo.has_own_socket:
-        yield f"A tracker answers at {demo.usual_socket} already; ask that of the demo with"
+        yield f"{demo.usual_socket} is that of another tracker; ask this one with"
         yield f"  {shlex.join([*more, '--socket', str(demo.socket)])}"
         more = []
     addresses = ", ".join([*more, f"http://localhost:{page_port}/"])

@@ -131,7 +131,7 @@ def load(
     flags, run, file = _command_line(argv)
     if run.mode in (Mode.VERSION, Mode.HELP):
         return run
-    warnings: list[str] = [*_exposed(flags), *_unknown_variables(environ)]
+    warnings: list[str] = [*_exposed(flags, run.mode), *_unknown_variables(environ)]
     if credentials is None and environ.get("CREDENTIALS_DIRECTORY"):
         credentials = Path(environ["CREDENTIALS_DIRECTORY"])
     path = file or environ.get("TRACKER_CONFIG")
@@ -285,13 +285,15 @@ def _suggestion(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {near[0]}?)" if near else ""
 
 
-def _exposed(flags: _Layer) -> list[str]:
+def _exposed(flags: _Layer, mode: Mode) -> list[str]:
+    given = [name for name in flags.values if is_secret(name)]
+    of_demo = "give a password of it in PGPASSWORD"  # which takes no database from elsewhere
     return [
-        f"{flag(name)}: other users of this host can read it in the process list; use"
-        f" {variable(name)}, a systemd credential or the file when it holds a password or key"
-        for name in flags.values
-        if is_secret(name)
-    ]
+        f"{flag(name)}: other users of this host can read it in the process list; "
+        + (of_demo if mode is Mode.DEMO else f"use {variable(name)}, a systemd credential or the"
+           " file when it holds a password or key")
+        for name in given
+    ]  # fmt: skip
 
 
 def _variables(environ: Mapping[str, str]) -> _Layer:

@@ -65,6 +65,12 @@ def test_a_database_that_the_command_line_names_is_used_and_none_is_needed() -> 
     require_own_settings(config(TRACKER_TAGS="bitcoin"))
 
 
+def test_the_warning_about_a_password_names_no_place_that_a_demo_does_not_read() -> None:
+    (warning,) = load(["--demo", "--database-url", URL], {}).warnings
+    assert "PGPASSWORD" in warning
+    assert "TRACKER_DATABASE_URL" not in warning
+
+
 def test_the_program_says_so_in_one_line_and_makes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
