@@ -52,7 +52,7 @@ def export() -> NoReturn:
     except ImportError as missing:
         end_without(missing, "tracker-export")
     signal.signal(signal.SIGINT, heeded)
-    _end(main())
+    _end("tracker-export", main)
 
 
 def report() -> NoReturn:

@@ -15,7 +15,10 @@ ROOT = Path(__file__).parents[2]
 NO_TRACKER = ("tracker-status", "--socket", "/nowhere/s")
 UNREACHABLE = 2
 FULL = Path("/dev/full")
-HELP = [("tracker", "--help"), ("tracker-status", "--help"), ("tracker-simulator", "--help")]
+HELP = [
+    (program, "--help")
+    for program in ("tracker", "tracker-status", "tracker-export", "tracker-simulator")
+]
 SAY = [
     *HELP,
     *((program, "--version") for program, _ in HELP),

@@ -118,7 +118,7 @@ def test_what_the_simulator_sent_is_what_a_release_has(
     )
     assert tracker.stop() == 0
     assert simulator.stop() == 0
-    sent, _, outcomes = _read_ledger(processes.ledger, last_run=False)
+    sent, outcomes, _ = _read_ledger(processes.ledger, last_run=False)
     today = datetime.now(UTC).date()
     root = tmp_path / "r"
     export = Process(

@@ -16,8 +16,9 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
+from actors import __version__
 from actors.app.database_of import database_to_read
-from actors.config.arguments import OnceParser
+from actors.config.arguments import OnceParser, plain
 from actors.config.load import Config, load
 from actors.dataset.days import moment, name_of_market, span
 from actors.dataset.export.export import Wish, export
@@ -27,11 +28,14 @@ from actors.errors import (
     EXIT_INTERRUPTED,
     EXIT_IO,
     EXIT_OK,
+    SHORTAGES,
     ConfigError,
     Fatal,
     StoreUnavailable,
+    reason_of,
 )
 from actors.model.conversion import terminal_safe
+from actors.process import output
 
 PROGRAM: Final = "tracker-export"
 EXIT_FAULTS: Final = 1
@@ -40,7 +44,7 @@ _UNIVERSE: Final = ("max_assets", "min_volume", "tags", "markets", "shard")
 
 class _Parser(OnceParser):
     def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}; see {PROGRAM} --help")
+        raise ConfigError(f"{plain(message)}; see {PROGRAM} --help")
 
 
 def main(
@@ -69,6 +73,11 @@ def main(
         _say(f"{PROGRAM}: database: {exc}; what is finished stays, run it again")
     except BrokenPipeError:  # whoever read the lines has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as exc:
+        if exc.errno not in SHORTAGES:
+            raise  # a fault of ours
+        output.discard(sys.stdout)
+        _say(f"{PROGRAM}: {reason_of(exc)}")
     except KeyboardInterrupt:
         _say(f"{PROGRAM}: interrupted; what is finished stays, the next run goes on")
         return EXIT_INTERRUPTED
@@ -84,6 +93,10 @@ def _parser() -> argparse.ArgumentParser:
         " systemd credentials. All days and times are UTC.",
         allow_abbrev=False,
     )
+    made.add_argument(
+        "--version", action="version", version=f"{PROGRAM} {__version__}",
+        help="print the version, and exit",
+    )  # fmt: skip
     made.add_argument("--from", metavar="DAY", help="first day, such as 2026-03-01 or yesterday")
     made.add_argument("--to", metavar="DAY", help="first day left out (default: the one after)")
     made.add_argument("--as-of", metavar="TIME", help="leave out all that was known only later")
@@ -168,4 +181,4 @@ def _words(text: str | None) -> list[str]:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"{terminal_safe(text)}\n")
+    output.say(terminal_safe(text))

@@ -50,7 +50,7 @@ OF_SECRETS = (
     Mutation(
         "a secret on the command line",
         "actors/config/load.py",
-        "warnings: list[str] = [*_exposed(flags), *_unknown_variables(environ)]",
+        "warnings: list[str] = [*_exposed(flags, run.mode), *_unknown_variables(environ)]",
         "warnings: list[str] = [*_unknown_variables(environ)]",
         (TYPES + "test_a_secret_on_the_command_line_or_in_an_open_file_is_warned_of",),
         WHERE_FROM,
@@ -308,8 +308,8 @@ OF_TEXTS = (
     Mutation(
         "lines of tracker-status",
         "actors/cli/status.py",
-        '    stream.write(f"{terminal_safe(text)}\\n")\n',
-        '    stream.write(f"{text}\\n")\n',
+        "    output.say(terminal_safe(text))\n",
+        "    output.say(text)\n",
         ("tests/cli/test_wait.py::test_what_another_tracker_says_cannot_drive_the_terminal",),
         STATUS,
     ),
