@@ -64,10 +64,9 @@ def report() -> NoReturn:
         from actors.dataset.report.program import main  # noqa: PLC0415 - see above
 
         signal.signal(signal.SIGINT, heeded)
-        code = main()  # imports more
+        _end("tracker-report", main)  # imports more
     except ImportError as missing:
         end_without(missing, "tracker-report")
-    _end(code)
 
 
 def simulator() -> NoReturn:

@@ -17,7 +17,13 @@ UNREACHABLE = 2
 FULL = Path("/dev/full")
 HELP = [
     (program, "--help")
-    for program in ("tracker", "tracker-status", "tracker-export", "tracker-simulator")
+    for program in (
+        "tracker",
+        "tracker-status",
+        "tracker-export",
+        "tracker-report",
+        "tracker-simulator",
+    )
 ]
 SAY = [
     *HELP,

@@ -8,15 +8,14 @@ recorded, a file that is no report; 130 Ctrl-C. Errors are one line.
 import argparse
 import os
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Final, NoReturn, TextIO
+from typing import Final, NoReturn
 
 from actors import __version__
 from actors.app.database_of import database_to_read
-from actors.config.arguments import OnceParser
+from actors.config.arguments import OnceParser, plain
 from actors.config.load import load, secret_variables
 from actors.config.settings import Config
 from actors.database.server.advice import advice
@@ -26,13 +25,17 @@ from actors.dataset.report.text import days
 from actors.dataset.report.values import DAY, Contents, Market, Span
 from actors.errors import (
     EXIT_INTERRUPTED,
+    EXIT_IO,
     EXIT_OK,
+    SHORTAGES,
     ConfigError,
     Fatal,
     StoreUnavailable,
+    reason_of,
     start_error,
 )
 from actors.process import logs
+from actors.process import output as streams
 
 EXIT_UNAVAILABLE: Final = 69
 PROGRAM: Final = "tracker-report"
@@ -58,19 +61,24 @@ def main(
         return _run(_parser().parse_args(argv), environ, today())
     except Fatal as exc:
         for line in exc.lines:
-            _say(f"{PROGRAM}: {line}", sys.stderr)
+            _say(f"{PROGRAM}: {line}")
         return exc.exit_code
     except StoreUnavailable as exc:
-        _say(f"{PROGRAM}: database: {exc}; {advice(exc)}", sys.stderr)
+        _say(f"{PROGRAM}: database: {exc}; {advice(exc)}")
         return EXIT_UNAVAILABLE
+    except OSError as exc:
+        if exc.errno not in SHORTAGES:
+            raise  # a fault of ours
+        _say(f"{PROGRAM}: {reason_of(exc)}")
+        return EXIT_IO
     except KeyboardInterrupt:
-        _say(f"{PROGRAM}: interrupted", sys.stderr)
+        _say(f"{PROGRAM}: interrupted")
         return EXIT_INTERRUPTED
 
 
 class _Parser(OnceParser):
     def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}; see {PROGRAM} --help")
+        raise ConfigError(f"{plain(message)}; see {PROGRAM} --help")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -112,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace, environ: Mapping[str, str], today: date) -> int:
     if options.version:
-        _say(f"{PROGRAM} {__version__}", sys.stdout)
+        _print(f"{PROGRAM} {__version__}")
         return EXIT_OK
     from actors.dataset.report import page  # noqa: PLC0415 - slow, and in an extra
 
@@ -130,7 +138,7 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str], today: date) -
     out = Path(options.out) if options.out is not None else Path(_usual_name(contents))
     html = page.render(contents).encode()
     _write(out, html, force=options.force)
-    _say(f"{out}: {len(html):,} bytes, {contents.trades.total:,} trades", sys.stdout)
+    _print(f"{out}: {len(html):,} bytes, {contents.trades.total:,} trades")
     return EXIT_OK
 
 
@@ -141,7 +149,7 @@ def _config(options: argparse.Namespace, environ: Mapping[str, str]) -> Config:
             given += [f"--{flag.replace('_', '-')}", vars(options)[flag]]
     invocation = load(given, environ)
     for warning in invocation.warnings:
-        _say(f"warning: {warning}", sys.stderr)
+        _say(f"warning: {warning}")
     logs.configure("ERROR", "auto", secrets=invocation.config.secrets())
     return invocation.config
 
@@ -255,5 +263,9 @@ def _error(path: Path, exc: OSError) -> Fatal:
     return start_error(exc, f"--out: {path} cannot be written")
 
 
-def _say(text: str, stream: TextIO) -> None:
-    stream.write(f"{logs.for_people(text)}\n")
+def _say(text: str) -> None:
+    streams.say(logs.for_people(text))
+
+
+def _print(text: str) -> None:
+    streams.put(f"{logs.for_people(text)}\n")
