@@ -98,10 +98,15 @@ class World:
         return [*spans, (since, START_MS + HOUR_MS + MARGIN_MS)]
 
     @property
+    def ghosts(self) -> set[str]:
+        """Return what never reaches the chain: transactions as a whole."""
+        return {self.trades[n].transaction for n in self.quirks.ghosts if n < len(self.trades)}
+
+    @property
     def told(self) -> Told:
         rows: list[Fill] = []
         for place, trade in enumerate(self.trades):
-            if place in self.quirks.ghosts:
+            if trade.transaction in self.ghosts:
                 continue
             part = (trade.size / self.quirks.parts).quantize(Decimal("0.000001"))
             sizes = [part] * (self.quirks.parts - 1)

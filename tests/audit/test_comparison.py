@@ -45,7 +45,7 @@ def missing_in_truth(world: World) -> set[tuple[str, str]]:
     """Return (transaction, token) of which the witness can know that a trade is not stored."""
     found = set()
     for place in world.lost:
-        if place >= len(world.trades) or place in world.quirks.ghosts:
+        if place >= len(world.trades) or world.trades[place].transaction in world.ghosts:
             continue
         trade = world.trades[place]
         listed = trade.size / world.quirks.parts >= FLOOR

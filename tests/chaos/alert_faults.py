@@ -21,6 +21,9 @@ SETTINGS = {
 }
 """One feed of four connections beside the one for announcements."""
 
+FEW_AUDITED = ("--markets", "12", "--markets-per-second", "0", "--intact", "trades_cached_300s")
+"""So few markets that all are audited, by a witness whose cache does not outlast the fault."""
+
 
 def _carry_out(
     run: FaultRun, *, names: tuple[str, ...], bring: Bring, fires_s: float, ceases_s: float
@@ -28,8 +31,7 @@ def _carry_out(
     """Let the fault last until every alert has fired; then wait until all have ceased."""
     port = free_port()
     run.overrides.update(SETTINGS, TRACKER_METRICS_PORT=str(port))
-    # Else the witness answers out of its cache for longer than the fault lasts.
-    run.simulate(*(("--intact", "trades_cached_300s") if bring is causes.trade_gone else ()))
+    run.simulate(*(FEW_AUDITED if bring is causes.trade_gone else ()))
     run.feed, run.base  # noqa: B018 - asked for before the tracker starts
     if bring is causes.disk_low:
         run.resources.enter_context(small_disk(run.folder / "state", causes.FREE_MIB))
@@ -116,6 +118,6 @@ FAULTS = (
            bring=causes.coverage_lost, fires_s=90, ceases_s=120),
     _fault("A21", "a newer version migrates the database", "TrackerDegraded",
            bring=causes.outdated, fires_s=90, ceases_s=90),
-    _fault("A22", "a trade is deleted from the database", "TrackerAuditMissing",
+    _fault("A23", "a trade is deleted from the database", "TrackerAuditMissing",
            bring=causes.trade_gone, fires_s=120, ceases_s=120),
 )  # fmt: skip
