@@ -1171,7 +1171,7 @@ The cause says how the listening ended that was the last before the gap:
 - not_discovered: the market could be traded and the tracker did not know it. The gap begins with its start date, or, if that is older, with the last complete listing of all markets that did not have it, and ends with the first book. Markets that wait for their volume (TRACKER_MIN_VOLUME, TRACKER_MAX_ASSETS) leave none, nor do those that began before the tracker was started and are found by its first listing.';
 comment on table public.connection_events is
   'What happened to connections, for looking back: of the last 90 days, and all marks of disputed trades (docs/how-to/query.md).
-Trades are never left out on suspicion; one that may be stored once too often is marked here. sent_twice: one feed alone had so many identical ones. Each is a row of trades, and the mark names a row beyond those that the other feed had, too. dated_apart: the feeds gave one transaction''s trade two times up to two seconds apart. Both are rows of trades, and the mark names the later.';
+Trades are never left out on suspicion; one that may be stored once too often is marked here. sent_twice: one feed alone had so many identical ones. Each is a row of trades, and the mark names a row beyond those that the other feed had, too. dated_apart: the feeds gave one transaction''s trade two times up to two seconds apart. Both are rows of trades, and the mark names the later. Not marked is what was received in the last half minute before a kill -9 or a power cut, or read back from the journal: what else, and a query (docs/how-to/query.md).';
 comment on column public.connection_events.at is
   'when, our clock; of a disputed trade its received_at';
 comment on column public.connection_events.connection is

@@ -31,13 +31,11 @@ from actors.actor import Addresses, BaseActor, BatchingMailbox, Handler, Incarna
 from actors.errors import (
     ConfigError,
     JournalBusy,
-    JournalFull,
     JournalTaken,
     SchemaMismatch,
     SchemaNewer,
     StoreMiscounts,
     StorePoisoned,
-    StoreUnavailable,
 )
 from actors.journal.recorder import Journal
 from actors.journal.watermark import StallDetector, Watermark
@@ -77,7 +75,7 @@ from actors.writer.feed_comparison import FeedComparison
 from actors.writer.gather import Finding, FindingsBatch, TradeBatch, mark, to_batch
 from actors.writer.latest import MOST_COPIES
 from actors.writer.notify import WriterNotifier
-from actors.writer.pacing import BatchSize, DatabaseState
+from actors.writer.pacing import UNUSABLE, BatchSize, DatabaseState
 from actors.writer.questions import AFTER_CATCHING_UP, ANSWERS
 from actors.writer.upkeep import Upkeep
 
@@ -89,12 +87,6 @@ GATHERED: frozenset[type[Message]] = frozenset(
     }
 )
 """What waits for the next `Flush` in any case, so that the writer is not woken for it."""
-
-UNUSABLE = (
-    *(StoreUnavailable, StorePoisoned, JournalFull),
-    *(SchemaNewer, SchemaMismatch, ConfigError),
-)
-"""Why nothing can be stored for now. None of them ends a process that runs."""
 
 
 class WriterSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -434,9 +426,14 @@ class WriterActor(BaseActor):
     def _drain(self, _: Drain) -> bool:
         """Commit everything that is in the journal; return False when the database is away."""
         if self._database.is_live:
+            self._comparison.end()
             self._commit()
             self._read_on()
         # A loop here: the process ends, and nothing else is waited for in this mailbox.
         while self._database.state == BEHIND:
             self._catch_up(CatchUp())
+        # After all trades, since a trade that is not stored matters more than a mark.
+        while self._database.is_live and (disputed := self._comparison.take_disputed()):
+            self._notes.extend(map(mark, disputed))
+            self._commit()
         return self._database.is_live

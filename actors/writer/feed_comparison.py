@@ -23,7 +23,9 @@ Key = tuple[TokenId, int, object]
 How = Literal["sent_twice", "dated_apart"]
 MOST_AT_ONCE: Final = 20
 MOST_DISPUTED: Final = 1_000
-"""So many disputed trades are named at a time; the others are only counted."""
+"""So many disputed trades are named at a time; the others wait."""
+MOST_WAITING: Final = 50_000
+"""So many disputed trades wait to be named; more are only counted."""
 APART_MS: Final = 2_000
 """So far apart two feeds may date one trade."""
 
@@ -87,7 +89,7 @@ class FeedComparison:
         self._most = most
         self._trades: dict[Key, _Reported] = {}
         self._open: deque[_Reported] = deque()
-        self._disputed: list[Disputed] = []
+        self._disputed: deque[Disputed] = deque()
         self.disputed_total = 0
 
     def __len__(self) -> int:
@@ -126,8 +128,7 @@ class FeedComparison:
             if now - oldest.at < self._window_s:
                 break
             del self._trades[key]
-            if oldest.repeated:
-                self._compare_counts(oldest)
+            self._compare_counts(oldest)
         alone = []
         while self._open and now - self._open[0].at >= self._judged_s:
             reported = self._open.popleft()
@@ -140,14 +141,27 @@ class FeedComparison:
                 found[reported.trade.token_id] = MissedTrade(reported.trade, reported.slots)
         return tuple(found.values())
 
+    def end(self) -> None:
+        """Dispute what the feeds told otherwise until now, since they tell nothing more.
+
+        What only one of them told is not missed: the other may have ended a moment earlier.
+        """
+        alone = [one for one in self._trades.values() if len(one.slots) < self._feeds]
+        self._open.clear()
+        for _ in self._without_pairs(alone):
+            pass
+        for reported in self._trades.values():
+            self._compare_counts(reported)
+        self.forget()
+
     def take_disputed(self) -> tuple[Disputed, ...]:
-        """Return, once, the disputed trades that `missed` has found; `MOST_DISPUTED` at most."""
-        found, self._disputed = tuple(self._disputed), []
-        return found
+        """Return, once, disputed trades that were found; `MOST_DISPUTED` at most."""
+        most = min(len(self._disputed), MOST_DISPUTED)
+        return tuple(self._disputed.popleft() for _ in range(most))
 
     def _compare_counts(self, reported: _Reported) -> None:
         """Dispute each trade that only some of the slots had so often."""
-        if len(reported.slots) < self._feeds:
+        if not reported.repeated or len(reported.slots) < self._feeds:
             return
         counts = dict.fromkeys(reported.slots, 1)
         for slot, occurrence in reported.repeated:
@@ -176,7 +190,7 @@ class FeedComparison:
     def _dispute_each(self, how: How, reported: _Reported, numbers: range, slot: str) -> None:
         """Dispute these of the identical trades, by their occurrence."""
         self.disputed_total += len(numbers)
-        for occurrence in numbers[: MOST_DISPUTED - len(self._disputed)]:
+        for occurrence in numbers[: MOST_WAITING - len(self._disputed)]:
             trade = msgspec.structs.replace(reported.trade, occurrence=occurrence)
             self._disputed.append(Disputed(how, trade, slot))
 

@@ -4,8 +4,21 @@ from random import Random
 from typing import Final
 
 from actors.backoff import Backoff
+from actors.errors import (
+    ConfigError,
+    JournalFull,
+    SchemaMismatch,
+    SchemaNewer,
+    StorePoisoned,
+    StoreUnavailable,
+)
 from actors.model.storage import AWAY, BEHIND, LIVE, MISMATCH, OUTDATED, STOPPED, TakenIn
 
+UNUSABLE: Final = (
+    *(StoreUnavailable, StorePoisoned, JournalFull),
+    *(SchemaNewer, SchemaMismatch, ConfigError),
+)
+"""Why nothing can be stored for now. None of them ends a process that runs."""
 STOPPED_S: Final = 300.0
 """How long nothing is stored after the database rejected too much of it, in seconds."""
 OUTDATED_S: Final = 60.0

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from actors.simulator.judge import judge
+from tests.database.test_data_guide import RECIPES, UNMARKED, run
 from tests.live.processes import Processes, processes_in
 
 pytestmark = [pytest.mark.live, pytest.mark.db]
@@ -57,6 +58,12 @@ def test_with_a_wrong_clock_every_trade_is_stored_and_no_time_is_claimed_unheard
         assert (stepped.fetchone() != (0,)) is (broken != "clock_+2d")
 
 
+def unmarked_pairs(dsn: str) -> list[object]:
+    """Return what a user finds who asks for pairs without a mark."""
+    name, number = UNMARKED
+    return [*run(dsn, RECIPES[name][number], **{"from": "-infinity", "to": "infinity"})]
+
+
 @pytest.mark.parametrize(
     ("broken", "event"),
     [
@@ -79,3 +86,4 @@ def test_what_the_feeds_tell_differently_is_marked(
         ).fetchone()
     assert marks is not None
     assert marks[0] >= 10
+    assert unmarked_pairs(processes.dsn) == []

@@ -834,6 +834,32 @@ def test_a_trade_that_one_feed_alone_has_twice_is_marked_and_counted() -> None:
     assert not harness.supervisor.of(TradesMissed)
 
 
+def test_a_drain_marks_what_the_feeds_told_otherwise_a_moment_ago_after_the_trades() -> None:
+    harness = two_feeds()
+    first = harness.journal_trade(1)
+    harness.tell(first)
+    later = harness.journal_trade(2)
+    harness.tell(msgspec.structs.replace(later, connection="b"))
+
+    assert harness.actor.on_receive(Drain()) is True
+    events = [event for batch in harness.store.batches for event in batch.events]
+    assert [(one.connection, one.event) for one in events] == [("b", "dated_apart")]
+    assert not harness.store.batches[-1].trades
+    assert len(harness.stored()) == 2
+
+
+def test_a_drain_marks_more_than_one_commit_takes() -> None:
+    harness = two_feeds()
+    seen = harness.journal_trade(1)
+    again = [msgspec.structs.replace(seen.trades[0], occurrence=2 + n) for n in range(10_500)]
+    harness.actor._comparison.add("a", [*seen.trades, *again], 0.0)
+    harness.actor._comparison.add("b", seen.trades, 0.0)
+
+    assert harness.actor.on_receive(Drain()) is True
+    events = [event for batch in harness.store.batches for event in batch.events]
+    assert len(events) == 10_500
+
+
 # ------------------------------------------------- identity and damage
 
 

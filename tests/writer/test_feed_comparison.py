@@ -1,5 +1,5 @@
 from actors.model.trade import TokenId, Trade
-from actors.writer.feed_comparison import MOST_AT_ONCE, MOST_DISPUTED, FeedComparison
+from actors.writer.feed_comparison import MOST_AT_ONCE, MOST_DISPUTED, MOST_WAITING, FeedComparison
 from tests.polymarket.feed_samples import sample_trade
 
 ONE, OTHER = "a-0000", "b-0003"
@@ -176,11 +176,61 @@ def test_two_trades_of_one_feed_that_the_other_missed_are_no_pair() -> None:
     assert told(comparison) == []
 
 
-def test_of_very_many_disputed_trades_some_are_named_and_all_counted() -> None:
+def test_of_very_many_disputed_trades_some_are_named_at_a_time() -> None:
     comparison = FeedComparison(2)
     many = [at(ms) for ms in range(MOST_DISPUTED + 5)]
     comparison.add(ONE, [*many, *(at(ms, occurrence=2) for ms in range(len(many)))], 10.0)
     comparison.add(OTHER, many, 10.0)
     comparison.missed(30.0)
-    assert len(told(comparison)) == MOST_DISPUTED
+    assert [len(told(comparison)) for _ in range(3)] == [MOST_DISPUTED, 5, 0]
     assert comparison.disputed_total == MOST_DISPUTED + 5
+
+
+def test_of_more_disputed_trades_than_may_wait_all_are_counted() -> None:
+    comparison = FeedComparison(2)
+    many = [at(0, occurrence=1 + number) for number in range(MOST_WAITING + 6)]
+    comparison.add(ONE, many, 10.0)
+    comparison.add(OTHER, many[:1], 10.0)
+    comparison.missed(30.0)
+    named = 0
+    while found := comparison.take_disputed():
+        named += len(found)
+    assert (named, comparison.disputed_total) == (MOST_WAITING, MOST_WAITING + 5)
+
+
+# ------------------------------------------------------------------ the end of the feeds
+
+
+def test_at_the_end_all_that_the_feeds_told_otherwise_is_disputed_at_once() -> None:
+    comparison = FeedComparison(2)
+    comparison.add(ONE, [at(0), at(10), at(10, occurrence=2), at(20)], 10.0)
+    comparison.add(OTHER, [at(1), at(10), at(20)], 10.1)
+    comparison.end()
+    assert told(comparison) == [("dated_apart", 1, 1, OTHER), ("sent_twice", 10, 2, ONE)]
+    assert (len(comparison), comparison.disputed_total) == (0, 2)
+
+
+def test_at_the_end_what_was_disputed_before_is_not_disputed_again() -> None:
+    comparison = FeedComparison(2)
+    comparison.add(ONE, [at(0)], 10.0)
+    comparison.add(OTHER, [at(1)], 10.0)
+    comparison.missed(15.0)
+    assert told(comparison) == [("dated_apart", 1, 1, OTHER)]
+    comparison.end()
+    assert told(comparison) == []
+
+
+def test_at_the_end_a_pair_of_which_the_first_came_long_before_is_found() -> None:
+    comparison = FeedComparison(2)
+    comparison.add(ONE, [at(0)], 10.0)
+    comparison.missed(15.0)
+    comparison.add(OTHER, [at(1)], 16.0)
+    comparison.end()
+    assert told(comparison) == [("dated_apart", 1, 1, OTHER)]
+
+
+def test_at_the_end_what_one_feed_alone_told_is_not_disputed() -> None:
+    comparison = FeedComparison(2)
+    comparison.add(ONE, [at(0), at(0, occurrence=2)], 10.0)
+    comparison.end()
+    assert (told(comparison), comparison.disputed_total) == ([], 0)
