@@ -30,7 +30,7 @@ from actors.catalog.universe import ASSETS_PER_MARKET
 from actors.config.settings import Config
 from actors.errors import SourceUnavailable
 from actors.model.connection import DescriptorLimit
-from actors.model.conversion import terminal_safe
+from actors.model.conversion import counted, terminal_safe
 from actors.model.market import Market
 from actors.polymarket import http as polymarket_http
 from actors.polymarket.contract.nodes import Chain
@@ -131,14 +131,18 @@ def needs(config: Config, choice: Choice | str, bytes_per_dollar: float) -> Judg
     limit = DescriptorLimit(raise_descriptor_limit())
     rate = bytes_per_dollar * float(choice.volume) * config.redundancy
     text = (
-        f"{'' if choice.exact else 'at least '}{choice.markets} markets, {tokens} tokens,"
-        f" {connections} connections, {limit.needed(connections)} descriptors"
+        f"{'' if choice.exact else 'at least '}{counted(choice.markets, 'market')},"
+        f" {counted(tokens, 'token')}, {counted(connections, 'connection')},"
+        f" {counted(limit.needed(connections), 'descriptor')}"
     )
     if rate:
         text += f", about {rate / 1e3:.0f} kB/s"
     if connections > limit.connections:
-        return f"{DIFFERS}{text}; this process may open {limit.limit}"
-    return text
+        text += f"; this process may open {limit.limit}"
+    if choice.unmatched:
+        text += f"; {choice.unmatched}"
+    differs = connections > limit.connections or choice.unmatched or not choice.markets
+    return f"{DIFFERS if differs else ''}{text}"
 
 
 def chain_findings(

@@ -83,11 +83,13 @@ class Choice(NamedTuple):
         markets: How many.
         volume: Of all of them together, USDC.
         exact: Whether there are no more of them.
+        unmatched: Which names of the filters no market has; empty: none.
     """
 
     markets: int
     volume: Decimal
     exact: bool
+    unmatched: str = ""
 
 
 class CachedAnswers:
@@ -292,7 +294,8 @@ class SourcesLook:
         if not self.markets:
             return "no market was listed"
         tags = bool(filters.tags)
-        by_volume = filters.max_assets > 0
+        # The largest are seen first: a tag that none of them has is most likely mistyped.
+        by_volume = filters.max_assets > 0 or tags
         passes = (
             named(sorted(filters.markets), tags=tags)
             if filters.markets
@@ -300,14 +303,19 @@ class SourcesLook:
         )
         found: dict[ConditionId, Market] = {}
         try:
-            exact = self._list_into(found, passes)
+            exact = all_listed = self._list_into(found, passes)
         except (SourceUnavailable, PayloadRejected) as exc:
             return str(exc)
+        unmatched = filters.unmatched()
+        unmatched.note(found.values())
         admitted = sorted(filter(filters.admits, found.values()), key=_volume, reverse=True)
         if filters.max_assets and len(admitted) * ASSETS_PER_MARKET >= filters.max_assets:
             admitted = admitted[: filters.max_assets // ASSETS_PER_MARKET]
             exact = True
-        return Choice(len(admitted), sum(map(_volume, admitted), Decimal(0)), exact)
+        missing = unmatched.sentence()
+        if missing and not all_listed:
+            missing = f"among the first {len(found):,} markets {missing}"
+        return Choice(len(admitted), sum(map(_volume, admitted), Decimal(0)), exact, missing)
 
     def _list_into(self, found: dict[ConditionId, Market], passes: Sequence[Pagination]) -> bool:
         """List markets, and return whether these are all."""

@@ -164,7 +164,7 @@ class CatalogActor(BaseActor):
                 waiting=len(self._outbox),
                 requests=(
                     *((kind.value, each.state) for kind, each in self._backoffs.items()),
-                    ("places", self._universe.overflow or "ok"),
+                    *self._universe.states(),
                 ),
                 keyset_error=self._discovery.keyset.fault,
             )
@@ -322,6 +322,8 @@ class CatalogActor(BaseActor):
         else:
             log.warning("sweep_incomplete", extra=extra)
         self._reader.rejected.clear()
+        if unmatched := self._universe.take_unmatched():
+            log.warning("filters_unmatched", extra={"reason": unmatched})
 
     def _read_page(self, listing: Pagination) -> Reading:
         cursor, route, params = listing.cursor, listing.route, listing.params

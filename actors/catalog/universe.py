@@ -18,6 +18,7 @@ from math import inf
 import msgspec
 
 from actors.catalog.candidates import Candidates
+from actors.catalog.unmatched import Unmatched
 from actors.model.market import Market, Shard
 from actors.model.trade import ConditionId
 
@@ -48,6 +49,10 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     markets: frozenset[str] = frozenset()
     max_assets: int = 0
     shard: Shard = Shard()
+
+    def unmatched(self) -> Unmatched:
+        """Return what finds the names that no market has."""
+        return Unmatched(self.markets, self.tags, by_volume=self.min_volume > 0)
 
     def admits(self, market: Market) -> bool:
         """Return whether this market passes."""
@@ -117,6 +122,8 @@ class Universe:
         self._feed_only: set[ConditionId] = set()  # chosen; no listing called them active
         self._all_fit = False  # the last sweep had a place for every candidate
         self._left_out = self._left_out_before = 0  # in this sweep, and in the one before
+        self._unmatched = filters.unmatched()
+        self._swept = self._told = False  # all that is open was listed
 
     def __len__(self) -> int:
         return len(self._chosen)
@@ -132,6 +139,18 @@ class Universe:
             return ""
         files = "" if self._most >= MOST_MARKETS else ", since the process may open too few files"
         return f"more than {self._most:,} markets are listed: {count:,} have no place{files}"
+
+    def states(self) -> tuple[tuple[str, str], ...]:
+        """Return what is to be reported of the places and of the filters: `ok`, or what is not."""
+        unmatched = self._unmatched.sentence() if self._swept else ""
+        return (("places", self.overflow or "ok"), ("filters", unmatched or "ok"))
+
+    def take_unmatched(self) -> str:
+        """Return, once, which names of the filters no market has; empty before that is known."""
+        if not self._swept or self._told:
+            return ""
+        self._told = True
+        return self._unmatched.sentence()
 
     # -------------------------------------------------------------- listings
 
@@ -156,6 +175,7 @@ class Universe:
         """
         candidates, self._candidates = self._candidates, Candidates()
         self._all_fit = complete and not candidates.overflowed
+        self._swept = self._swept or complete
         self._left_out_before, self._left_out = self._left_out, 0
         return tuple(self._choose(market) for market in candidates.best()[: self._places()])
 
@@ -229,6 +249,7 @@ class Universe:
         closed: list[Market] = []
         rejected: list[Market] = []
         for market in markets:
+            self._unmatched.note((market,))
             if market.condition_id in self._chosen or market.condition_id in self._settled:
                 continue
             if not self._filters.admits(market):
@@ -268,6 +289,7 @@ class Universe:
         changed: list[Market] = []
         same: list[Market] = []
         listed: list[Market] = []
+        self._unmatched.note(page)
         for market in page:
             if market.condition_id in self._settled:
                 continue

@@ -401,5 +401,7 @@ def _errors(exc: ValidationError, origins: Mapping[str, str]) -> Iterable[str]:
         text = error["msg"].removeprefix("Value error, ").replace("Input should", "should")
         name = str(error["loc"][0]) if error["loc"] else text.partition(":")[0]
         text = text.removeprefix(f"{name}: ")
+        if len(error["loc"]) > 1:  # of a list; which one it is, since its text is not repeated
+            text = f"number {int(error['loc'][1]) + 1} {text}"
         meaning = Config.model_fields[name].description if name in Config.model_fields else ""
         yield f"{name} ({origins.get(name, 'default')}): {text}. {meaning}".strip()

@@ -36,11 +36,12 @@ from actors.config.types import (
     HeaderText,
     HttpUrl,
     Level,
+    Markets,
     Port,
     RpcUrls,
     Seconds,
     Share,
-    Words,
+    Tags,
     secrets_of,
     shown_rpc,
     shown_url,
@@ -56,6 +57,8 @@ PUBLIC_NODES = (
     "https://1rpc.io/matic",
 )
 """Nodes of Polygon that anybody may ask without a key, a little."""
+MOST_ASSETS = 1_200_000
+"""As many as the catalog keeps markets for (`catalog.universe.MOST_MARKETS`)."""
 LOOPBACK = "127.0.0.1"
 BOOLEANS = frozenset({"migrate", "audit"})
 _NOT_SET = Path("/")
@@ -172,6 +175,7 @@ class Config(BaseSettings):
         " its place (docs/how-to/install.md). 0: all, up to 1,200,000.",
         group="Universe",
         ge=0,
+        le=MOST_ASSETS,
     )
     min_volume: Decimal = _setting(
         Decimal(0),
@@ -180,11 +184,13 @@ class Config(BaseSettings):
         ge=0,
         allow_inf_nan=False,
     )
-    tags: Words = _setting(
+    tags: Tags = _setting(
         (), "Record only markets with one of these tag slugs, comma-separated.", group="Universe"
     )
-    markets: Words = _setting(
-        (), "Record only these condition ids or slugs, comma-separated.", group="Universe"
+    markets: Markets = _setting(
+        (),
+        "Record only these markets, comma-separated: condition ids, slugs or addresses of pages.",
+        group="Universe",
     )
     shard: Share = _setting(
         "1/1",
@@ -320,6 +326,13 @@ class Config(BaseSettings):
                 " set a shorter TRACKER_STATUS_SOCKET"
             )
         return path
+
+    @field_validator("max_assets", mode="after")
+    @classmethod
+    def _place_for_a_market(cls, most: int) -> int:
+        if most == 1:
+            raise ValueError("must not be 1: a market has two tokens, so that none would fit")
+        return most
 
     def with_origins(self, origins: Mapping[str, str]) -> Self:
         """Record the source of each value, and return this configuration."""

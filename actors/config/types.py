@@ -16,6 +16,15 @@ SHORTEST_SECRET = 4
 
 _SHARE = re.compile(r"([1-9]\d?)/([1-9]\d?)", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_SLUG = re.compile(r"[^\s/:?#,]+")
+_CONDITION = re.compile(r"0x[0-9a-f]{62}(?:[0-9a-f]{2})?")
+_CONDITION_LENGTH = 66
+"""Gamma writes the ids of V2 without the two zeros at their end."""
+_ADDRESS = re.compile(
+    r"(?:https?://)?(?:www\.)?polymarket\.com/(?:[a-z]{2}/)?(?:event|market)/"
+    r"(?:[^/?#]+/)?([^/?#]+)/?(?:[?#].*)?"
+)
+"""The page of a market. That of an event with one market has the slug of both."""
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -70,7 +79,10 @@ def _split(value: object) -> object:
     """Return a comma-separated text as a list; any other value as it is."""
     if not isinstance(value, str):
         return value
-    return tuple(word for part in value.split(",") if (word := part.strip()))
+    words = tuple(word for part in value.split(",") if (word := part.strip()))
+    if value.strip() and not words:
+        raise ValueError("has commas and nothing between them; leave it out to set nothing")
+    return words
 
 
 def _split_or_off(value: object) -> object:
@@ -78,8 +90,28 @@ def _split_or_off(value: object) -> object:
     return () if isinstance(value, str) and value.strip().lower() == "off" else _split(value)
 
 
-def _lower(words: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(word.lower() for word in words)
+def _tag(word: str) -> str:
+    """Return a tag slug in lower case."""
+    if not _SLUG.fullmatch(word.strip()):
+        raise ValueError("must be a tag slug such as crypto or middle-east, without blanks")
+    return word.strip().lower()
+
+
+def _market(word: str) -> str:
+    """Return a market's slug in lower case, or its condition id as we write it."""
+    name = word.strip().lower()
+    address = _ADDRESS.fullmatch(name)
+    name = address[1] if address else name
+    if name.startswith("0x"):
+        if not _CONDITION.fullmatch(name):
+            raise ValueError("is no condition id: 64 hexadecimal digits follow the 0x, or 62")
+        return name.ljust(_CONDITION_LENGTH, "0")
+    if not _SLUG.fullmatch(name):
+        raise ValueError(
+            "must be a condition id (0x…), a market's slug such as will-it-rain, or the address"
+            " of its page, https://polymarket.com/event/EVENT/MARKET"
+        )
+    return name
 
 
 def _unset(value: object) -> object:
@@ -132,7 +164,8 @@ DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 RpcUrls = Annotated[
     tuple[Annotated[SecretStr, AfterValidator(_rpc_url)], ...], BeforeValidator(_split_or_off)
 ]
-Words = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_lower)]
+Tags = Annotated[tuple[Annotated[str, AfterValidator(_tag)], ...], BeforeValidator(_split)]
+Markets = Annotated[tuple[Annotated[str, AfterValidator(_market)], ...], BeforeValidator(_split)]
 Directory = Annotated[Path, AfterValidator(_expanded)]
 Port = Annotated[int | None, BeforeValidator(_unset)]
 Address = Annotated[str, AfterValidator(_ip_address)]

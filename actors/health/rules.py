@@ -131,7 +131,10 @@ def _housekeeping_failing(health: Health, _: Limits) -> str:
 
 
 def _nothing_to_watch(health: Health, _: Limits) -> str:
-    nothing = because("no token to listen to", health.catalog.last_error)
+    catalog = health.catalog
+    filters = catalog.requests.get("filters")
+    why = catalog.last_error or ("" if filters is None or filters.state == "ok" else filters.state)
+    nothing = because("no token to listen to", why)
     return nothing if health.assets.wanted == 0 else ""
 
 

@@ -102,3 +102,8 @@ def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]: ...
 def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """Return the items in order, at most `size` at a time, as slices of the same type."""
     return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun, which takes an s unless it is one: `1 market`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

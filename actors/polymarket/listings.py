@@ -198,7 +198,7 @@ def named(
     names: Sequence[str], *, tags: bool, avoid: Iterable[Route] = ()
 ) -> tuple[Pagination, ...]:
     """Return the listings of these open markets by condition id or slug, 100 names each."""
-    ids = sorted(name for name in names if name.startswith("0x"))
+    ids = spellings(ConditionId(name) for name in names if name.startswith("0x"))
     slugs = sorted(name for name in names if not name.startswith("0x"))
     return tuple(
         Pagination((*OPEN, *((key, name) for name in chunk), *_with_tags(tags=tags)), avoid=avoid)

@@ -376,15 +376,48 @@ def test_only_what_a_filter_admits_is_counted() -> None:
     assert chosen(http, Filters(min_volume=Decimal(148))) == Choice(2, Decimal(297), exact=True)
 
 
+def test_names_of_filters_that_no_market_has_are_named() -> None:
+    http = FakeHttp()
+    http.markets[7].tags = ("sports",)
+    config = load([], {}).config
+
+    named_tags = Filters(tags=frozenset({"sports", "sprots"}))
+    choice = chosen(http, named_tags)
+    assert choice == Choice(1, Decimal(7), True, "no open market has the tag sprots")
+    text = needs(config, choice, 0.0)
+    assert text.startswith("differs: 1 market, 2 tokens, ")
+    assert text.endswith("; no open market has the tag sprots")
+
+    there = http.markets[3]
+    named_markets = Filters(markets=frozenset({there.condition_id, "nosuchslug"}))
+    choice = chosen(http, named_markets)
+    assert isinstance(choice, Choice)
+    assert (choice.markets, choice.unmatched) == (1, "no open market is named nosuchslug")
+
+
+def test_of_a_tag_that_the_first_thousand_markets_do_not_have_that_is_told() -> None:
+    http = FakeHttp()
+    http.markets = [FakeMarket(number, volume=str(number)) for number in range(1_001)]
+    choice = chosen(http, Filters(tags=frozenset({"sprots"})))
+    missing = "among the first 1,000 markets no open market has the tag sprots"
+    assert choice == Choice(0, Decimal(0), False, missing)
+
+
+def test_filters_that_choose_nothing_differ() -> None:
+    config = load([], {}).config
+    text = needs(config, Choice(0, Decimal(0), exact=True), 0.0)
+    assert text.startswith("differs: 0 markets, 0 tokens")
+
+
 def test_what_is_needed_for_the_filters_is_told() -> None:
     config = load(["--assets-per-connection", "100"], {}).config
     exact = needs(config, Choice(150, Decimal(2_000), exact=True), 1.5)
     assert exact == "150 markets, 300 tokens, 7 connections, 175 descriptors, about 6 kB/s"
     least = needs(config, Choice(1_000, Decimal(0), exact=False), 0.0)
-    assert least == "at least 1000 markets, 2000 tokens, 41 connections, 209 descriptors"
+    assert least == "at least 1,000 markets, 2,000 tokens, 41 connections, 209 descriptors"
     assert needs(config, "HTTP 404", 0.0) == "not seen: HTTP 404"
     much = needs(config, Choice(10**8, Decimal(0), exact=True), 0.0)
-    assert much.startswith("differs: 100000000 markets")
+    assert much.startswith("differs: 100,000,000 markets")
     assert "; this process may open " in much
 
 

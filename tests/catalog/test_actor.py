@@ -362,6 +362,18 @@ def test_a_sweep_that_cannot_be_finished_is_not_called_finished(
     assert web.times("lookup") == 0  # nothing is taken for closed because it was not listed
 
 
+def test_a_name_that_no_market_has_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    web = web_of(40)
+    names = frozenset({condition(0), "no-such-slug"})
+    harness = watching(web, markets=names)
+    with caplog.at_level("INFO"):
+        run(harness, 120)
+    assert harness.watched() == ids([0])
+    lines = [one for one in caplog.records if one.message == "filters_unmatched"]
+    assert [vars(one)["reason"] for one in lines] == ["no open market is named no-such-slug"]
+    assert dict(harness.report().requests)["filters"] == vars(lines[0])["reason"]
+
+
 def test_an_order_that_is_rejected_is_left_out() -> None:
     web = web_of(400)
     web.orders = False

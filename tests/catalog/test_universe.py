@@ -303,3 +303,51 @@ def test_what_is_listed_and_not_chosen_is_not_remembered() -> None:
     universe = Universe(Filters(), most=1)
     universe.sweep(market(number) for number in range(1, 1_000))
     assert len(universe._listed) == 1
+
+
+# --------------------------------------------------------- names that no market has
+
+
+def filters_state(universe: Universe) -> str:
+    return dict(universe.states())["filters"]
+
+
+def test_names_that_no_market_has_are_told_once_after_a_complete_sweep() -> None:
+    universe = Universe(Filters(markets=frozenset({"market-1", "markt-2"})))
+    universe.sweep([market(1)])
+    assert (filters_state(universe), universe.take_unmatched()) == ("ok", "")
+    universe.end_sweep(complete=False)
+    assert (filters_state(universe), universe.take_unmatched()) == ("ok", "")
+    universe.sweep([market(1)])
+    universe.end_sweep(complete=True)
+    missing = "no open market is named markt-2"
+    assert (filters_state(universe), universe.take_unmatched()) == (missing, missing)
+    assert (filters_state(universe), universe.take_unmatched()) == (missing, "")
+    universe.update([market(2, slug="markt-2")])  # it begins later
+    assert filters_state(universe) == "ok"
+
+
+def test_a_name_counts_as_found_whatever_keeps_its_market_from_being_watched() -> None:
+    names = frozenset({"market-1", market(2).condition_id})
+    universe = Universe(
+        Filters(markets=names, tags=frozenset({"nba", "nbb"}), min_volume=Decimal(100))
+    )
+    universe.sweep([market(1), market(2, tags=("nba",))])
+    universe.end_sweep(complete=True)
+    assert len(universe) == 0
+    assert universe.take_unmatched() == "no open market of that volume has the tag nbb"
+
+
+def test_a_stored_market_counts_as_found() -> None:
+    universe = Universe(Filters(markets=frozenset({"market-1"})))
+    universe.restore([market(1, closed=True)])
+    universe.end_sweep(complete=True)
+    assert universe.take_unmatched() == ""
+
+
+def test_of_many_names_that_no_market_has_some_are_told() -> None:
+    universe = Universe(Filters(tags=frozenset(f"tag-{number}" for number in range(8))))
+    universe.end_sweep(complete=True)
+    assert universe.take_unmatched() == (
+        "no open market has the tag tag-0, tag-1, tag-2, tag-3, tag-4 and 3 more"
+    )

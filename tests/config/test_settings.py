@@ -2,12 +2,14 @@
 
 import re
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
+from actors.catalog.universe import ASSETS_PER_MARKET, MOST_MARKETS
 from actors.config.load import Config, Invocation, describe, help_text, load
-from actors.config.settings import PUBLIC_NODES
+from actors.config.settings import MOST_ASSETS, PUBLIC_NODES
 from actors.database.session import check_dsn
 from actors.errors import ConfigError
 from actors.journal.segment import MAX_BODY_BYTES
@@ -163,3 +165,64 @@ def test_a_wrong_database_address_says_what_one_looks_like_and_hides_no_part_of_
     for said in (str(found.value), str(wrong.value)):
         assert "the name of the database" in said
         assert Scrubber().text(said) == said
+
+
+# ---------------------------------------------------------------- names of markets and tags
+
+
+CONDITION = "0x" + "ab" * 32
+V2_CONDITION = "0x" + "cd" * 31
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("Crypto-1-8", "crypto-1-8"),
+        (CONDITION.upper().replace("0X", "0x"), CONDITION),
+        (V2_CONDITION, V2_CONDITION + "00"),  # as Gamma writes it
+        ("https://polymarket.com/event/when/will-it-rain", "will-it-rain"),
+        ("https://polymarket.com/event/when/will-it-rain/?tid=17#x", "will-it-rain"),
+        ("https://www.polymarket.com/de/event/when/will-it-rain", "will-it-rain"),
+        ("polymarket.com/market/will-it-rain", "will-it-rain"),
+        ("https://polymarket.com/event/will-it-rain", "will-it-rain"),
+    ],
+)
+def test_a_market_is_named_in_any_way_that_means_one(given: str, meant: str) -> None:
+    assert loaded(TRACKER_MARKETS=f"{given}, other").config.markets == (meant, "other")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("TRACKER_TAGS", ",", "commas and nothing between them"),
+        ("TRACKER_MARKETS", " , ", "commas and nothing between them"),
+        ("TRACKER_POLYGON_RPC_URLS", ",", "commas and nothing between them"),
+        ("TRACKER_TAGS", "crypto,Middle East", "number 2 must be a tag slug"),
+        ("TRACKER_TAGS", "https://polymarket.com/predictions/crypto", "must be a tag slug"),
+        ("TRACKER_MARKETS", "a,https://polymarket.com/", "number 2 must be a condition id"),
+        ("TRACKER_MARKETS", "https://example.com/event/a/b", "must be a condition id"),
+        ("TRACKER_MARKETS", "will it rain", "must be a condition id"),
+        ("TRACKER_MARKETS", CONDITION[:-1], "is no condition id"),
+        ("TRACKER_MAX_ASSETS", "1", "a market has two tokens"),
+        ("TRACKER_MAX_ASSETS", "99999999", "less than or equal to 1200000"),
+    ],
+)
+def test_a_filter_that_can_choose_nothing_is_an_error(name: str, value: str, said: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        loaded(**{name: value})
+    assert said in str(raised.value)
+    assert name in str(raised.value)
+
+
+def test_a_list_of_a_file_is_read_as_its_text(tmp_path: Path) -> None:
+    file = tmp_path / "t.toml"
+    file.write_text('tags = ["Crypto ", "nba"]\n')
+    assert loaded("--config", str(file)).config.tags == ("crypto", "nba")
+    file.write_text('tags = [""]\n')
+    with pytest.raises(ConfigError, match="must be a tag slug"):
+        loaded("--config", str(file))
+
+
+def test_as_many_tokens_may_be_chosen_as_the_catalog_holds() -> None:
+    most = MOST_MARKETS * ASSETS_PER_MARKET
+    assert loaded(TRACKER_MAX_ASSETS=str(most)).config.max_assets == most == MOST_ASSETS

@@ -30,6 +30,14 @@ def _violate(health: HealthState, assumption: Assumption, count: int = 1) -> Non
     health.connection_reported(said, at=START + 5)
 
 
+def test_nothing_to_watch_names_the_filters_that_choose_nothing() -> None:
+    health = well()
+    health.universe_planned(wanted=0)
+    missing = "no open market has the tag sprots"
+    health.catalog_reported(catalog(requests=(("filters", missing),)), at=START + 2)
+    assert document(health, START + 3).reasons == (f"no token to listen to: {missing}",)
+
+
 def _drop(health: HealthState, *children: str) -> None:
     for child in children:
         health.connection_ended(child, reason="reset", at=START + 5)

@@ -69,7 +69,7 @@ def test_a_least_volume_is_a_plain_decimal() -> None:
 
 
 def test_names_go_a_hundred_at_a_time_ids_apart_from_slugs() -> None:
-    names = [f"0x{number:064x}" for number in range(150)] + ["a-slug"]
+    names = [f"0x{number:064x}" for number in range(1, 151)] + ["a-slug"]
     keys = [
         [key for key, _ in listing.params if key in {"condition_ids", "slug"}]
         for listing in named(names, tags=False)
@@ -79,6 +79,12 @@ def test_names_go_a_hundred_at_a_time_ids_apart_from_slugs() -> None:
         (50, {"condition_ids"}),
         (1, {"slug"}),
     ]
+
+
+def test_a_named_market_of_v2_is_asked_for_as_gamma_writes_it_too() -> None:
+    (listing,) = named(["0x" + "cd" * 31 + "00"], tags=False)
+    asked = [name for key, name in listing.params if key == "condition_ids"]
+    assert asked == ["0x" + "cd" * 31 + "00", "0x" + "cd" * 31]
 
 
 def test_a_route_that_failed_a_moment_ago_is_avoided() -> None:
