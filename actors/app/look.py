@@ -8,6 +8,7 @@ at most.
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -35,6 +36,7 @@ from actors.model.market import Market
 from actors.polymarket import http as polymarket_http
 from actors.polymarket.contract.nodes import Chain
 from actors.polymarket.http import Call, OnCall
+from actors.polymarket.listings import first_turn
 from actors.process.runtime import raise_descriptor_limit
 from actors.transport.reactor import Reactor
 
@@ -89,7 +91,7 @@ def _look(config: Config, recording: Recording | None) -> Iterator[Finding]:
     )
     try:
         yield from sources.findings()
-        choice = sources.chosen(filters_of(config))
+        choice = sources.chosen(filters_of(config), first_turn(datetime.now(UTC)))
     finally:
         http.close()
     looked_at = sources.markets[: FIRST_TOKENS + LATER_TOKENS]

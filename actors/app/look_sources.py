@@ -286,20 +286,26 @@ class SourcesLook:
 
     # ---------------------------------------------------------------- filters
 
-    def chosen(self, filters: Filters) -> Choice | str:
+    def chosen(self, filters: Filters, turn: int = 0) -> Choice | str:
         """Return what these filters choose, or why that cannot be told.
 
         At most `MOST_COUNTED` markets are listed, within `COUNT_S`.
+
+        Args:
+            filters: What is wanted.
+            turn: See `listings.newest`. With that of a tracker that is started next, it would get
+                these answers out of a cache.
         """
         if not self.markets:
             return "no market was listed"
         tags = bool(filters.tags)
         # The largest are seen first: a tag that none of them has is most likely mistyped.
         by_volume = filters.max_assets > 0 or tags
+        least = filters.min_volume
         passes = (
-            named(sorted(filters.markets), tags=tags)
+            named(sorted(filters.markets), tags=tags, turn=turn)
             if filters.markets
-            else (everything(min_volume=filters.min_volume, by_volume=by_volume, tags=tags),)
+            else (everything(min_volume=least, by_volume=by_volume, tags=tags, turn=turn),)
         )
         found: dict[ConditionId, Market] = {}
         try:

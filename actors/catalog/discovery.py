@@ -29,6 +29,7 @@ from actors.polymarket.listings import (
     LatestStart,
     created,
     everything,
+    first_turn,
     named,
     newest,
 )
@@ -136,6 +137,7 @@ class Discovery:
         self._now, self._wall = now, wall
         self._begun = wall
         self._latest_start = LatestStart(wall)
+        self._turn = self._created_turn = self._sweeps = first_turn(wall)
         self._newest_at = self._created_at = now + self._discovery_s
         self._list_form_at = now + LIST_FORM_S
         # With a limit, markets that were chosen earlier keep their places: wait for them,
@@ -431,7 +433,8 @@ class Discovery:
         filters = self._filters
         avoid = self.keyset.avoided(self._now)
         if filters.markets:
-            return named(sorted(filters.markets), tags=self._tags, avoid=avoid)
+            names = sorted(filters.markets)
+            return named(names, tags=self._tags, turn=self._sweeps, avoid=avoid)
         return (
             everything(
                 min_volume=filters.min_volume,

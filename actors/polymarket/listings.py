@@ -35,6 +35,8 @@ MAX_CLOSINGS_PAGES = 50
 OVERLAP = timedelta(minutes=2)
 SIZES = 31
 """So many sizes of a page are used in turn."""
+FIRST_TURN_S = 10
+"""Each process that begins so many seconds after another one begins with the next turn."""
 SHIFTS = 10
 """Each time all sizes were used, the start date moves by a second, so many times in turn."""
 MAX_NAMED = 10_000
@@ -121,6 +123,15 @@ class LatestStart:
         return self.at - OVERLAP
 
 
+def first_turn(wall: datetime) -> int:
+    """Return the turn with which a process begins at this time.
+
+    In five minutes none comes again. So the answer to the first question of a process before, or of
+    a look, which a cache may still have, is none to this one's: markets in it may have closed.
+    """
+    return int(wall.timestamp()) // FIRST_TURN_S % SIZES
+
+
 def newest(
     since: datetime,
     *,
@@ -195,15 +206,23 @@ def closings(
 
 
 def named(
-    names: Sequence[str], *, tags: bool, avoid: Iterable[Route] = ()
+    names: Sequence[str], *, tags: bool, turn: int = 0, avoid: Iterable[Route] = ()
 ) -> tuple[Pagination, ...]:
-    """Return the listings of these open markets by condition id or slug, 100 names each."""
+    """Return the listings of these open markets by condition id or slug, 70 names each.
+
+    Arguments: see `newest`.
+    """
     ids = spellings(ConditionId(name) for name in names if name.startswith("0x"))
     slugs = sorted(name for name in names if not name.startswith("0x"))
     return tuple(
-        Pagination((*OPEN, *((key, name) for name in chunk), *_with_tags(tags=tags)), avoid=avoid)
+        Pagination(
+            (*OPEN, *((key, name) for name in chunk), *_with_tags(tags=tags)),
+            page_size=_page_size(turn),
+            avoid=avoid,
+        )
         for key, group in (("condition_ids", ids), ("slug", slugs))
-        for chunk in chunks(group, PAGE_SIZE)
+        # As many as the smallest page holds.
+        for chunk in chunks(group, _page_size(SIZES - 1))
     )
 
 

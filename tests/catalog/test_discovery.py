@@ -1,5 +1,6 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
@@ -64,6 +65,19 @@ def test_the_first_sweep_begins_at_once_and_the_next_half_an_hour_later() -> Non
     assert discovery.swept_at == 0.0
     assert not at(discovery, SWEEP_S - 1)
     assert at(discovery, SWEEP_S)
+
+
+@pytest.mark.parametrize("filters", [{}, {"markets": frozenset({"a-slug"})}])
+def test_a_process_asks_what_one_that_began_a_minute_before_did_not(filters: Any) -> None:
+    questions = []
+    for seconds in (0, 60):
+        discovery = Discovery(Filters(**filters), 30.0)
+        discovery.start(0.0, WALL + timedelta(seconds=seconds))
+        at(discovery, 0.0)
+        request = following(discovery, Kind.SWEEP)
+        assert isinstance(request, NextPage)
+        questions.append(request.listing.params)
+    assert questions[0] != questions[1]
 
 
 def test_free_places_bring_the_next_sweep_sooner() -> None:

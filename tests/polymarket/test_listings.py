@@ -5,7 +5,9 @@ from actors.model.trade import ConditionId
 from actors.polymarket.listings import (
     LatestStart,
     closings,
+    created,
     everything,
+    first_turn,
     named,
     newest,
     spellings,
@@ -68,17 +70,32 @@ def test_a_least_volume_is_a_plain_decimal() -> None:
     assert (params["volume_num_min"], params["order"]) == ("10000", "volumeNum")
 
 
-def test_names_go_a_hundred_at_a_time_ids_apart_from_slugs() -> None:
+def test_names_go_seventy_at_a_time_ids_apart_from_slugs() -> None:
     names = [f"0x{number:064x}" for number in range(1, 151)] + ["a-slug"]
     keys = [
         [key for key, _ in listing.params if key in {"condition_ids", "slug"}]
         for listing in named(names, tags=False)
     ]
     assert [(len(group), set(group)) for group in keys] == [
-        (100, {"condition_ids"}),
-        (50, {"condition_ids"}),
+        (70, {"condition_ids"}),
+        (70, {"condition_ids"}),
+        (10, {"condition_ids"}),
         (1, {"slug"}),
     ]
+
+
+def test_processes_that_begin_within_five_minutes_do_not_ask_the_same_question() -> None:
+    def questions(seconds: int) -> set[object]:
+        turn = first_turn(AT + timedelta(seconds=seconds))
+        listings = (
+            everything(min_volume=Decimal(0), by_volume=False, tags=True, turn=turn),
+            created(tags=True, turn=turn),
+            *named(["a-slug"], tags=True, turn=turn),
+        )
+        return {(each.params, each.route) for each in listings}
+
+    asked = [questions(seconds) for seconds in range(0, 310, 10)]
+    assert len(set[object]().union(*asked)) == sum(map(len, asked)) == 93
 
 
 def test_a_named_market_of_v2_is_asked_for_as_gamma_writes_it_too() -> None:
