@@ -8,16 +8,18 @@ import os
 import signal
 import socket
 import sys
+from pathlib import Path
 
 import msgspec
 
+from actors.simulator import ledger
 from actors.simulator.admin import add_admin
 from actors.simulator.options import BadOption, Options, parse
 from actors.simulator.recorded import Unreadable
 from actors.simulator.server import Server, serve
 from actors.simulator.simulation import TURN_S, Simulation
 
-EXIT_OK, EXIT_IO, EXIT_CONFIG = 0, 74, 78
+EXIT_OK, EXIT_BROKEN, EXIT_IO, EXIT_CONFIG = 0, 70, 74, 78
 PR_SET_PDEATHSIG = 1
 CLEANUP_S = 1.5
 BACKLOG = 4096
@@ -25,9 +27,14 @@ NO_HOST = "is no IPv4 address or name of this machine"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the simulator and return the exit code (0, 74 input and output, 78 options)."""
+    """Run the simulator and return the exit code.
+
+    0, 70 what is stored is not what was sent, 74 input and output, 78 options.
+    """
     try:
         options = parse(sys.argv[1:] if argv is None else argv)
+        if options.judge is not None:
+            return _judge(options.directory / ledger.NAME, options.judge)
         if options.die_with_parent:
             _die_with_parent()
         return asyncio.run(_run(options))
@@ -58,6 +65,32 @@ def _listen(options: Options) -> socket.socket:
             raise BadOption(f"argument --host: {options.host} {NO_HOST}") from exc
         place = f"{options.host}:{options.port}"
         raise OSError(exc.errno, os.strerror(exc.errno or 0), place) from exc
+
+
+def _judge(sent: Path, database: str) -> int:
+    """Compare a ledger with a database, print what was found as one JSON line."""
+    # Here: serving needs no driver of the database.
+    import psycopg  # noqa: PLC0415
+
+    from actors.simulator.judge import judge  # noqa: PLC0415
+
+    database = database or os.environ.get("TRACKER_DATABASE_URL", "")
+    if not database:
+        return _fail(
+            "argument --judge: names no database, nor does TRACKER_DATABASE_URL", EXIT_CONFIG
+        )
+    if not sent.is_file():
+        return _fail(f"{sent} is not there: --dir must be that of a simulator", EXIT_CONFIG)
+    try:
+        judgement = judge(sent, database)
+    except psycopg.ProgrammingError as exc:
+        # What libpq says of a malformed text may repeat a password in it.
+        known = exc.diag.message_primary or "it is no URL of PostgreSQL, nor host=… user=…"
+        return _fail(f"argument --judge: {known}", EXIT_CONFIG)
+    except psycopg.Error as exc:
+        return _fail(f"the database does not answer: {str(exc).splitlines()[0]}", EXIT_IO)
+    _print_line(**judgement.as_dict())
+    return EXIT_OK if judgement.clean else EXIT_BROKEN
 
 
 def _fail(line: str, code: int) -> int:

@@ -67,6 +67,7 @@ class Options:
     subscribe_timeout: float
     idle_timeout: float
     die_with_parent: bool
+    judge: str | None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -180,6 +181,14 @@ def _parser() -> _Parser:
     add("--send-buffer", type=_count, default=8 << 20, help="bytes kept for a slow reader")
     add("--subscribe-timeout", type=_number, default=30.0, help="seconds to the first subscription")
     add("--idle-timeout", type=_number, default=125.0, help="seconds without a client message")
+    add(
+        "--judge",
+        nargs="?",
+        const="",
+        metavar="DATABASE",
+        help="serve nothing: compare the ledger of --dir with this database (a URL or host=… …;"
+        " default: TRACKER_DATABASE_URL)",
+    )
     add("--die-with-parent", action="store_true", help="end when the starting process ends")
     return parser
 

@@ -12,6 +12,7 @@ from actors.database.store import Store
 from actors.model.storage import Batch, ConnectionEvent
 from actors.model.trade import Trade
 from actors.simulator.judge import judge
+from actors.simulator.main import main
 from actors.writer.feed_comparison import Disputed
 from actors.writer.gather import mark
 from tests.database.samples import CONDITION, NO, YES, ns, resolution, trade
@@ -141,3 +142,59 @@ def test_what_ended_in_an_earlier_run_and_is_recorded_in_the_last_one_counts_the
     assert (found.resolved_right, found.resolved_wrong, found.resolved_absent) == (0, 0, 1)
     found = judge(ledger, database)
     assert (found.resolved_right, found.resolved_wrong, found.resolved_absent) == (1, 0, 2)
+# ------------------------------------------------------------------- the command
+
+
+def judged(folder: Path, *database: str) -> int:
+    return main([f"--dir={folder}", "--judge", *database])
+
+
+def test_the_command_prints_what_was_found_and_fails_when_a_promise_was_broken(
+    tmp_path: Path,
+    store: Store,
+    database: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written(tmp_path, line_of(trade(1)))
+    store.commit(Batch(trades=(trade(1),)))
+    assert judged(tmp_path, database) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["sent"], found["stored"], found["unexpected"]) == (1, 1, 0)
+
+    store.commit(Batch(trades=(trade(2),)))
+    monkeypatch.setenv("TRACKER_DATABASE_URL", database)
+    assert judged(tmp_path) == 70
+    assert json.loads(capsys.readouterr().out)["unexpected"] == 1
+
+
+@pytest.mark.parametrize(
+    ("database", "code", "said"),
+    [
+        ("", 78, "names no database, nor does TRACKER_DATABASE_URL"),
+        ("postgresql://u:hunter2@[::1/x", 78, "is no URL of PostgreSQL"),
+        ("hunter2", 78, "is no URL of PostgreSQL"),
+        ("host=/nowhere user=u password=hunter2", 74, "does not answer"),
+    ],
+)
+def test_a_database_that_cannot_be_asked_is_one_line_without_secrets(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    database: str,
+    code: int,
+    said: str,
+) -> None:
+    monkeypatch.delenv("TRACKER_DATABASE_URL", raising=False)
+    written(tmp_path)
+    assert judged(tmp_path, *([database] if database else [])) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+    assert "hunter2" not in line
+
+
+def test_a_folder_without_a_ledger_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert judged(tmp_path, "host=/nowhere") == 78
+    assert str(tmp_path / "ledger.jsonl") in capsys.readouterr().err
