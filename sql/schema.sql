@@ -1135,7 +1135,7 @@ comment on column public.unresolved_markets.ended_at is
 comment on column public.unresolved_markets.state is
   'how far it has come: ended: nobody proposes an outcome yet, or one source alone is final; proposed and disputed: a source reports so; agreed-holding: two sources agree, and it is waited whether they stay with it; recorded: it is being stored; conflict: final answers contradict each other; open: its end is over, and its sources have not been asked since (states of a market (docs/explanation/resolutions.md))';
 comment on column public.unresolved_markets.reason is
-  'what each source said last, such as data: proposed; gamma: closed without status';
+  'what each source said last, such as data: proposed; gamma: closed without status; each is explained in the table of the sources (docs/explanation/resolutions.md)';
 comment on column public.unresolved_markets.last_observed_at is
   'when a source last said something new; NULL before the first look';
 comment on view public.coverage is

@@ -166,13 +166,8 @@ def database(
     embedded = Embedded(state_dir / DATABASE)
     embedded.start()
     at_end(embedded.stop)
-    log.warning(
-        "embedded_database",
-        extra={
-            "note": "meant for trials; set TRACKER_DATABASE_URL for real use",
-            "connect": embedded.psql_command(),
-        },
-    )
+    note = "meant for trials; set TRACKER_DATABASE_URL for real use; tracker --psql opens it"
+    log.info("embedded_database", extra={"note": note, "connect": embedded.psql_command()})
     addresses = embedded.prepare()
     return Database(check_dsn(addresses.writer), check_dsn(addresses.owner), embedded)
 

@@ -398,7 +398,8 @@ def _status_failed(error: BaseException) -> None:
 
 def _metrics_taken(port: int | None, *, has_others: bool) -> None:
     if has_others:
-        log.info("metrics_wait", extra={"port": port})
+        seen = "until it ends, whoever asks this port sees another tracker of this host"
+        log.warning("metrics_wait", extra={"port": port, "note": seen})
     else:
         log.warning("metrics_taken", extra={"port": port})
 

@@ -361,8 +361,7 @@ class CatalogActor(BaseActor):
         restored = self._universe.restore(message.markets)
         self._send_added(restored.chosen)
         self._send_resolution(restored.closed)
-        closed = (market.condition_id for market in restored.closed)
-        self._discovery.closed.note(closed, self._now)
+        self._discovery.closed.note((each.condition_id for each in restored.closed), self._now)
         # An earlier process may have journalled their tokens as wanted; without this they would
         # count as a gap for ever.
         for chunk in chunks(restored.closed, CHANGED_CHUNK):

@@ -13,7 +13,7 @@ from actors.errors import PayloadRejected
 from actors.health.document import Health, headline, in_trouble_first, state_line
 from actors.health.latest import Latest
 from actors.health.parts import Assets, Connection, Coverage
-from actors.model.conversion import terminal_safe
+from actors.model.conversion import counted, terminal_safe
 
 SHOWN_CONNECTIONS = 12
 SHOWN_TRADES, SHOWN_RESOLUTIONS = 5, 3
@@ -23,6 +23,8 @@ MINUTES = "each minute"
 _BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "._-=+*#@"
 COLOURS = {"healthy": "green", "degraded": "red"}
 """Of the states; the others are yellow."""
+_WAITING = {"open": "still open", "on hold": "agreed, on hold until recorded"}
+"""What a market waits for, where its word alone does not say it."""
 
 
 def render(document: Mapping[str, Any]) -> Group:
@@ -138,8 +140,10 @@ def _tracker(health: Health) -> str:
 
 def _trades(health: Health) -> str:
     trades = health.trades
+    seconds = min(60.0, max(1.0, health.uptime_s))
+    last = "last minute" if seconds == 60 else f"in {_age(seconds)}"
     return (
-        f"{trades.last_minute / 60:,.1f} a second: {trades.last_minute:,} last minute,"
+        f"{trades.last_minute / seconds:,.1f} a second: {trades.last_minute:,} {last},"
         f" {trades.last_hour:,} last hour,"
         f" {trades.today:,} today, {trades.total:,} since start"
     )
@@ -164,7 +168,7 @@ def _reconnects(health: Health) -> str:
 def _coverage(health: Health) -> str:
     assets = health.assets
     return (
-        f"{assets.covered:,} of {assets.wanted:,} tokens{proven_until(assets)},"
+        f"{assets.covered:,} of {counted(assets.wanted, 'token')}{proven_until(assets)},"
         f" {assets.never_confirmed:,} unconfirmed > 1 min; {proven(health.coverage)}"
     )
 
@@ -192,7 +196,7 @@ def _journal(health: Health) -> str:
     journal = health.journal
     most, untold = ("at most ", "; not yet told by the database") if journal.at_most else ("", "")
     return (
-        f"{most}{journal.pending_records:,} records wait"
+        f"{most}{counted(journal.pending_records, 'record')} to store"
         f" (oldest {most}{_age(journal.oldest_s)}{untold}),"
         f" {_size(journal.bytes)} of {_size(journal.cap_bytes)},"
         f" sync p99 {journal.sync_p99_s * 1000:.1f} ms, disk free {_size(journal.free_bytes)}"
@@ -212,12 +216,14 @@ def _database(health: Health) -> str:
 
 def _resolutions(health: Health) -> str:
     found = health.resolutions
-    pending = ", ".join(f"{count:,} {why}" for why, count in _largest(found.pending))
+    pending = ", ".join(
+        f"{count:,} {_WAITING.get(why, why)}" for why, count in _largest(found.pending)
+    )
     opened = found.conflicts_open > 0
     overdue = f", {found.overdue:,} of {found.ended:,} ended overdue" if found.overdue else ""
     return (
         f"{found.recorded:,} recorded ({found.recorded_today:,} today),"
-        f" {found.conflicts:,} conflicts{f' ({found.conflicts_open:,} open)' * opened},"
+        f" {counted(found.conflicts, 'conflict')}{f' ({found.conflicts_open:,} open)' * opened},"
         f" {found.pending_total:,} pending{f' ({pending})' if pending else ''}{overdue}"
     )
 
@@ -230,7 +236,7 @@ def _sources(health: Health) -> str:
 def _catalog(health: Health) -> str:
     swept = health.catalog.last_sweep_age_s
     sweep = "no complete listing yet" if swept is None else f"listed {_age(swept)} ago"
-    return f"{health.catalog.markets:,} markets, {sweep}"
+    return f"{counted(health.catalog.markets, 'market')}, {sweep}"
 
 
 def _restarts(health: Health) -> str:
@@ -240,7 +246,7 @@ def _restarts(health: Health) -> str:
 
 def _assumptions(health: Health) -> str:
     found = {name: seen.last_hour for name, seen in health.assumptions.items() if seen.last_hour}
-    false = ", ".join(f"{name} {count:,} times" for name, count in _largest(found))
+    false = ", ".join(f"{name} {counted(count, 'time')}" for name, count in _largest(found))
     return f"false in the last hour: {false}" if false else "all held in the last hour"
 
 
@@ -249,7 +255,7 @@ def _accounting(health: Health) -> str:
     adjusted = f" {accounting.adjusted:+,} adjusted" if accounting.adjusted else ""
     return (
         f"{accounting.received:,} received + {accounting.recovered:,} recovered{adjusted}"
-        f" = {accounting.stored:,} stored + {accounting.duplicates:,} duplicates"
+        f" = {accounting.stored:,} stored + {counted(accounting.duplicates, 'duplicate')}"
         f" + {accounting.rejected:,} rejected + {accounting.in_journal:,} in journal:"
         f" {'balanced' if accounting.balanced else 'NOT BALANCED'}"
     )

@@ -22,7 +22,7 @@ from actors.health.parts import (
 )
 from actors.health.timing import Timing
 from actors.model.connection import LISTENING
-from actors.model.conversion import terminal_safe
+from actors.model.conversion import counted, terminal_safe
 
 
 class Trades(Part, frozen=True, kw_only=True):
@@ -350,11 +350,11 @@ def state_line(health: Health) -> str:
 
 def headline(health: Health) -> str:
     """Return the state, the reasons for it and the main figures, in one line."""
-    trades, connections = health.trades, health.connections
+    total, connections = counted(health.trades.total, "trade"), health.connections
     return (
-        f"{state_line(health)} | {trades.total:,} trades, {trades.last_minute:,} last minute"
-        f" | {connections.live} of {connections.wanted} connections live"
-        f" | {health.resolutions.recorded:,} resolutions"
+        f"{state_line(health)} | {total}, {health.trades.last_minute:,} last minute"
+        f" | {connections.live} of {counted(connections.wanted, 'connection')} live"
+        f" | {counted(health.resolutions.recorded, 'resolution')}"
     )
 
 

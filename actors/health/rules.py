@@ -12,6 +12,7 @@ from actors.health.audits import audit_missing, audit_proven
 from actors.health.document import Health
 from actors.health.parts import ATTENTION, DEGRADED, MUTE, Level, Limits, because
 from actors.model.assumptions import Assumption
+from actors.model.conversion import counted
 from actors.model.storage import unsafe_sentence, unverified_sentence
 
 DRIFT = (
@@ -131,10 +132,9 @@ def _housekeeping_failing(health: Health, _: Limits) -> str:
 
 
 def _nothing_to_watch(health: Health, _: Limits) -> str:
-    catalog = health.catalog
-    filters = catalog.requests.get("filters")
-    why = catalog.last_error or ("" if filters is None or filters.state == "ok" else filters.state)
-    nothing = because("no token to listen to", why)
+    filters = health.catalog.requests.get("filters")
+    unmatched = filters.state if filters is not None and filters.state != "ok" else ""
+    nothing = because("no token to listen to", health.catalog.last_error or unmatched)
     return nothing if health.assets.wanted == 0 else ""
 
 
@@ -147,7 +147,8 @@ def _none_live(health: Health, limits: Limits) -> str:
         return ""
     if health.journal.full:  # that is why, and has its own rule
         return ""
-    which = f"{away} connections with tokens" if connections.live else f"{away} connections"
+    which = counted(away, "connection")
+    which = f"{which} with tokens" if connections.live else which
     since_s = min((one.down_s for one in connections.each if one.down_s), default=0.0)
     none = f"none of {which} is live for {since_s:.0f} s"
     if health.assets.lost_s > since_s + 1:  # they brought nothing before, which was found late
@@ -185,7 +186,7 @@ def _descriptors_short(health: Health, _: Limits) -> str:
         return ""
     return (
         f"the process may open {descriptors.limit} files and needs {descriptors.needed} for"
-        f" {wanted} connections: it opens {descriptors.connections} at most"
+        f" {counted(wanted, 'connection')}: it opens {descriptors.connections} at most"
     )
 
 
@@ -210,7 +211,7 @@ def _no_trades(health: Health, limits: Limits) -> str:
 
 def _unconfirmed(health: Health, limits: Limits) -> str:
     count, named = health.assets.never_confirmed, health.assets.unconfirmed
-    late = f"{count} tokens unconfirmed for more than {limits.down_s:.0f} s"
+    late = f"{counted(count, 'token')} unconfirmed for more than {limits.down_s:.0f} s"
     if named and named[0].condition_id:
         waits_s = named[0].waiting_s
         late = f"{late}, for longest ({waits_s:.0f} s) one of market {named[0].condition_id}"
@@ -325,19 +326,20 @@ def _last_hour(health: Health, assumption: Assumption, within_s: float = RECENT_
 
 def _list_failing(health: Health, _: Limits) -> str:
     count = _last_hour(health, Assumption.GAMMA_LIST, LIST_FORM_S)
-    return f"Gamma's /markets did not answer {count} times in the last hour" if count else ""
+    times = counted(count, "time")
+    return f"Gamma's /markets did not answer {times} in the last hour" if count else ""
 
 
 def _feed_only(health: Health, _: Limits) -> str:
     count = _last_hour(health, Assumption.LISTED)
-    return f"{count} markets of the last hour are known from the feed only" if count else ""
+    return f"{counted(count, 'market')} of the last hour known from the feed only" if count else ""
 
 
 def _drift(health: Health, _: Limits) -> str:
     age_s = health.assumptions[Assumption.EVENT_NAMES].age_s
     gone = age_s is not None and age_s >= RECENT_S
     unknown = 0 if gone else health.drift.unknown_last_hour
-    found = [f"{unknown} events of unknown type"] if unknown else []
+    found = [f"{counted(unknown, 'event')} of unknown type"] if unknown else []
     for assumption in DRIFT:
         listed = assumption is Assumption.CLEAN_PAGES
         count = _last_hour(health, assumption, LISTING_S if listed else RECENT_S)
@@ -359,7 +361,8 @@ def _rejected(health: Health, _: Limits) -> str:
 def _late(health: Health, _: Limits) -> str:
     count = _last_hour(health, Assumption.ON_TIME)
     often = count > LATE_SHARE * health.trades.last_hour
-    return f"{count} trades of the last hour came after their time was proven" if often else ""
+    trades = counted(count, "trade")
+    return f"{trades} of the last hour came after their time was proven" if often else ""
 
 
 def _feeds_disagree(health: Health, _: Limits) -> str:
@@ -393,11 +396,8 @@ def _conflicts(health: Health, _: Limits) -> str:
 
 
 def _unbalanced(health: Health, _: Limits) -> str:
-    return (
-        ""
-        if health.accounting.balanced
-        else "the accounting does not balance: trades may be missing"
-    )
+    unbalanced = "the accounting does not balance: trades may be missing"
+    return "" if health.accounting.balanced else unbalanced
 
 
 RULES: tuple[Rule, ...] = (

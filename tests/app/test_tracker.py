@@ -238,7 +238,9 @@ def test_a_metrics_port_of_another_tracker_is_waited_for(
         tracker._keep_time(None)
     assert answers == []
     assert not tracker._metrics_wanted
-    assert [record.msg for record in caplog.records].count("metrics_wait") == 1
+    (line,) = [record for record in caplog.records if record.msg == "metrics_wait"]
+    assert line.levelname == "WARNING"
+    assert "another tracker" in line.__dict__["note"]
 
 
 def test_a_metrics_port_that_any_user_can_take_keeps_no_tracker_from_starting(

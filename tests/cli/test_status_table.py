@@ -25,6 +25,33 @@ def fact(document: Any, name: str) -> str:
     return " ".join(lines[first].split()[1:] + (rest[0].split() if rest else []))
 
 
+def test_in_its_first_minute_a_process_counts_by_its_age() -> None:
+    document = health()
+    document["trades"]["last_minute"] = 1_469
+    document["uptime_s"] = 27.0
+    assert fact(document, "trades").startswith("54.4 a second: 1,469 in 27.0 s, ")
+    document["uptime_s"] = 61.0
+    assert fact(document, "trades").startswith("24.5 a second: 1,469 last minute, ")
+
+
+def test_one_of_a_thing_has_no_plural() -> None:
+    document = health()
+    document["catalog"]["markets"] = 1
+    document["assets"].update(wanted=1, covered=1)
+    document["journal"]["pending_records"] = 1
+    document["trades"]["total"] = 1
+    text = "\n".join(shown(document)) + status_table.summary(document)
+    for one in ("1 market,", "1 of 1 token,", "1 record to store", "1 trade,"):
+        assert one in text
+
+
+def test_what_a_market_waits_for_is_said_in_full() -> None:
+    document = health()
+    document["resolutions"]["pending"] = {"open": 28, "on hold": 3}
+    said = fact(document, "resolutions")
+    assert "28 still open, 3 agreed, on hold until recorded" in said
+
+
 def test_the_summary_is_one_line_with_the_main_figures() -> None:
     text = status_table.summary(health(live=False))
     assert "\n" not in text

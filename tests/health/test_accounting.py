@@ -30,7 +30,7 @@ def test_until_the_database_has_told_what_it_holds_what_waits_is_the_most_that_c
     untold = document(health, START + 2).journal
     assert (untold.pending_records, untold.oldest_s, untold.at_most) == (1_102, 360.0, True)
     line = dict(figures_of(document(health, START + 2)))["journal"]
-    said = "at most 1,102 records wait (oldest at most 6 min; not yet told by the database), "
+    said = "at most 1,102 records to store (oldest at most 6 min; not yet told by the database), "
     assert str(line).startswith(said)
 
     health.store_opened(StoreOpened(server="PostgreSQL 18"))

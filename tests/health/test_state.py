@@ -204,7 +204,7 @@ def test_a_start_that_reaches_nothing_says_why() -> None:
     health.catalog_reported(catalog("gamma.example: Name or service not known"), at=START + 1)
     health.descriptors_limited(DescriptorLimit(64))
     assert document(health, START + 2).reasons == (
-        "the process may open 64 files and needs 169 for 1 connections: it opens 32 at most",
+        "the process may open 64 files and needs 169 for 1 connection: it opens 32 at most",
         "waiting for the database",
         f"waiting for the first connection: {DNS}",
         "waiting for the first tokens: gamma.example: Name or service not known",
@@ -267,7 +267,7 @@ def test_a_start_names_why_the_connections_that_it_had_are_gone() -> None:
     health = _half_started()
     health.connection_ended("a-0001", reason="dns", at=START + 1, failure=DNS)
     assert document(health, START + 5).reasons == (
-        f"none of 1 connections is live for 4 s: {DNS}",
+        f"none of 1 connection is live for 4 s: {DNS}",
         "waiting for 20 of 20 tokens",
     )
 

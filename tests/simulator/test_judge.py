@@ -142,6 +142,8 @@ def test_what_ended_in_an_earlier_run_and_is_recorded_in_the_last_one_counts_the
     assert (found.resolved_right, found.resolved_wrong, found.resolved_absent) == (0, 0, 1)
     found = judge(ledger, database)
     assert (found.resolved_right, found.resolved_wrong, found.resolved_absent) == (1, 0, 2)
+
+
 # ------------------------------------------------------------------- the command
 
 
