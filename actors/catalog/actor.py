@@ -23,9 +23,18 @@ from datetime import UTC, datetime
 import msgspec
 
 from actors.actor import Addresses, BaseActor, Incarnation
-from actors.catalog.discovery import Discovery, Kind, ListFormTry, Lookup, NextPage, Request
+from actors.catalog.discovery import Discovery
 from actors.catalog.lookups import Review
 from actors.catalog.outbox import MarketOutbox
+from actors.catalog.requests import (
+    Kind,
+    ListFormTry,
+    Lookup,
+    NextPage,
+    Request,
+    narrows,
+    proves,
+)
 from actors.catalog.rest import Rest
 from actors.catalog.universe import MOST_MARKETS, Filters, Universe, UniverseDiff
 from actors.errors import PayloadRejected, SourceUnavailable
@@ -208,15 +217,15 @@ class CatalogActor(BaseActor):
     def _failed(self, request: Request, failure: SourceUnavailable | PayloadRejected) -> None:
         """Wait before a request of this kind; before any, if the server asked for it."""
         # What ends the search for the one market that makes a request fail is part of it.
-        expected, proving = _narrows(request), _proves(request)
+        expected, proving = narrows(request), proves(request)
         self._discovery.failed(request, failure)
-        expected = expected or _narrows(request)
+        expected = expected or narrows(request)
         wait_s = self._backoffs[request.kind].failed(self._now, failure, expected=expected)
         if isinstance(failure, SourceUnavailable) and failure.retry_after_s is not None:
             self._pause_until = self._now + wait_s
         if isinstance(request, ListFormTry) and is_answer(failure):
             self._violations.add(Assumption.GAMMA_LIST)
-        if expected or (_proves(request) and not proving):
+        if expected or (proves(request) and not proving):
             return  # the log names the market when it is found, or the server when it is down
         log.warning(
             "catalog_request_failed",
@@ -401,6 +410,7 @@ class CatalogActor(BaseActor):
     def _publish(self, diff: UniverseDiff) -> None:
         """Send the writer what is new or changed, supervisor and resolution what to watch."""
         self._send_added(diff.added, self._discovery.overlooked_since)
+        self._universe.late(self._discovery.chosen(diff.added))
         for chunk in chunks(without_details(diff.listed), CHANGED_CHUNK):
             self.supervisor.tell(UniverseChanged(added=chunk, removed=()))
         self._send_resolution(diff.changed)
@@ -419,18 +429,6 @@ class CatalogActor(BaseActor):
     def _send_resolution(self, markets: tuple[Market, ...]) -> None:
         for chunk in chunks(without_details(markets), CHANGED_CHUNK):
             self._resolution.tell(UniverseChanged(added=chunk, removed=()))
-
-
-def _narrows(request: Request) -> bool:
-    """Return whether the one market that makes this request fail is looked for."""
-    if isinstance(request, NextPage):
-        return request.listing.narrowing
-    return isinstance(request, Lookup) and len(request.ids) > 1
-
-
-def _proves(request: Request) -> bool:
-    """Return whether it is asked next whether the server answers at all."""
-    return isinstance(request, NextPage) and request.listing.proving
 
 
 def _overlooked(

@@ -4,7 +4,8 @@
    closed ones that may open again.
 2. Markets that began since the last poll, every `discovery_s`.
 3. Markets that were made since: one may be listed with an old start date.
-4. Markets that the last sweep did not list: have they closed?
+4. Markets that the last sweep did not list, and those chosen around their planned end: have they
+   closed?
 5. The next page of the sweep through everything, at start and every 30 minutes.
 6. Whether the list form, the other way for all of these, still answers, every 2 minutes.
 
@@ -15,11 +16,9 @@ Times are monotonic seconds, except for the latest start of the polls, which is 
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-
-import msgspec
 
 from actors.catalog.lookups import PendingLookups, Placeholders
+from actors.catalog.requests import Kind, ListFormTry, Lookup, NextPage, Request
 from actors.catalog.universe import Filters
 from actors.model.market import Market
 from actors.model.trade import ConditionId
@@ -44,52 +43,10 @@ RESTORED_WAIT_S = 1.0
 """How long it still waits once the database has sent some."""
 LIST_FORM_S = 120.0
 LOOKUP_S = 1.0
+LATE, SOON = timedelta(minutes=10), timedelta(seconds=30)
+"""A market that was chosen so long after its planned end, or before it, may have closed."""
 CREATED_PAGES = 5
 """So many pages of the latest made markets are read by one poll."""
-
-
-class Kind(StrEnum):
-    """A kind of request to Gamma."""
-
-    LOOKUP = "lookup"
-    NEWEST = "newest"
-    CREATED = "created"
-    CLOSED = "closed"
-    SWEEP = "sweep"
-    LIST_FORM = "list_form"
-
-
-class Lookup(msgspec.Struct, frozen=True):
-    """A request for these markets by id, among the closed or the open ones."""
-
-    ids: tuple[ConditionId, ...]
-    closed: bool
-
-    @property
-    def kind(self) -> Kind:
-        """Return the kind of this request."""
-        return Kind.CLOSED if self.closed else Kind.LOOKUP
-
-
-class NextPage(msgspec.Struct, frozen=True):
-    """A request for the next page of a listing: of a sweep, or of a poll for new markets."""
-
-    listing: Pagination
-    kind: Kind
-
-    @property
-    def sweep(self) -> bool:
-        """Return whether the listing is part of a sweep."""
-        return self.kind is Kind.SWEEP
-
-
-class ListFormTry(msgspec.Struct, frozen=True):
-    """A request that only finds out whether the list form answers."""
-
-    kind: Kind = Kind.LIST_FORM
-
-
-Request = Lookup | NextPage | ListFormTry
 
 
 class Discovery:
@@ -99,6 +56,7 @@ class Discovery:
         announced: The look-ups of markets that the feed announced.
         placeholders: The look-ups of markets that cannot be traded yet.
         closed: The look-ups of markets that have closed, to see whether they open again.
+        late: The look-ups, among the closed, of markets that were chosen around their planned end.
         keyset: Whether the keyset leads through listings.
         swept_at: When the last complete sweep ended, or None before the first.
     """
@@ -130,6 +88,7 @@ class Discovery:
         self.announced = PendingLookups()
         self.placeholders = Placeholders()
         self.closed = Placeholders(keep_latest=True)
+        self.late = PendingLookups()
         self.swept_at: float | None = None
 
     def start(self, now: float, wall: datetime) -> None:
@@ -216,6 +175,9 @@ class Discovery:
             yield NextPage(self._created, Kind.CREATED)
         if self._missing:
             yield Lookup(tuple(self._missing)[: self._most[Kind.CLOSED]], closed=True)
+        late = self.late.peek(self._now, self._most[Kind.CLOSED])
+        if late:
+            yield Lookup(late, closed=True, late=True)
         if self._sweep:
             yield NextPage(self._sweep[0], Kind.SWEEP)
         if self._now >= self._list_form_at:
@@ -227,7 +189,7 @@ class Discovery:
             Kind.LOOKUP: len(self.announced) + len(self.placeholders) + len(self.closed),
             Kind.NEWEST: self._newest,
             Kind.CREATED: self._created,
-            Kind.CLOSED: self._missing,
+            Kind.CLOSED: len(self._missing) + len(self.late),
             Kind.SWEEP: self._sweep,
         }
         return tuple(kind for kind, some in waiting.items() if not some)
@@ -264,8 +226,12 @@ class Discovery:
             Announced markets that have not been listed for too long now, each once.
         """
         self._most[lookup.kind] = min(MAX_GAMMA_MARKETS, self._most[lookup.kind] * 2)
-        if lookup.closed:
+        if lookup.late:
+            self.late.remove(market.condition_id for market in found)
+            self.late.tried(lookup.ids, self._now, age_s=age_s)
+        elif lookup.closed:
             self._pop_missing(lookup)
+        if lookup.closed:
             return ()
         self._lookup_at = self._now + LOOKUP_S
         open_ones = {market.condition_id for market in found}
@@ -287,6 +253,22 @@ class Discovery:
             market for market in found if not self.closed.is_older(market.condition_id, made_at)
         )
 
+    def chosen(self, markets: Iterable[Market]) -> tuple[ConditionId, ...]:
+        """Return those of these that were chosen around their planned end, and look them up.
+
+        Gamma lags, and caches are older still: they may have closed before, and then no `book`
+        comes. Most go on beyond their end; nothing but its own answer shows that one has closed.
+        """
+        now = self._exchange_now
+        late = tuple(
+            market.condition_id
+            for market in markets
+            if market.end_at is not None and now - LATE <= market.end_at <= now + SOON
+        )
+        for condition_id in late:
+            self.late.add(condition_id, self._now)
+        return late
+
     def _pop_missing(self, lookup: Lookup) -> None:
         # Found or not: what is still missing after the next sweep is looked up again then.
         for _ in lookup.ids:
@@ -306,6 +288,8 @@ class Discovery:
         elif len(request.ids) > 1:
             # One of the ids may be what makes it fail: the others are asked without it.
             self._most[request.kind] = len(request.ids) // 2
+        elif request.late:
+            self.late.tried(request.ids, self._now)
         elif request.closed:
             self._pop_missing(request)
         else:

@@ -243,6 +243,11 @@ class Universe:
             self._feed_only.discard(condition_id)
         return gone
 
+    def late(self, condition_ids: Iterable[ConditionId]) -> None:
+        """Release these as soon as a listing calls them closed: nobody may have traded them."""
+        for condition_id in condition_ids:
+            self._closed.late(condition_id)
+
     def restore(self, markets: Iterable[Market]) -> Restored:
         """Take over stored markets that have no resolution."""
         chosen: list[Market] = []
@@ -357,7 +362,8 @@ class ClosedMarkets:
         self._now: float | None = None
         self._since: dict[ConditionId, float] = {}  # the earliest first
         self._restored: set[ConditionId] = set()  # not seen open by this process
-        self._closed_before: dict[ConditionId, None] = {}  # of these, those that had closed
+        self._late: set[ConditionId] = set()  # chosen around their end
+        self._closed_before: dict[ConditionId, None] = {}  # of both, those that had closed
 
     def __contains__(self, condition_id: object) -> bool:
         """Return whether a listing called it closed after this process saw it open."""
@@ -367,6 +373,10 @@ class ClosedMarkets:
         """Record that this market was chosen by an earlier process."""
         self._restored.add(condition_id)
 
+    def late(self, condition_id: ConditionId) -> None:
+        """Record that this market was chosen around its planned end."""
+        self._late.add(condition_id)
+
     def note(self, market: Market) -> None:
         """Take in whether a listing calls a chosen market closed."""
         condition_id = market.condition_id
@@ -375,7 +385,7 @@ class ClosedMarkets:
         if not market.closed:
             self._since.pop(condition_id, None)
             self._closed_before.pop(condition_id, None)
-        elif restored:
+        elif restored or condition_id in self._late:
             self._closed_before[condition_id] = None
         else:
             self._since.setdefault(condition_id, self._now or 0.0)
@@ -384,6 +394,7 @@ class ClosedMarkets:
         """Forget a market that is no longer chosen."""
         self._since.pop(condition_id, None)
         self._restored.discard(condition_id)
+        self._late.discard(condition_id)
         self._closed_before.pop(condition_id, None)
 
     def release(self, now: float) -> tuple[ConditionId, ...]:

@@ -189,8 +189,7 @@ class Catalog(Part, frozen=True, kw_only=True):
         keyset_failing_s: For how long it has not; 0 while it does.
         requests: By kind: `lookup` (what the feed announced), `newest` (by start date), `created`
             (the latest made), `closed` (what the last sweep did not list), `sweep`, `list_form`
-            (whether `/markets` still answers), `places` (whether all that is listed has one), and
-            `filters` (whether each name in them has an open market).
+            (whether `/markets` still answers), `places` and `filters`: docs/reference/status.md.
     """
 
     markets: int

@@ -362,6 +362,17 @@ def test_a_sweep_that_cannot_be_finished_is_not_called_finished(
     assert web.times("lookup") == 0  # nothing is taken for closed because it was not listed
 
 
+def test_a_market_that_closed_while_it_was_listed_is_not_watched_for_long() -> None:
+    web = web_of(40)
+    web.markets[condition(3)].end_ms = WALL_MS - 2_000
+    harness = watching(web)
+    run(harness, 1)
+    assert condition(3) in harness.watched()  # Gamma lags
+    web.markets[condition(3)].closed = True
+    run(harness, 10)
+    assert harness.watched() == ids(each for each in range(40) if each != 3)
+
+
 def test_a_name_that_no_market_has_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     web = web_of(40)
     names = frozenset({condition(0), "no-such-slug"})

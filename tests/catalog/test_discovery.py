@@ -11,17 +11,13 @@ from actors.catalog.discovery import (
     RESTORE_WAIT_S,
     SWEEP_S,
     Discovery,
-    Kind,
-    ListFormTry,
-    Lookup,
-    NextPage,
-    Request,
 )
 from actors.catalog.lookups import MAX_PLACEHOLDERS
+from actors.catalog.requests import Kind, ListFormTry, Lookup, NextPage, Request
 from actors.catalog.universe import Filters
 from actors.errors import SourceUnavailable
-from actors.model.market import Market
-from actors.model.trade import ConditionId
+from actors.model.market import Asset, Market
+from actors.model.trade import ConditionId, TokenId
 from actors.polymarket.listings import AVOID_S, KeysetState, everything
 from actors.polymarket.pagination import Finding, Route, Row, Trouble, iso
 from actors.polymarket.sources import MAX_GAMMA_MARKETS
@@ -663,3 +659,49 @@ def test_what_the_feed_announced_is_not_overlooked_nor_what_begins_later() -> No
     announced = msgspec.structs.replace(market(1, began), active=False)
     assert swept().overlooked_since(announced) is None
     assert swept().overlooked_since(market(1, WALL + timedelta(seconds=601))) is None
+
+
+# ------------------------------------------------------ chosen around the planned end
+
+
+def ending(number: int, seconds: float) -> Market:
+    end_at = WALL + timedelta(seconds=seconds)
+    assets = tuple(
+        Asset(token_id=TokenId(f"{number}{side}"), outcome=name, outcome_index=side)
+        for side, name in enumerate(("Yes", "No"))
+    )
+    slug = f"market-{number}"
+    return Market(condition_id=cid(number), question="?", slug=slug, assets=assets, end_at=end_at)
+
+
+def test_what_was_chosen_around_its_planned_end_is_looked_up_among_the_closed() -> None:
+    discovery = started()
+    at(discovery, 0.0)
+    markets = [ending(1, -5), ending(2, 10), ending(3, 60), ending(4, -3_600)]
+    assert discovery.chosen(markets) == (cid(1), cid(2))
+    request = following(discovery, Kind.CLOSED)
+    assert request == Lookup((cid(1), cid(2)), closed=True, late=True)
+    discovery.looked_up(request, [ending(1, -5)])
+    at(discovery, 1.0)
+    assert following(discovery, Kind.CLOSED) is None
+    at(discovery, 2.0)  # one that goes on is looked up for five minutes
+    assert following(discovery, Kind.CLOSED) == Lookup((cid(2),), closed=True, late=True)
+    assert Kind.CLOSED not in discovery.idle()
+
+
+def test_a_look_up_of_them_that_fails_is_tried_again_and_blocks_no_other() -> None:
+    discovery = started()
+    at(discovery, 0.0)
+    sweep_through(discovery)
+    discovery.sweep_ended([cid(9)], free_places=False)
+    discovery.chosen([ending(1, -5)])
+    first = following(discovery, Kind.CLOSED)
+    assert first == Lookup((cid(9),), closed=True)
+    assert isinstance(first, Lookup)
+    discovery.looked_up(first, ())
+    late = following(discovery, Kind.CLOSED)
+    assert isinstance(late, Lookup)
+    discovery.failed(late, SourceUnavailable("away"))
+    assert following(discovery, Kind.CLOSED) is None
+    at(discovery, 2.0)
+    assert following(discovery, Kind.CLOSED) == late

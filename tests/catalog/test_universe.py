@@ -351,3 +351,24 @@ def test_of_many_names_that_no_market_has_some_are_told() -> None:
     assert universe.take_unmatched() == (
         "no open market has the tag tag-0, tag-1, tag-2, tag-3, tag-4 and 3 more"
     )
+
+
+def test_what_was_chosen_around_its_end_is_released_when_it_is_found_closed() -> None:
+    universe = Universe(Filters(), closed_s=100)
+    universe.release_closed(0.0)
+    universe.sweep([market(1), market(2)])
+    universe.late(ids_in_order(1))
+    universe.update([market(1), market(2)])  # an old answer calls it open still
+    assert universe.release_closed(1.0) == ()
+    universe.update([market(1, closed=True), market(2, closed=True)])
+    assert universe.release_closed(2.0) == tuple(ids_in_order(1))
+    assert universe.release_closed(101.0) == tuple(ids_in_order(2))
+
+
+def test_what_was_chosen_around_its_end_and_goes_on_stays() -> None:
+    universe = Universe(Filters(), closed_s=100)
+    universe.sweep([market(1)])
+    universe.late(ids_in_order(1))
+    universe.update([market(1)])
+    assert universe.release_closed(1_000.0) == ()
+    assert market(1).condition_id in universe
