@@ -9,6 +9,7 @@ look for others, which `make torture` does.
 """
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -34,6 +35,18 @@ os.umask(0o022)
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("explore", derandomize=False, print_blob=True, deadline=None)
 hypothesis.settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Undo what a program that ran within the test has set for all loggers."""
+    root = logging.getLogger()
+    level, handlers = root.level, set(root.handlers)
+    yield
+    root.setLevel(level)
+    for each in set(root.handlers) - handlers:
+        if type(each).__module__ == "actors.process.logs":
+            root.removeHandler(each)
 
 
 @contextlib.contextmanager

@@ -122,6 +122,10 @@ print(json.dumps([copied.stored, inserted.stored]))
 """
 
 
+IN_A_RELEASE = {"dataset/schemas.py", "dataset/export/trade_rows.py"}
+"""Further files, for a column that releases of the data are to have, too."""
+
+
 def listed() -> set[str]:
     """Return the files that the row names."""
     (row,) = ROW.findall((ROOT / "docs" / "architecture.md").read_text())
@@ -129,7 +133,7 @@ def listed() -> set[str]:
 
 
 def test_the_row_names_the_files_that_are_edited_and_no_other() -> None:
-    assert listed() == {"sql/migrations/", *EDITS}
+    assert listed() == {"sql/migrations/", *EDITS, *IN_A_RELEASE}
 
 
 def test_a_column_that_is_added_by_the_row_is_stored_both_ways(
