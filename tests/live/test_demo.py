@@ -72,7 +72,8 @@ def test_a_demo_ends_by_itself_and_a_second_one_goes_on(
         assert second[broken] == 0
 
 
-def test_a_demo_reports_why_its_tracker_cannot_start(tmp_path: Path, empty_database: str) -> None:
+def test_why_none_starts(tmp_path: Path, empty_database: str) -> None:
+    """A short name: the path of the demo's socket holds it, and may have 100 bytes."""
     own = tmp_path / "state" / "demo" / "tracker"
     own.mkdir(mode=0o755, parents=True)
     before = "tracker: an error of an earlier run"
@@ -84,7 +85,7 @@ def test_a_demo_reports_why_its_tracker_cannot_start(tmp_path: Path, empty_datab
         process = demo(tmp_path, empty_database)
         until("it ends", lambda: process.process.poll() is not None)
 
-    assert process.stop() == 74
+    assert process.stop() == 74, process.log_text()
     assert "tracker: " in process.log_text()
     assert before not in process.log_text()
 

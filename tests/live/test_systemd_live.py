@@ -161,7 +161,7 @@ def test_a_supervisor_that_hangs_is_named_and_its_process_is_started_again(
 
 def test_systemctl_status_shows_the_state(machine: Machine) -> None:
     machine.started()
-    machine.until(lambda: " connections live | " in machine.show("StatusText"))
+    machine.until(lambda: " live | " in machine.show("StatusText"))
 
 
 def test_a_killed_process_is_started_again_however_often(machine: Machine) -> None:
