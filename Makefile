@@ -21,7 +21,7 @@ UNITS ?= tracker.service tracker@.service tracker-blue.service tracker-green.ser
 TO := $(DESTDIR)$(PREFIX)
 ETC := $(DESTDIR)/etc
 
-.PHONY: help demo test check bench drift torture path soak fuzz screens firsthour installation install install-venv lock pins sbom docs clean
+.PHONY: help demo test check bench drift torture path soak fuzz screens firsthour installation install install-venv lock pins sbom docs schema clean
 
 help:  ## say what can be made
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,7 +99,7 @@ installation: $(TOOLS)  ## renew docs/evidence/installation.md: systemd/README.m
 	  && mv docs/evidence/installation.new docs/evidence/installation.md \
 	  || { rm -f docs/evidence/installation.new; exit 1; }
 
-docs: screens  ## renew every page that is made from the source: configuration, status schema, labels, screens
+docs: screens schema  ## renew every page that is made from the source: configuration, status schema, labels, screens, schema
 	@$(BIN)/python -m actors.config.manual > docs/reference/configuration.new \
 	  && mv docs/reference/configuration.new docs/reference/configuration.md \
 	  || { rm -f docs/reference/configuration.new; exit 1; }
@@ -107,6 +107,9 @@ docs: screens  ## renew every page that is made from the source: configuration, 
 	  && mv docs/reference/status.schema.new docs/reference/status.schema.json \
 	  || { rm -f docs/reference/status.schema.new; exit 1; }
 	@$(BIN)/python -m tests.resolution.market_classes --write
+
+schema: $(TOOLS)  ## renew the comments of the database, sql/schema.sql and this version's snapshot from data.md and migrations
+	@$(BIN)/python -m tests.database.schema_page
 
 install:  ## lay out under PREFIX=/opt/tracker (DESTDIR= for packages): files, venv, unit, example settings
 	@case '$(PREFIX)' in (/*[!/]*) ;; (*) echo 'PREFIX must be an absolute path below /'; exit 78;; esac

@@ -1,8 +1,9 @@
 """A snapshot: a database of this version with a row of everything, as one SQL file.
 
-    python -m tests.database.snapshot > tests/database/released/0.1.0.sql
+    python -m tests.database.snapshot
 
-is part of releasing. The file never changes after the release: `test_upgrade.py`
+prints it. `python -m tests.database.schema_page` keeps it in
+`tests/database/released`, where it never changes after the release: `test_upgrade.py`
 proves for each of them that a database made so reads the same after an upgrade.
 """
 
@@ -67,16 +68,21 @@ def _rows(connection: "psycopg.Connection[tuple[str, ...]]") -> Iterator[str]:
         yield f"select setval(pg_get_serial_sequence('{table}', '{column}'), 1000);"
 
 
-def main() -> int:
-    """Print the snapshot of this version."""
+def of_this_version() -> Iterator[str]:
+    """Yield the lines of the snapshot of this version, from a server of its own."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         embedded = Embedded(Path(folder) / "pg")
         embedded.start()
         try:
-            print("\n".join(snapshot(embedded.dsn())))  # noqa: T201 - a program for people
+            yield from snapshot(embedded.dsn())
         finally:
             embedded.stop()
+
+
+def main() -> int:
+    """Print the snapshot of this version."""
+    print("\n".join(of_this_version()))  # noqa: T201 - a program for people
     return 0
 
 
