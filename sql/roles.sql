@@ -43,7 +43,7 @@ declare
   it record;
   makers oid[];
   ours constant text[] := array[
-    'assets', 'audits', 'candles', 'connection_events', 'coverage', 'coverage_gaps', 'events', 'market_history', 'markets',
+    'assets', 'audits', 'candles', 'connection_events', 'coverage', 'coverage_gaps', 'events', 'labels', 'labels_as_of', 'market_history', 'markets',
     'rejected_messages', 'resolution_confirmations', 'resolution_conflicts', 'resolution_observations',
     'resolution_payouts', 'resolutions', 'trades', 'trades_of_transaction', 'unresolved_markets'];
 begin

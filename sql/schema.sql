@@ -222,8 +222,10 @@ create table tracker.trades (
   fee_rate_bps     smallint,
   occurrence       smallint not null check (occurrence > 0),
   is_buy           boolean not null,    -- the taker's side
-  price            numeric not null check (price > 0 and price <= 1),
-  size             numeric not null check (size > 0 and size < 'Infinity'),    -- nor NaN, which is larger still
+  -- No more digits than the types of public.trades have, so that no cast there rounds; nor NaN, which is larger than all.
+  -- These types here would round what is stored, and say nothing.
+  price            numeric not null check (price > 0 and price <= 1 and min_scale(price) <= 18),
+  size             numeric not null check (size > 0 and size < 100000000000000000000 and min_scale(size) <= 18),
   transaction_hash bytea,
   trade_id         text,
   extra            jsonb
@@ -310,9 +312,11 @@ create table public.resolution_payouts (
   condition_id text not null,
   token_id     text not null,
   outcome      text,
-  payout       numeric not null check (payout >= 0 and payout <= 1),
+  payout       numeric(19, 18) not null check (payout >= 0 and payout <= 1),
   primary key (condition_id, token_id)
 );
+-- For the label of a token. By its hash: 36 bytes a token, where a B-tree takes 138, and nobody asks for an order of tokens.
+create index resolution_payouts_token on public.resolution_payouts using hash (token_id);
 
 create table public.resolution_confirmations (
   condition_id text not null,
@@ -572,12 +576,37 @@ create index audits_checked_at on public.audits (checked_at);
 
 -- what readers ask ------------------------------------------------------
 
+-- Numbers have a scale: readers that find none in the type take that of the first value for all, and round the others. No
+-- cast rounds, since tracker.trades holds no more digits.
 create view public.trades as
-select t.traded_at, t.received_at, a.condition_id, a.token_id, a.outcome, t.price, t.size,
+select t.traded_at, t.received_at, a.condition_id, a.token_id, a.outcome,
+       t.price::numeric(19, 18) as price, t.size::numeric(38, 18) as size,
        case when t.is_buy then 'BUY' else 'SELL' end as side, t.fee_rate_bps::integer as fee_rate_bps,
        '0x' || encode(t.transaction_hash, 'hex') as transaction_hash, t.occurrence::integer as occurrence,
        t.epoch, t.sequence, t.trade_id, t.extra
 from tracker.trades t join public.assets a using (asset_key);
+
+-- A row for each token of a resolved market. Contested is what labels_as_of(now()) would say.
+create view public.labels as
+select p.token_id, p.condition_id, p.outcome, p.payout, r.resolved_at, r.recorded_at as known_at,
+       exists (select from public.resolution_conflicts c
+               where c.condition_id = p.condition_id and c.kind = 'outcome' and c.cleared_at is null) as contested,
+       r.sources
+from public.resolution_payouts p join public.resolutions r using (condition_id);
+
+-- The same as it was known at a time. The planner puts it into the question (it is one statement, with the rights of its
+-- caller), so what is asked of one token reads that token.
+create function public.labels_as_of(at timestamptz) returns setof public.labels
+language sql stable parallel safe
+begin atomic
+  select p.token_id, p.condition_id, p.outcome, p.payout, r.resolved_at, r.recorded_at,
+         exists (select from public.resolution_conflicts c
+                 where c.condition_id = p.condition_id and c.kind = 'outcome' and c.detected_at <= labels_as_of.at
+                   and (c.cleared_at is null or c.cleared_at > labels_as_of.at)),
+         r.sources
+  from public.resolution_payouts p join public.resolutions r using (condition_id)
+  where r.recorded_at <= labels_as_of.at;
+end;
 
 -- Of `tracker.unresolved` those that should have an outcome. Resolutions are looked at again: see there.
 create view public.unresolved_markets as
@@ -865,7 +894,7 @@ begin atomic
   ), covered as (
     select coalesce(range_agg(c.during), '{}') as spans from public.coverage c where c.token_id = candles.token_id
   )
-  select series.at, traded.open, traded.high, traded.low, traded.close, coalesce(traded.volume, 0),
+  select series.at, traded.open, traded.high, traded.low, traded.close, coalesce(traded.volume, 0::numeric(38, 18)),
          coalesce(traded.trades, 0),
          covered.spans @> tstzrange(series.at, series.at + tracker.candle_width(candles.from_time, candles.to_time,
                                                                                 candles.width))
@@ -896,7 +925,8 @@ begin
        select * from tracker.trades f
        where f.transaction_hash = decode(regexp_replace($1, ''^0[xX]'', ''''), ''hex'') and f.traded_at >= $2 and f.traded_at < $3
      )
-     select f.traded_at, f.received_at, a.condition_id, a.token_id, a.outcome, f.price, f.size,
+     select f.traded_at, f.received_at, a.condition_id, a.token_id, a.outcome,
+            f.price::numeric(19, 18), f.size::numeric(38, 18),
             case when f.is_buy then ''BUY'' else ''SELL'' end, f.fee_rate_bps::integer,
             ''0x'' || encode(f.transaction_hash, ''hex''), f.occurrence::integer, f.epoch, f.sequence, f.trade_id, f.extra
      from found f join public.assets a using (asset_key)
@@ -923,9 +953,9 @@ comment on column public.trades.token_id is
 comment on column public.trades.outcome is
   'its name, such as Yes; NULL until the catalog knows the token';
 comment on column public.trades.price is
-  'USDC a share, above 0 and at most 1';
+  'USDC a share, above 0 and at most 1: numeric(19, 18), as it was told, never rounded';
 comment on column public.trades.size is
-  'shares, above 0';
+  'shares, above 0: numeric(38, 18), likewise';
 comment on column public.trades.side is
   'the taker''s: BUY or SELL';
 comment on column public.trades.fee_rate_bps is
@@ -1071,7 +1101,27 @@ comment on column public.resolution_payouts.token_id is
 comment on column public.resolution_payouts.outcome is
   'its name when the resolution was recorded; NULL when no two sources told it alike';
 comment on column public.resolution_payouts.payout is
-  'USDC a share';
+  'USDC a share: numeric(19, 18)';
+comment on view public.labels is
+  'The labels as they are known now: one row for each token of a resolved market. For training as of a time use labels_as_of, which has no evidence of later. Fast for a token, for a market, and for all.';
+comment on column public.labels.token_id is
+  'the token';
+comment on column public.labels.condition_id is
+  'its market';
+comment on column public.labels.outcome is
+  'its name when the resolution was recorded; NULL when no two sources told it alike';
+comment on column public.labels.payout is
+  'USDC a share: 1, 0, or 0.5 for a split; numeric(19, 18)';
+comment on column public.labels.resolved_at is
+  'when the market resolved, as in resolutions';
+comment on column public.labels.known_at is
+  'when the resolution was recorded, the database''s clock: before that nobody knew it here';
+comment on column public.labels.contested is
+  'a contradiction about the outcome of the market is open: outcome in resolution_conflicts. One that was cleared does not count, nor do names of tokens that a listing tells otherwise';
+comment on column public.labels.sources is
+  'which sources agreed';
+comment on function public.labels_as_of(timestamptz) is
+  'A function: labels_as_of(at). It returns the rows of labels as they were known at that time: those with known_at at or before it, and contested by what was detected by then and was not cleared by then. What is learned later changes no row of it. Fast where it is asked about a token or a market; no row for NULL.';
 comment on table public.resolution_confirmations is
   'Sources that agree with a recorded resolution and were not among those that decided it. Rows are only added.';
 comment on column public.resolution_confirmations.condition_id is

@@ -32,8 +32,10 @@ _IDS: Final = 4_096  # at most 1 MiB
 _PRICES: Final = 4_096
 # The largest id is below 2**256, which has 78 digits.
 _token = re.compile(r"[0-9]{1,78}").fullmatch
-# 30 decimals: a number that somebody else computed as a float may have more than 12.
-_amount = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,30})?|\.[0-9]{1,30}").fullmatch
+# 18 decimals are what the database holds (tracker.trades): a number that somebody else computed as
+# a float may have more than 12. Zeros at the end are none.
+_DECIMALS: Final = r"\.[0-9]{1,18}0{0,12}"
+_amount = re.compile(rf"[0-9]{{1,20}}(?:{_DECIMALS})?|{_DECIMALS}").fullmatch
 _longer_amount = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+").fullmatch
 _fee = re.compile(r"[0-9]{1,9}").fullmatch
 _HASH_LENGTHS: Final = {66}
@@ -74,7 +76,7 @@ def is_amount(text: str) -> bool:
 
 
 def amount(text: str, field: str) -> Decimal:
-    """Return an amount above zero: plain notation, at most 20 digits and 30 decimals.
+    """Return an amount above zero: plain notation, at most 20 digits and 18 decimals.
 
     Args:
         text: The amount.

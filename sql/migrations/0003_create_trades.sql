@@ -70,8 +70,10 @@ begin
     fee_rate_bps     smallint,
     occurrence       smallint not null check (occurrence > 0),
     is_buy           boolean not null,    -- the taker's side
-    price            numeric not null check (price > 0 and price <= 1),
-    size             numeric not null check (size > 0 and size < 'Infinity'),    -- nor NaN, which is larger still
+    -- No more digits than the types of public.trades have, so that no cast there rounds; nor NaN, which is larger than all.
+    -- These types here would round what is stored, and say nothing.
+    price            numeric not null check (price > 0 and price <= 1 and min_scale(price) <= 18),
+    size             numeric not null check (size > 0 and size < 100000000000000000000 and min_scale(size) <= 18),
     transaction_hash bytea,
     trade_id         text,
     extra            jsonb

@@ -23,9 +23,11 @@ create table public.resolution_payouts (
   condition_id text not null,
   token_id     text not null,
   outcome      text,
-  payout       numeric not null check (payout >= 0 and payout <= 1),
+  payout       numeric(19, 18) not null check (payout >= 0 and payout <= 1),
   primary key (condition_id, token_id)
 );
+-- For the label of a token. By its hash: 36 bytes a token, where a B-tree takes 138, and nobody asks for an order of tokens.
+create index resolution_payouts_token on public.resolution_payouts using hash (token_id);
 
 create table public.resolution_confirmations (
   condition_id text not null,

@@ -4,12 +4,37 @@
 -- Locks: none that matter, they are new. Takes: milliseconds.
 -- Previous versions: must not write.
 
+-- Numbers have a scale: readers that find none in the type take that of the first value for all, and round the others. No
+-- cast rounds, since tracker.trades holds no more digits.
 create view public.trades as
-select t.traded_at, t.received_at, a.condition_id, a.token_id, a.outcome, t.price, t.size,
+select t.traded_at, t.received_at, a.condition_id, a.token_id, a.outcome,
+       t.price::numeric(19, 18) as price, t.size::numeric(38, 18) as size,
        case when t.is_buy then 'BUY' else 'SELL' end as side, t.fee_rate_bps::integer as fee_rate_bps,
        '0x' || encode(t.transaction_hash, 'hex') as transaction_hash, t.occurrence::integer as occurrence,
        t.epoch, t.sequence, t.trade_id, t.extra
 from tracker.trades t join public.assets a using (asset_key);
+
+-- A row for each token of a resolved market. Contested is what labels_as_of(now()) would say.
+create view public.labels as
+select p.token_id, p.condition_id, p.outcome, p.payout, r.resolved_at, r.recorded_at as known_at,
+       exists (select from public.resolution_conflicts c
+               where c.condition_id = p.condition_id and c.kind = 'outcome' and c.cleared_at is null) as contested,
+       r.sources
+from public.resolution_payouts p join public.resolutions r using (condition_id);
+
+-- The same as it was known at a time. The planner puts it into the question (it is one statement, with the rights of its
+-- caller), so what is asked of one token reads that token.
+create function public.labels_as_of(at timestamptz) returns setof public.labels
+language sql stable parallel safe
+begin atomic
+  select p.token_id, p.condition_id, p.outcome, p.payout, r.resolved_at, r.recorded_at,
+         exists (select from public.resolution_conflicts c
+                 where c.condition_id = p.condition_id and c.kind = 'outcome' and c.detected_at <= labels_as_of.at
+                   and (c.cleared_at is null or c.cleared_at > labels_as_of.at)),
+         r.sources
+  from public.resolution_payouts p join public.resolutions r using (condition_id)
+  where r.recorded_at <= labels_as_of.at;
+end;
 
 -- Of `tracker.unresolved` those that should have an outcome. Resolutions are looked at again: see there.
 create view public.unresolved_markets as
@@ -297,7 +322,7 @@ begin atomic
   ), covered as (
     select coalesce(range_agg(c.during), '{}') as spans from public.coverage c where c.token_id = candles.token_id
   )
-  select series.at, traded.open, traded.high, traded.low, traded.close, coalesce(traded.volume, 0),
+  select series.at, traded.open, traded.high, traded.low, traded.close, coalesce(traded.volume, 0::numeric(38, 18)),
          coalesce(traded.trades, 0),
          covered.spans @> tstzrange(series.at, series.at + tracker.candle_width(candles.from_time, candles.to_time,
                                                                                 candles.width))
@@ -328,7 +353,8 @@ begin
        select * from tracker.trades f
        where f.transaction_hash = decode(regexp_replace($1, ''^0[xX]'', ''''), ''hex'') and f.traded_at >= $2 and f.traded_at < $3
      )
-     select f.traded_at, f.received_at, a.condition_id, a.token_id, a.outcome, f.price, f.size,
+     select f.traded_at, f.received_at, a.condition_id, a.token_id, a.outcome,
+            f.price::numeric(19, 18), f.size::numeric(38, 18),
             case when f.is_buy then ''BUY'' else ''SELL'' end, f.fee_rate_bps::integer,
             ''0x'' || encode(f.transaction_hash, ''hex''), f.occurrence::integer, f.epoch, f.sequence, f.trade_id, f.extra
      from found f join public.assets a using (asset_key)

@@ -15,9 +15,9 @@ comment on column public.trades.token_id is
 comment on column public.trades.outcome is
   'its name, such as Yes; NULL until the catalog knows the token';
 comment on column public.trades.price is
-  'USDC a share, above 0 and at most 1';
+  'USDC a share, above 0 and at most 1: numeric(19, 18), as it was told, never rounded';
 comment on column public.trades.size is
-  'shares, above 0';
+  'shares, above 0: numeric(38, 18), likewise';
 comment on column public.trades.side is
   'the taker''s: BUY or SELL';
 comment on column public.trades.fee_rate_bps is
@@ -163,7 +163,27 @@ comment on column public.resolution_payouts.token_id is
 comment on column public.resolution_payouts.outcome is
   'its name when the resolution was recorded; NULL when no two sources told it alike';
 comment on column public.resolution_payouts.payout is
-  'USDC a share';
+  'USDC a share: numeric(19, 18)';
+comment on view public.labels is
+  'The labels as they are known now: one row for each token of a resolved market. For training as of a time use labels_as_of, which has no evidence of later. Fast for a token, for a market, and for all.';
+comment on column public.labels.token_id is
+  'the token';
+comment on column public.labels.condition_id is
+  'its market';
+comment on column public.labels.outcome is
+  'its name when the resolution was recorded; NULL when no two sources told it alike';
+comment on column public.labels.payout is
+  'USDC a share: 1, 0, or 0.5 for a split; numeric(19, 18)';
+comment on column public.labels.resolved_at is
+  'when the market resolved, as in resolutions';
+comment on column public.labels.known_at is
+  'when the resolution was recorded, the database''s clock: before that nobody knew it here';
+comment on column public.labels.contested is
+  'a contradiction about the outcome of the market is open: outcome in resolution_conflicts. One that was cleared does not count, nor do names of tokens that a listing tells otherwise';
+comment on column public.labels.sources is
+  'which sources agreed';
+comment on function public.labels_as_of(timestamptz) is
+  'A function: labels_as_of(at). It returns the rows of labels as they were known at that time: those with known_at at or before it, and contested by what was detected by then and was not cleared by then. What is learned later changes no row of it. Fast where it is asked about a token or a market; no row for NULL.';
 comment on table public.resolution_confirmations is
   'Sources that agree with a recorded resolution and were not among those that decided it. Rows are only added.';
 comment on column public.resolution_confirmations.condition_id is

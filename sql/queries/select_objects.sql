@@ -10,7 +10,7 @@ with made (kind, place, names, trades) as (values
   ('table', 'tracker', array[
     'coverage_ranges', 'epochs', 'journal_progress', 'journals', 'listening', 'process_life', 'trades', 'unresolved',
     'wanted'], null),
-  ('view', 'public', array['coverage', 'trades', 'unresolved_markets'], null),
+  ('view', 'public', array['coverage', 'labels', 'trades', 'unresolved_markets'], null),
   ('view', 'tracker', array['listening_now'], null),
   ('sequence', 'public', array['assets_asset_key_seq', 'rejected_messages_message_key_seq'], null),
   ('sequence', 'tracker', array['journals_journal_key_seq'], null),
@@ -28,13 +28,13 @@ with made (kind, place, names, trades) as (values
     'assets_condition', 'assets_unnamed', 'audits_checked_at', 'markets_event', 'markets_neg_risk', 'rejected_messages_doubts',
     'rejected_messages_kept', 'rejected_messages_received_at', 'rejected_messages_records', 'rejected_messages_samples',
     'rejected_messages_to_store', 'rejected_messages_uncovered', 'resolution_observations_recorded_at',
-    'resolutions_recorded_at'], null),
+    'resolution_payouts_token', 'resolutions_recorded_at'], null),
   ('index', 'tracker', array[
     'epochs_ended', 'epochs_held', 'epochs_open', 'listening_by_token', 'listening_released', 'process_life_seen',
     'trades_received_at', 'wanted_open'], null),
   ('index', 'tracker', array['trades_asset', 'trades_transaction'], 'p'),
   ('index', 'tracker', array['trades_traded_at'], 'r'),
-  ('function', 'public', array['candles', 'coverage_gaps', 'trades_of_transaction'], null),
+  ('function', 'public', array['candles', 'coverage_gaps', 'labels_as_of', 'trades_of_transaction'], null),
   ('function', 'tracker', array['add_trade_day', 'candle_width', 'keep_doubtful', 'keep_market_history', 'reject_change'], null),
   ('trigger', 'public', array[
     'market_history.append_only', 'markets.keep_history', 'rejected_messages.keep_doubtful', 'resolution_confirmations.append_only',

@@ -16,7 +16,7 @@ left join lateral (
            'condition_id', r.condition_id, 'kind', r.kind, 'winning_token_id', r.winning_token_id,
            'winning_outcome', r.winning_outcome, 'payouts', r.payouts::text[],
            'by_token', coalesce(
-             (select json_agg(json_build_object('token_id', p.token_id, 'outcome', p.outcome, 'payout', p.payout::text)
+             (select json_agg(json_build_object('token_id', p.token_id, 'outcome', p.outcome, 'payout', trim_scale(p.payout)::text)
                               order by a.outcome_index, p.token_id)
               from public.resolution_payouts p left join public.assets a using (token_id)
               where p.condition_id = r.condition_id),

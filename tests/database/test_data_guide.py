@@ -90,7 +90,7 @@ RELATIONS = {
     name: re.findall(r"^\| (\w+) \| ([a-z\[\]]+) \|", text.partition("|---")[2], re.MULTILINE)
     for name, text in entries(TABLES, "###").items()
 }
-FUNCTIONS = ("coverage_gaps", "candles", "trades_of_transaction")
+FUNCTIONS = ("coverage_gaps", "candles", "labels_as_of", "trades_of_transaction")
 UNMARKED = ("Disputed trades", 1)
 """The recipe that finds nothing in good data; it has a test of its own."""
 RECIPES = {name: blocks(text) for name, text in entries(QUERY, "##").items()}

@@ -72,7 +72,7 @@ def test_a_resolution_is_told_as_it_is_stored(store: Store, database: str) -> No
 @pytest.mark.parametrize(
     "size", ["10.820819", "5", "1000000.000", "12345678901234567890.5", "1E+3"]
 )
-def test_price_and_size_are_shown_as_the_database_shows_them(
+def test_price_and_size_are_shown_as_the_database_stores_them(
     store: Store, database: str, text: str, size: str
 ) -> None:
     sent = trade(1, price=Decimal(text), size=Decimal(size))
@@ -80,5 +80,5 @@ def test_price_and_size_are_shown_as_the_database_shows_them(
     latest = LatestHealth()
     latest.stored(LatestStored(trades=(sent,), names=(), resolutions=()))
     (shown,) = latest.part().trades
-    stored = ask(database, "select price::text, size::text from trades")
+    stored = ask(database, "select price::text, size::text from tracker.trades")
     assert stored == [(shown.price, shown.size)]

@@ -45,6 +45,7 @@ QUESTIONS = {
         "select * from public.coverage_gaps('1', now() - interval '1 day', now())",
     "candles(text,timestamp with time zone,timestamp with time zone,interval)":
         "select * from public.candles('1', now() - interval '1 day', now())",
+    "labels_as_of(timestamp with time zone)": "select * from public.labels_as_of(now())",
     "trades_of_transaction(text,timestamp with time zone,timestamp with time zone)":
         "select * from public.trades_of_transaction('0x00')",
     "candle_width(timestamp with time zone,timestamp with time zone,interval)":

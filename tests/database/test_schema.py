@@ -19,6 +19,7 @@ PUBLIC = {
         "condition_id kind winning_token_id winning_outcome payouts resolved_at recorded_at"
     ),
     "resolution_payouts": "condition_id token_id outcome payout",
+    "labels": "token_id condition_id outcome payout resolved_at known_at contested sources",
     "resolution_observations": "condition_id source observed_at verdict payload",
     "resolution_confirmations": "condition_id source confirmed_at recorded_at",
     "resolution_conflicts": "condition_id detected_at recorded observed source cleared_at",
@@ -29,11 +30,12 @@ PUBLIC = {
     "audits": "condition_id hour witness theirs ours missing unmatched result checked_at evidence",
 }
 TYPES = {
-    ("trades", "price"): "numeric",
-    ("trades", "size"): "numeric",
+    ("trades", "price"): "numeric(19,18)",
+    ("trades", "size"): "numeric(38,18)",
     ("trades", "traded_at"): "timestamp with time zone",
     ("resolutions", "payouts"): "numeric[]",
-    ("resolution_payouts", "payout"): "numeric",
+    ("resolution_payouts", "payout"): "numeric(19,18)",
+    ("labels", "payout"): "numeric(19,18)",
     ("resolution_observations", "payload"): "jsonb",
     ("coverage", "during"): "tstzrange",
     ("rejected_messages", "payload"): "bytea",

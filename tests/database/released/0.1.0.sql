@@ -246,8 +246,10 @@ begin
     fee_rate_bps     smallint,
     occurrence       smallint not null check (occurrence > 0),
     is_buy           boolean not null,    -- the taker's side
-    price            numeric not null check (price > 0 and price <= 1),
-    size             numeric not null check (size > 0 and size < 'Infinity'),    -- nor NaN, which is larger still
+    -- No more digits than the types of public.trades have, so that no cast there rounds; nor NaN, which is larger than all.
+    -- These types here would round what is stored, and say nothing.
+    price            numeric not null check (price > 0 and price <= 1 and min_scale(price) <= 18),
+    size             numeric not null check (size > 0 and size < 100000000000000000000 and min_scale(size) <= 18),
     transaction_hash bytea,
     trade_id         text,
     extra            jsonb
@@ -358,9 +360,11 @@ create table public.resolution_payouts (
   condition_id text not null,
   token_id     text not null,
   outcome      text,
-  payout       numeric not null check (payout >= 0 and payout <= 1),
+  payout       numeric(19, 18) not null check (payout >= 0 and payout <= 1),
   primary key (condition_id, token_id)
 );
+-- For the label of a token. By its hash: 36 bytes a token, where a B-tree takes 138, and nobody asks for an order of tokens.
+create index resolution_payouts_token on public.resolution_payouts using hash (token_id);
 
 create table public.resolution_confirmations (
   condition_id text not null,
@@ -632,12 +636,37 @@ create index audits_checked_at on public.audits (checked_at);
 -- Locks: none that matter, they are new. Takes: milliseconds.
 -- Previous versions: must not write.
 
+-- Numbers have a scale: readers that find none in the type take that of the first value for all, and round the others. No
+-- cast rounds, since tracker.trades holds no more digits.
 create view public.trades as
-select t.traded_at, t.received_at, a.condition_id, a.token_id, a.outcome, t.price, t.size,
+select t.traded_at, t.received_at, a.condition_id, a.token_id, a.outcome,
+       t.price::numeric(19, 18) as price, t.size::numeric(38, 18) as size,
        case when t.is_buy then 'BUY' else 'SELL' end as side, t.fee_rate_bps::integer as fee_rate_bps,
        '0x' || encode(t.transaction_hash, 'hex') as transaction_hash, t.occurrence::integer as occurrence,
        t.epoch, t.sequence, t.trade_id, t.extra
 from tracker.trades t join public.assets a using (asset_key);
+
+-- A row for each token of a resolved market. Contested is what labels_as_of(now()) would say.
+create view public.labels as
+select p.token_id, p.condition_id, p.outcome, p.payout, r.resolved_at, r.recorded_at as known_at,
+       exists (select from public.resolution_conflicts c
+               where c.condition_id = p.condition_id and c.kind = 'outcome' and c.cleared_at is null) as contested,
+       r.sources
+from public.resolution_payouts p join public.resolutions r using (condition_id);
+
+-- The same as it was known at a time. The planner puts it into the question (it is one statement, with the rights of its
+-- caller), so what is asked of one token reads that token.
+create function public.labels_as_of(at timestamptz) returns setof public.labels
+language sql stable parallel safe
+begin atomic
+  select p.token_id, p.condition_id, p.outcome, p.payout, r.resolved_at, r.recorded_at,
+         exists (select from public.resolution_conflicts c
+                 where c.condition_id = p.condition_id and c.kind = 'outcome' and c.detected_at <= labels_as_of.at
+                   and (c.cleared_at is null or c.cleared_at > labels_as_of.at)),
+         r.sources
+  from public.resolution_payouts p join public.resolutions r using (condition_id)
+  where r.recorded_at <= labels_as_of.at;
+end;
 
 -- Of `tracker.unresolved` those that should have an outcome. Resolutions are looked at again: see there.
 create view public.unresolved_markets as
@@ -925,7 +954,7 @@ begin atomic
   ), covered as (
     select coalesce(range_agg(c.during), '{}') as spans from public.coverage c where c.token_id = candles.token_id
   )
-  select series.at, traded.open, traded.high, traded.low, traded.close, coalesce(traded.volume, 0),
+  select series.at, traded.open, traded.high, traded.low, traded.close, coalesce(traded.volume, 0::numeric(38, 18)),
          coalesce(traded.trades, 0),
          covered.spans @> tstzrange(series.at, series.at + tracker.candle_width(candles.from_time, candles.to_time,
                                                                                 candles.width))
@@ -956,7 +985,8 @@ begin
        select * from tracker.trades f
        where f.transaction_hash = decode(regexp_replace($1, ''^0[xX]'', ''''), ''hex'') and f.traded_at >= $2 and f.traded_at < $3
      )
-     select f.traded_at, f.received_at, a.condition_id, a.token_id, a.outcome, f.price, f.size,
+     select f.traded_at, f.received_at, a.condition_id, a.token_id, a.outcome,
+            f.price::numeric(19, 18), f.size::numeric(38, 18),
             case when f.is_buy then ''BUY'' else ''SELL'' end, f.fee_rate_bps::integer,
             ''0x'' || encode(f.transaction_hash, ''hex''), f.occurrence::integer, f.epoch, f.sequence, f.trade_id, f.extra
      from found f join public.assets a using (asset_key)
@@ -987,9 +1017,9 @@ comment on column public.trades.token_id is
 comment on column public.trades.outcome is
   'its name, such as Yes; NULL until the catalog knows the token';
 comment on column public.trades.price is
-  'USDC a share, above 0 and at most 1';
+  'USDC a share, above 0 and at most 1: numeric(19, 18), as it was told, never rounded';
 comment on column public.trades.size is
-  'shares, above 0';
+  'shares, above 0: numeric(38, 18), likewise';
 comment on column public.trades.side is
   'the taker''s: BUY or SELL';
 comment on column public.trades.fee_rate_bps is
@@ -1135,7 +1165,27 @@ comment on column public.resolution_payouts.token_id is
 comment on column public.resolution_payouts.outcome is
   'its name when the resolution was recorded; NULL when no two sources told it alike';
 comment on column public.resolution_payouts.payout is
-  'USDC a share';
+  'USDC a share: numeric(19, 18)';
+comment on view public.labels is
+  'The labels as they are known now: one row for each token of a resolved market. For training as of a time use labels_as_of, which has no evidence of later. Fast for a token, for a market, and for all.';
+comment on column public.labels.token_id is
+  'the token';
+comment on column public.labels.condition_id is
+  'its market';
+comment on column public.labels.outcome is
+  'its name when the resolution was recorded; NULL when no two sources told it alike';
+comment on column public.labels.payout is
+  'USDC a share: 1, 0, or 0.5 for a split; numeric(19, 18)';
+comment on column public.labels.resolved_at is
+  'when the market resolved, as in resolutions';
+comment on column public.labels.known_at is
+  'when the resolution was recorded, the database''s clock: before that nobody knew it here';
+comment on column public.labels.contested is
+  'a contradiction about the outcome of the market is open: outcome in resolution_conflicts. One that was cleared does not count, nor do names of tokens that a listing tells otherwise';
+comment on column public.labels.sources is
+  'which sources agreed';
+comment on function public.labels_as_of(timestamptz) is
+  'A function: labels_as_of(at). It returns the rows of labels as they were known at that time: those with known_at at or before it, and contested by what was detected by then and was not cleared by then. What is learned later changes no row of it. Fast where it is asked about a token or a market; no row for NULL.';
 comment on table public.resolution_confirmations is
   'Sources that agree with a recorded resolution and were not among those that decided it. Rows are only added.';
 comment on column public.resolution_confirmations.condition_id is
@@ -1309,11 +1359,11 @@ insert into assets overriding system value select * from json_populate_recordset
  {"asset_key":2,"token_id":"222222222222222222222222222222222222222222222222222222222222222222222222222222","condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","outcome":"No","outcome_index":1}]');
 insert into tracker.schema_migrations overriding system value select * from json_populate_recordset(null::tracker.schema_migrations, '[{"name":"0001_create_journals.sql","checksum":"dabebc7f88330bf40916f2a354d12fcddbccb80b2b4cb83a2ec4700c2d258bc3","applied_at":"2026-11-30T15:34:15.29619+00:00","previous_may_write":false}, 
  {"name":"0002_create_catalog.sql","checksum":"a5f47d4db06757955b54c5c11506e86326542f53ba386dfa23ab4f07f0f2d782","applied_at":"2026-11-30T15:34:15.303535+00:00","previous_may_write":false}, 
- {"name":"0003_create_trades.sql","checksum":"736c01bfd24a558ccdc6b22c092ee9ffb74ad75e0865cb6bc21b8dda3336458d","applied_at":"2026-11-30T15:34:15.30984+00:00","previous_may_write":false}, 
- {"name":"0004_create_resolutions.sql","checksum":"23b598d8f9d4c0271305b707353b70e9ae988da82c798d1658c953eca3d24197","applied_at":"2026-11-30T15:34:15.3143+00:00","previous_may_write":false}, 
+ {"name":"0003_create_trades.sql","checksum":"c21bc4b930f1ec9e6cc9c3a05550b2a1b9cc1762ce6afaaef86b71d9d75c14b6","applied_at":"2026-11-30T17:23:12.007201+00:00","previous_may_write":false}, 
+ {"name":"0004_create_resolutions.sql","checksum":"49ecc7b7ee9c4b4e9b0ef015541762335d0a02997b95a04d118833939b815870","applied_at":"2026-11-30T17:23:12.039222+00:00","previous_may_write":false}, 
  {"name":"0005_create_coverage.sql","checksum":"6fa2c473eb2ae3d10386f5fe66943c7a7d57eea398f51c1bb4e0c15f52037abb","applied_at":"2026-11-30T15:34:15.321614+00:00","previous_may_write":false}, 
- {"name":"0006_create_public.sql","checksum":"370ce03e97f3590e00e0036d7838520c24f5e11d0af6ae36f731280a6d3ce9c4","applied_at":"2026-11-30T15:34:15.334452+00:00","previous_may_write":false}, 
- {"name":"0007_add_comments.sql","checksum":"3cf4b43b6b4b41002c5036e77102fb0dbe3bff36ae451688433fcee9c207e2b5","applied_at":"2026-11-30T15:34:15.347396+00:00","previous_may_write":false}]');
+ {"name":"0006_create_public.sql","checksum":"ea5853af47a77a2715d870d4a7ea130a506427ac5738c44af0732c9bd6c461d3","applied_at":"2026-11-30T17:23:12.279028+00:00","previous_may_write":false}, 
+ {"name":"0007_add_comments.sql","checksum":"9d46d65b9cfa1537adccf352bdc2ff7682d63057a374896f7c1736c969c0fb2d","applied_at":"2026-11-30T17:23:12.332419+00:00","previous_may_write":false}]');
 insert into tracker.journal_progress overriding system value select * from json_populate_recordset(null::tracker.journal_progress, '[{"journal_key":1,"mark":20,"moved_at":"2026-11-30T15:34:15.374151+00:00","session":"ba5539ad-7dca-4da3-9d2d-5577fde6efbb","stored_on":"2026-11-30","stored_rows":2}]');
 insert into tracker.process_life overriding system value select * from json_populate_recordset(null::tracker.process_life, '[{"journal_key":1,"start_seq":1,"started_at":"2026-03-01T12:00:00+00:00","alive_at":"2026-03-01T12:00:09+00:00","stopped_at":"2026-03-01T12:00:11+00:00","host":"h","version":"1","proven_until":null,"day":null}]');
 insert into events overriding system value select * from json_populate_recordset(null::events, '[{"event_id":"30829","slug":"weather","title":"The weather","series_slug":"daily-weather","neg_risk":true,"neg_risk_augmented":false,"neg_risk_market_id":"0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3","starts_at":"2026-03-02T00:00:00+00:00","end_date":"2026-03-03T00:00:00+00:00","first_seen_at":"2026-11-30T15:34:15.374151+00:00","updated_at":"2026-11-30T15:34:15.374151+00:00"}]');
@@ -1322,8 +1372,8 @@ insert into market_history overriding system value select * from json_populate_r
 insert into tracker.trades overriding system value select * from json_populate_recordset(null::tracker.trades, '[{"traded_at":"2026-03-01T12:00:01+00:00","received_at":"2026-03-01T12:00:01.005+00:00","trade_hash":-6579113934874622705,"epoch":null,"sequence":null,"asset_key":1,"fee_rate_bps":0,"occurrence":1,"is_buy":true,"price":0.330,"size":10.820819,"transaction_hash":"\\x5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f","trade_id":null,"extra":null}, 
  {"traded_at":"2026-03-01T12:00:02+00:00","received_at":"2026-03-01T12:00:02.005+00:00","trade_hash":-6579113934874622705,"epoch":null,"sequence":null,"asset_key":2,"fee_rate_bps":0,"occurrence":1,"is_buy":true,"price":0.330,"size":10.820819,"transaction_hash":"\\x5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f","trade_id":null,"extra":null}]');
 insert into resolutions overriding system value select * from json_populate_recordset(null::resolutions, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","kind":"winner","winning_token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","winning_outcome":"Yes","payouts":[1,0],"resolved_at":"2026-03-01T12:00:00+00:00","recorded_at":"2026-11-30T15:34:15.374151+00:00","sources":["gamma","clob"]}]');
-insert into resolution_payouts overriding system value select * from json_populate_recordset(null::resolution_payouts, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","outcome":"Yes","payout":1}, 
- {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","token_id":"222222222222222222222222222222222222222222222222222222222222222222222222222222","outcome":"No","payout":0}]');
+insert into resolution_payouts overriding system value select * from json_populate_recordset(null::resolution_payouts, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","outcome":"Yes","payout":1.000000000000000000}, 
+ {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","token_id":"222222222222222222222222222222222222222222222222222222222222222222222222222222","outcome":"No","payout":0.000000000000000000}]');
 insert into resolution_observations overriding system value select * from json_populate_recordset(null::resolution_observations, '[{"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"clob","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-30T15:34:15.374151+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}, 
  {"condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","source":"gamma","observed_at":"2026-03-01T12:00:00+00:00","verdict":"winner 11111111111111111111111111111111111111111111111111111111111111111111111111111","reason":"","payouts":[["11111111111111111111111111111111111111111111111111111111111111111111111111111", "1"], ["222222222222222222222222222222222222222222222222222222222222222222222222222222", "0"]],"payload":{"closed": true},"recorded_at":"2026-11-30T15:34:15.374151+00:00","mapped_by":[],"generated_at":null,"naming":"token id","names":null}]');
 insert into tracker.wanted overriding system value select * from json_populate_recordset(null::tracker.wanted, '[{"journal_key":1,"asset_key":1,"wanted_seq":2,"unwanted_seq":null,"from_at":"2026-03-01T12:00:00+00:00","until_at":null}, 
