@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# What demo and server need; and on top of it what tests, tools and data sets need.
+# What demo and server need; on top of it what tests and tools need (exports, too), or exports alone.
 READY := $(VENV)/.ready
 TOOLS := $(VENV)/.tools
+WITH_DATASET := $(VENV)/.dataset
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 # Of `make install`: where to, with the libraries or (INSTALL_VENV=no) the files alone, which units.
@@ -21,7 +22,7 @@ UNITS ?= tracker.service tracker@.service tracker-blue.service tracker-green.ser
 TO := $(DESTDIR)$(PREFIX)
 ETC := $(DESTDIR)/etc
 
-.PHONY: help demo test check bench drift torture path soak fuzz screens firsthour installation install install-venv lock pins sbom docs schema clean
+.PHONY: help demo dataset test check bench drift torture path soak fuzz screens tutorial firsthour installation install install-venv lock pins sbom docs schema clean
 
 help:  ## say what can be made
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +37,12 @@ $(READY): requirements.lock
 $(TOOLS): $(READY) requirements-dev.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
 	@touch $@
+
+$(WITH_DATASET): $(READY) requirements-dataset.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dataset.lock
+	@touch $@
+
+dataset: $(WITH_DATASET)  ## install what tracker-export, tracker-report and actors.dataset need
 
 demo: $(READY)  ## simulator + embedded PostgreSQL + tracker, with a live view (DEMO_SECONDS=30 ends by itself)
 	@exec $(BIN)/python bin/tracker --demo $(if $(DEMO_SECONDS),--duration $(DEMO_SECONDS))
@@ -88,6 +95,9 @@ screens: $(TOOLS)  ## renew docs/evidence/screens (tracker-status) and docs/imag
 	@$(BIN)/python -m tests.cli.screens
 	@$(BIN)/python -m tests.health.pages
 	@$(BIN)/python -m tests.dataset.pages
+
+tutorial: $(TOOLS)  ## renew docs/tutorial.ipynb and its picture: two demos, a release, each block of docs/tutorial.md
+	@$(BIN)/python -m tests.docs.tutorial
 
 firsthour: $(TOOLS)  ## renew docs/evidence/first_hour.txt: README.md carried out on a Debian that was just made (root, mmdebstrap)
 	@$(BIN)/python -m tests.live.fresh > docs/evidence/first_hour.new \

@@ -1,5 +1,6 @@
 """Days and times as people write them for a dataset. All are UTC. Pure."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
@@ -21,14 +22,18 @@ def day(text: str, *, today: date, what: str) -> date:
     Raises:
         ConfigError: It is none, or none of which trades are stored.
     """
-    try:
-        found = (
-            today + timedelta(_NAMED[text]) if text in _NAMED else date.fromisoformat(text.strip())
-        )
-    except ValueError:
+    text = text.strip()
+    if text in _NAMED:
+        found = today + timedelta(_NAMED[text])
+    elif not re.fullmatch(r"\d{4}-\d\d-\d\d", text):
         raise ConfigError(
-            f"{what}: {text[:40]!r} is no day: write it as 2026-03-01, or yesterday"
-        ) from None
+            f"{what}: {text[:40]!r} is no day: write it as 2026-03-01, or today, or yesterday"
+        )
+    else:
+        try:
+            found = date.fromisoformat(text)
+        except ValueError:
+            raise ConfigError(f"{what}: no calendar has the day {text}") from None
     if not FIRST_DAY <= found <= LAST_DAY + timedelta(1):
         raise ConfigError(f"{what}: days are from {FIRST_DAY} to {LAST_DAY}, not {found}")
     return found

@@ -8,7 +8,7 @@ markets. A database is read by way of a release of these days, so both are the s
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -143,4 +143,4 @@ def _day(given: When, what: str) -> date:
         return moment(given, what=what).date()
     if isinstance(given, date):
         return given
-    return day(given, today=date.today(), what=what)  # noqa: DTZ011 - of `yesterday` alone
+    return day(given, today=datetime.now(UTC).date(), what=what)

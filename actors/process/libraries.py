@@ -52,10 +52,9 @@ def _of_pip(name: str) -> str:
 def _of_venv(root: Path, name: str) -> str:
     python = root / ".venv" / "bin" / "python"
     if _EXTRAS.get(name) == "dataset" and os.access(python, os.X_OK):
-        lock = root / "requirements-dataset.lock"
         if not (root / "Makefile").exists():  # laid out by `make install`
             return "install it with the others: `make install DATASET=yes` in the repository"
-        return f"install the extra dataset: {python} -m pip install --require-hashes -r {lock}"
+        return f"run `make dataset` in {root}: it adds the libraries of exports and reports"
     if not (root / ".venv").exists():
         return f"run `make demo` in {root} once, or `make install`: they set up the libraries"
     if os.access(python, os.X_OK):

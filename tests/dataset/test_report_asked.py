@@ -24,6 +24,8 @@ def days(first: int, end: int) -> Span:
         ((None, "2026-03-01", None), days(1, 2)),
         ((None, "2026-03-01", "2026-03-04"), days(1, 4)),
         ((None, "2026-03-10", "2026-03-11"), days(10, 11)),
+        (("today", None, None), days(10, 11)),
+        ((None, "yesterday", "tomorrow"), days(9, 11)),
         ((None, None, None), None),
     ],
 )
@@ -37,10 +39,11 @@ def test_days_are_whole_and_utc_and_exclude_the_last(
     ("given", "said"),
     [
         (("2026-03-11", None, None), "--day: 2026-03-11 is in the future"),
+        (("tomorrow", None, None), "--day: tomorrow is in the future"),
         (("2026-02-30", None, None), "--day: no calendar has the day 2026-02-30"),
-        (("yesterday?", None, None), "--day: must be a day such as 2026-03-01, not 'yesterday?'"),
-        (("20260301", None, None), "--day: must be a day"),
-        (("2019-12-31", None, None), "--day: 2019-12-31 is before 2020-01-01"),
+        (("yesterday?", None, None), "--day: 'yesterday?' is no day: write it as 2026-03-01"),
+        (("20260301", None, None), "--day: '20260301' is no day"),
+        (("2019-12-31", None, None), "--day: days are from 2020-01-01 to"),
         (("2026-03-01", "2026-03-01", None), "--day: is one day"),
         ((None, None, "2026-03-01"), "--to: needs --from"),
         ((None, "2026-03-04", "2026-03-04"), "--to: 2026-03-04 is not after 2026-03-04"),

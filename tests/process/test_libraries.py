@@ -89,8 +89,7 @@ def test_an_extra_that_is_not_installed_is_told_where_the_others_are(
     (tmp_path / "Makefile").touch()
     with pytest.raises(SystemExit):
         end_without(missing, "tracker-export", tmp_path)
-    lock = tmp_path / "requirements-dataset.lock"
-    assert f"{python} -m pip install --require-hashes -r {lock}" in capsys.readouterr().err
+    assert f"run `make dataset` in {tmp_path}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["actors.cli.main", None])

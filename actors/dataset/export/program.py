@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         "--version", action="version", version=f"{PROGRAM} {__version__}",
         help="print the version, and exit",
     )  # fmt: skip
-    made.add_argument("--from", metavar="DAY", help="first day, such as 2026-03-01 or yesterday")
+    made.add_argument("--from", metavar="DAY", help="first day: 2026-03-01, today, yesterday")
     made.add_argument("--to", metavar="DAY", help="first day left out (default: the one after)")
     made.add_argument("--as-of", metavar="TIME", help="leave out all that was known only later")
     made.add_argument("--tags", metavar="TAG,…", help="only markets with one of these tag slugs")

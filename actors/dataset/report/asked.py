@@ -6,12 +6,11 @@ from datetime import UTC, date, datetime
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
+from actors.dataset.days import day
 from actors.dataset.report.values import DAY, Span
 from actors.errors import ConfigError
 
 MOST_DAYS: Final = 31
-FIRST_DAY: Final = date(2020, 1, 1)
-"""Trades of before are not taken."""
 CONDITION: Final = re.compile(r"0x[0-9a-fA-F]{62,64}")
 _SLUG: Final = re.compile(r"[^/\s?#]+")
 _HOST: Final = re.compile(r"(www\.)?polymarket\.com")
@@ -29,11 +28,11 @@ class Wanted(NamedTuple):
     event: str = ""
 
 
-def span_of(day: str | None, first: str | None, end: str | None, today: date) -> Span | None:
+def span_of(one: str | None, first: str | None, end: str | None, today: date) -> Span | None:
     """Return the days that are asked for; None when none is named.
 
     Args:
-        day: `--day`.
+        one: `--day`.
         first: `--from`.
         end: `--to`, the first day that is left out; None: the one after the first.
         today: By our clock, UTC.
@@ -41,39 +40,32 @@ def span_of(day: str | None, first: str | None, end: str | None, today: date) ->
     Raises:
         ConfigError: What is asked for is no such time.
     """
-    if day is not None:
+    if one is not None:
         if first is not None or end is not None:
             raise ConfigError("--day: is one day; leave it out, or --from and --to")
-        return one_day(_day("--day", day, today))
+        return one_day(_day("--day", one, today, today))
     if first is None:
         if end is not None:
             raise ConfigError("--to: needs --from, the first day")
         return None
-    found = one_day(_day("--from", first, today))
+    found = one_day(_day("--from", first, today, today))
     if end is not None:
-        found = Span(found.start, one_day(_day("--to", end, today + DAY)).start)
+        found = Span(found.start, one_day(_day("--to", end, today, today + DAY)).start)
     if found.lasts < DAY:
         raise ConfigError(f"--to: {end} is not after {first}; it is the first day that is left out")
     return found
 
 
-def one_day(day: date) -> Span:
+def one_day(named: date) -> Span:
     """Return a day (UTC)."""
-    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    start = datetime(named.year, named.month, named.day, tzinfo=UTC)
     return Span(start, start + DAY)
 
 
-def _day(option: str, text: str, last: date) -> date:
-    if not re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-        raise ConfigError(f"{option}: must be a day such as 2026-03-01, not {text[:40]!r}")
-    try:
-        found = date.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"{option}: no calendar has the day {text}") from None
+def _day(option: str, text: str, today: date, last: date) -> date:
+    found = day(text, today=today, what=option)
     if found > last:
         raise ConfigError(f"{option}: {text} is in the future; the last one can be {last} (UTC)")
-    if found < FIRST_DAY:
-        raise ConfigError(f"{option}: {text} is before {FIRST_DAY}, from which on trades are taken")
     return found
 
 

@@ -91,13 +91,15 @@ def _parser() -> argparse.ArgumentParser:
         " not take it, 78 something must be changed.",
         allow_abbrev=False,
     )
-    parser.add_argument("--day", metavar="YYYY-MM-DD", help="which day, UTC (default: yesterday)")
     parser.add_argument(
-        "--from", metavar="YYYY-MM-DD", dest="first", help="the first of several days"
+        "--day",
+        metavar="DAY",
+        help="which day, UTC, such as 2026-03-01 or today (default: yesterday)",
     )
+    parser.add_argument("--from", metavar="DAY", dest="first", help="the first of several days")
     parser.add_argument(
         "--to",
-        metavar="YYYY-MM-DD",
+        metavar="DAY",
         dest="end",
         help="the first day that is left out (default: the one after --from)",
     )
