@@ -54,6 +54,11 @@ VERSION = "0.1.0"
 SOURCES = (("gamma", "ok"), ("clob", "ok"), ("data", "ok"))
 SERVER = "PostgreSQL 16.9, TimescaleDB 2.28.1, tracker@db.example:5432/polymarket"
 
+MISSED = AuditSummary(
+    results=(("complete", 470), ("missing", 1), ("unknown", 9)),
+    theirs=41_236, missing=3, outside_gaps=3, checked_at_ms=WALL // 1_000_000 - 61_000,
+)  # fmt: skip
+
 Spoil = Callable[[HealthState], None]
 
 
@@ -79,6 +84,7 @@ def busy() -> HealthState:
     said = outcomes(recorded_total=41, pending=pending, sources=SOURCES)
     health.resolution_reported(said, at=NOW - 1)
     health.latest.stored(latest())
+    health.audits.reported(audits())
     _journal(health)
     _receive(health, NOW - 1, 61)
     return health
@@ -258,9 +264,7 @@ SPOILS: Mapping[str, Spoil] = {
         outcomes(recorded_total=41, conflicts_total=7, conflicts_open=2, sources=SOURCES), at=NOW
     ),
     "accounting_unbalanced": lambda h: _journal(h, weight_appended=1),
-    "audit_missing": lambda h: h.audits.reported(
-        audits(summary=AuditSummary(results=(("missing", 1),), missing=3, outside_gaps=3))
-    ),
+    "audit_missing": lambda h: h.audits.reported(audits(summary=MISSED)),
 }
 
 
