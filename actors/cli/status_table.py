@@ -248,7 +248,7 @@ def _audits(health: Health) -> str:
     outside = f" ({counted(audits.outside_gaps, 'trade')} outside gaps)" * bool(audits.missing)
     failing = (f"{name}: {said}" for name, said in audits.witnesses.items() if said != "ok")
     found = (
-        f"of {counted(judged, 'hour')} of markets {audits.complete:,} complete{_of(audits)},"
+        f"{audits.complete:,} of {counted(judged, 'hour')} of markets complete{_of(audits)},"
         f" {audits.missing:,} with trades missing{outside}, {audits.unknown:,} unknown"
     )
     now = ["off now"] if audits.doing == "off" else failing

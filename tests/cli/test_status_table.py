@@ -69,12 +69,12 @@ def test_audits_are_told_with_their_share_what_they_miss_and_when_the_last_was()
     assert audited(doing="off") == "off"
     assert audited() == "none made in the last 24 hours"
     assert audited(**made, share_complete=1.0, witnesses={"data": "ok"}) == (
-        "of 19 hours of markets 19 complete (100 %), 0 with trades missing, 2 unknown;"
+        "19 of 19 hours of markets complete (100 %), 0 with trades missing, 2 unknown;"
         " last 2026-05-28T20"
     )
     lost = {"missing": 1, "outside_gaps": 3, "share_complete": 0.95}
     assert audited(**made, **lost, doing="off") == (
-        "of 20 hours of markets 19 complete (95.00 %), 1 with trades missing (3 trades outside"
+        "19 of 20 hours of markets complete (95.00 %), 1 with trades missing (3 trades outside"
         " gaps), 2 unknown; last 2026-05-28T20; off now"
     )
 
@@ -83,7 +83,7 @@ def test_audits_are_never_all_complete_while_trades_are_missing() -> None:
     said = audited(complete=100_000, missing=1, share_complete=1.0)
     assert "(99.99 %), 1 with trades missing (0 trades outside gaps)" in said
     said = audited(unknown=3, last_checked_at="2026-05-28T20", witnesses={"data": "HTTP 500"})
-    assert said.startswith("of 0 hours of markets 0 complete, 0 with trades missing, 3 unknown; ")
+    assert said.startswith("0 of 0 hours of markets complete, 0 with trades missing, 3 unknown; ")
     assert said.endswith("; data: HTTP 500")
 
 
