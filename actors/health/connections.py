@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from heapq import nsmallest
 
-from actors.health.counters import Windows
+from actors.health.counters import UsualSilence, Windows
 from actors.health.document import Drift, Lateness
 from actors.health.parts import (
     Assets,
@@ -76,6 +76,7 @@ class _Entry:
     reconnects: int = 0
     last_reason: str = ""
     received: Windows = field(default_factory=Windows)
+    usual: UsualSilence = field(default_factory=UsualSilence)
 
     @property
     def proven_at(self) -> float:
@@ -102,6 +103,7 @@ class _Entry:
         self.trades = self.rejected = self.bytes = self.unknown = 0
         self.doubtful = self.left_out = 0
         self.lateness = Histogram()
+        self.usual.interrupted()
 
 
 class ConnectionsHealth:
@@ -129,6 +131,7 @@ class ConnectionsHealth:
         self._no_trade_since: float | None = None
         self._lost_since: float | None = None
         self._had = 0  # tokens that were covered before that
+        self._unproven = (0.0, 0.0)  # what was found before, and last
         # Why connections could not be opened, of those that do not listen since; the last is last.
         self._failures: dict[str, str] = {}
         self._late = Histogram()
@@ -173,6 +176,7 @@ class ConnectionsHealth:
         entry.bytes, entry.unknown = report.bytes_total, report.unknown_total
         entry.last_data_at = report.last_data_at
         entry.heard_at = max(report.last_data_at, entry.heard_at)
+        entry.usual.data(report.last_data_at)
         entry.silence_proven_at = report.silence_proven_at
         entry.tokens, entry.confirmed = report.tokens, report.confirmed
         entry.waiting, entry.waiting_longest = report.waiting, report.waiting_longest
@@ -242,6 +246,8 @@ class ConnectionsHealth:
     def time_passed(self, now: float) -> None:
         """Note whether any token is listened to, and covered; called about once a second."""
         self._note_loss(now)
+        # Twice: after a pause of the process buffers wait to be read.
+        self._unproven = (self._unproven[1], self._unusually_silent_s(now))
         if not any(one.tokens and one.down_since is None for one in self._entries.values()):
             self._no_trade_since = None
         elif self._no_trade_since is None:
@@ -264,6 +270,21 @@ class ConnectionsHealth:
             heard_at = max((one.known_at for one in carrying), default=now)
             found_late = not _NOTHING_CAME.isdisjoint(assets.causes)
             self._lost_since = min(now, heard_at or now) if found_late else now
+
+    def _unusually_silent_s(self, now: float) -> float:
+        """Return for how long most tokens of each feed are silent, far longer than usual; or 0."""
+        feeds: dict[int, list[tuple[int, float]]] = {}
+        for entry in self._entries.values():
+            if entry.down_since is None and entry.confirmed:
+                silent_s = 0.0 if self._is_proven_silent(entry, now) else now - entry.proven_at
+                odd_s = silent_s if entry.usual.is_unusual(silent_s) else 0.0
+                feeds.setdefault(entry.feed, []).append((entry.confirmed, odd_s))
+        for found in feeds.values():
+            if 2 * sum(n for n, silent_s in found if silent_s) <= sum(n for n, _ in found):
+                return 0.0
+        late = [silent_s for found in feeds.values() for _, silent_s in found if silent_s]
+        # While most connections count as silent another reason says so.
+        return 0.0 if self._are_in_doubt(now) else min(late, default=0.0)
 
     def no_trade_s(self, now: float) -> float:
         """Return for how long connections have listened to tokens without a trade."""
@@ -312,6 +333,7 @@ class ConnectionsHealth:
             never_confirmed=never,
             proven_s=round(max(0.0, *ages), 3) if ages else None,
             lost_s=span(now, self._lost_since),
+            unproven_s=round(self._unproven[1], 3) if all(self._unproven) else 0.0,
             causes=_causes(best, self._wanted_tokens - covered),
             unconfirmed=self._unconfirmed(now) if never else (),
         )
