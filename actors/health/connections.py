@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from heapq import nsmallest
+from math import inf
 
-from actors.health.counters import UsualSilence, Windows
+from actors.health.counters import UsualSilence, Windows, span_of_most
 from actors.health.document import Drift, Lateness
 from actors.health.parts import (
     Assets,
@@ -131,6 +132,7 @@ class ConnectionsHealth:
         self._no_trade_since: float | None = None
         self._lost_since: float | None = None
         self._had = 0  # tokens that were covered before that
+        self._usual = UsualSilence()  # of all that have tokens
         self._unproven = (0.0, 0.0)  # what was found before, and last
         # Why connections could not be opened, of those that do not listen since; the last is last.
         self._failures: dict[str, str] = {}
@@ -177,6 +179,7 @@ class ConnectionsHealth:
         entry.last_data_at = report.last_data_at
         entry.heard_at = max(report.last_data_at, entry.heard_at)
         entry.usual.data(report.last_data_at)
+        self._usual.data(report.last_data_at if report.confirmed else 0.0)
         entry.silence_proven_at = report.silence_proven_at
         entry.tokens, entry.confirmed = report.tokens, report.confirmed
         entry.waiting, entry.waiting_longest = report.waiting, report.waiting_longest
@@ -274,17 +277,17 @@ class ConnectionsHealth:
     def _unusually_silent_s(self, now: float) -> float:
         """Return for how long most tokens of each feed are silent, far longer than usual; or 0."""
         feeds: dict[int, list[tuple[int, float]]] = {}
+        newest_s = inf  # of all together, which are silent for less than each alone
         for entry in self._entries.values():
             if entry.down_since is None and entry.confirmed:
                 silent_s = 0.0 if self._is_proven_silent(entry, now) else now - entry.proven_at
                 odd_s = silent_s if entry.usual.is_unusual(silent_s) else 0.0
                 feeds.setdefault(entry.feed, []).append((entry.confirmed, odd_s))
-        for found in feeds.values():
-            if 2 * sum(n for n, silent_s in found if silent_s) <= sum(n for n, _ in found):
-                return 0.0
-        late = [silent_s for found in feeds.values() for _, silent_s in found if silent_s]
+                newest_s = min(newest_s, silent_s)
         # While most connections count as silent another reason says so.
-        return 0.0 if self._are_in_doubt(now) else min(late, default=0.0)
+        if not feeds or self._are_in_doubt(now):
+            return 0.0
+        return newest_s if self._usual.is_unusual(newest_s) else span_of_most(feeds.values())
 
     def no_trade_s(self, now: float) -> float:
         """Return for how long connections have listened to tokens without a trade."""
@@ -297,7 +300,7 @@ class ConnectionsHealth:
         return Connections(
             wanted=len(each),
             live=sum(entry.down_since is None for entry in entries),
-            live_with_tokens=self._live_with_tokens(),
+            live_with_tokens=sum(one.down_since is None and one.tokens > 0 for one in entries),
             silent=sum(one.state == "silent" for one in each),
             quiet=sum(one.state == "quiet" for one in each),
             down=sum(span(now, entry.down_since) > self._limits.down_s for entry in entries),
@@ -310,9 +313,6 @@ class ConnectionsHealth:
     def slots(self) -> int:
         """Return how many connections the plan has; those of one handover count once."""
         return len({slot_of(name) for name in self._entries})
-
-    def _live_with_tokens(self) -> int:
-        return sum(one.down_since is None and one.tokens > 0 for one in self._entries.values())
 
     def assets(self, now: float) -> Assets:
         """Return how many tokens are proven to be listened to: those of the best feed.

@@ -8,6 +8,7 @@ usually without data. `now` and `at` are monotonic seconds.
 
 from array import array
 from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from actors.health.document import Accounting, AssumptionCount, Restarts
@@ -140,6 +141,20 @@ class UsualSilence:
         longest = max(self._longest, self._longest_before)
         is_known = self._data_at - self._begun_at >= self.KNOWN_S
         return is_known and silent_s >= max(self.LEAST_S, self.FACTOR * longest)
+
+
+def span_of_most(feeds: Iterable[Sequence[tuple[int, float]]]) -> float:
+    """Return the least span, if on each feed more than half of all tokens have one; else 0.
+
+    Args:
+        feeds: Of each of its connections the number of tokens, and their span or 0.
+    """
+    spans: list[float] = []
+    for found in feeds:
+        if 2 * sum(count for count, span_s in found if span_s) <= sum(n for n, _ in found):
+            return 0.0
+        spans += [span_s for _, span_s in found if span_s]
+    return min(spans, default=0.0)
 
 
 class RestartCounts:

@@ -345,6 +345,20 @@ def test_half_of_the_tokens_of_one_feed_are_enough() -> None:
     assert (found.state, found.assets.unproven_s) == ("healthy", 0.0)
 
 
+def test_connections_that_take_turns_are_known_together() -> None:
+    """Each hears something every 16 s only, and all together every 4 s."""
+    health = steadily(until=3)
+    last = dict.fromkeys(FEEDS, 0.0)
+    for second in range(4, 1_300):
+        last[FEEDS[second // 4 % 4]] = float(second)
+        for child, data_at in last.items():
+            said = connection(child, tokens=100, confirmed=100, last_data_at=START + data_at)
+            health.connection_reported(said, at=START + second)
+        assert at(health, second).state == "healthy"
+    states = [at(health, second).state for second in range(1_300, 1_330)]
+    assert (states[17], states[22]) == ("healthy", "attention")
+
+
 @pytest.mark.parametrize("every_s", [15, 30])
 def test_markets_that_are_often_quiet_raise_no_alarm(every_s: int) -> None:
     health = steadily(every_s=every_s)
