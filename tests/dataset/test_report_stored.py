@@ -221,7 +221,7 @@ def test_a_report_is_named_by_what_it_is_about(
     ("arguments", "said"),
     [
         (("--day", "2026-03-11"), "--day: 2026-03-11 is in the future"),
-        (("--day", "1"), "--day: must be a day"),
+        (("--day", "1"), "--day: '1' is no day: write it as 2026-03-01"),
         (("--weather",), "unrecognized arguments: --weather; see tracker-report --help"),
         (("--day",), "argument --day: expected one argument"),
         (("--market", "https://evil.example"), "--market: 'https://evil.example' is no address"),
