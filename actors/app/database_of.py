@@ -9,6 +9,7 @@ from actors.app.factory import DATABASE, prepare_state_dir
 from actors.config.settings import Config
 from actors.database.server.advice import advice
 from actors.database.server.embedded import Embedded
+from actors.database.server.folder import LOG
 from actors.database.session import check_dsn
 from actors.errors import NO_PERMISSION, ConfigError, StateDirBusy, StoreUnavailable
 
@@ -29,7 +30,14 @@ def database_of(config: Config) -> Iterator[str]:
     except StoreUnavailable as exc:
         if exc.sqlstate != NO_PERMISSION:
             raise
-        raise ConfigError(f"database: {exc}; {advice(exc)}") from exc
+        raise ConfigError(f"database: {exc}; {advice_for(config, exc)}") from exc
+
+
+def advice_for(config: Config, exc: StoreUnavailable) -> str:
+    """Return what to do about the database of these settings, which does not answer."""
+    if config.dsn:
+        return advice(exc, named=config.place_of("database_url"))
+    return advice(exc, embedded_log=config.state_dir / DATABASE / LOG)
 
 
 @contextmanager

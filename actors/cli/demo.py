@@ -174,7 +174,10 @@ def _end_trades(plan: Plan, admin_url: str) -> None:
 
 def _failed(demo: DemoDir, processes: Processes, code: int) -> int:
     """Say why the tracker could not go on, and return the exit code."""
-    for line in demo_processes.last_errors(demo, processes.log_at):
+    lines = demo_processes.last_errors(demo, processes.log_at)
+    if code == EXIT_CONFIG:
+        lines += demo.how_to_begin_anew(lines)
+    for line in lines:
         output.say(line)
     if code > 0:
         return code

@@ -3,7 +3,9 @@
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+import re
+import shlex
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from actors import files
+from actors.app.database_of import VERSION_FILE
+from actors.app.factory import DATABASE
 from actors.cli import status
 from actors.config.load import Config
 from actors.config.manual import flag, variable
@@ -28,6 +32,8 @@ TAKEN = frozenset(
 )
 """Settings that a demo has from its user; the others are its own."""
 _RUN = "run"
+_ABOUT_WHAT_IS_LEFT = re.compile(r"\b(the database|migration|journal|made by PostgreSQL)\b")
+"""In errors of a tracker about its database or journal; that of another setting has none of it."""
 _CONNECT_S = 5
 _MARKETS_OF_OTHERS = (
     "SELECT coalesce(slug, condition_id) FROM public.markets"
@@ -100,6 +106,18 @@ class DemoDir:
     def has_own_socket(self) -> bool:
         """Return whether its tracker does not answer at the usual place."""
         return self.socket != self.usual_socket
+
+    def how_to_begin_anew(self, errors: Sequence[str]) -> list[str]:
+        """Return what to do when a tracker could not start on what earlier demos have left.
+
+        Nothing when that is not what its errors are about, or nothing was left.
+        """
+        left = self.dsn is None and (self.tracker / DATABASE / VERSION_FILE).exists()
+        if not left or not any(_ABOUT_WHAT_IS_LEFT.search(line) for line in errors):
+            return []
+        remove = shlex.join(["rm", "-r", str(self.path)])
+        left_by = "tracker: earlier demos, perhaps of another version, have left that"
+        return [f"{left_by}: `{remove}` removes it, simulated trades alone, for a new beginning"]
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[int]:

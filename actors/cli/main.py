@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from actors import __version__
 from actors.app import look
 from actors.app.acknowledge import acknowledge
+from actors.app.database_of import advice_for
 from actors.app.factory import DATABASE, check_places, prepare_state_dir
 from actors.app.reingest import Reingest
 from actors.app.retire import retire
@@ -22,9 +23,7 @@ from actors.cli import demo
 from actors.config.load import Invocation, Mode, describe, help_text, load, secret_variables
 from actors.database.schema import migrate
 from actors.database.schema.objects import named
-from actors.database.server.advice import advice
 from actors.database.server.embedded import Embedded
-from actors.database.server.folder import LOG
 from actors.database.session import check_dsn
 from actors.errors import (
     EXIT_CONFIG,
@@ -97,8 +96,7 @@ def _main(argv: Sequence[str]) -> int:
         log.debug("fatal", exc_info=True)
         return _report_error(exc)
     except StoreUnavailable as exc:
-        own = None if config.dsn else config.state_dir / DATABASE / LOG
-        _say(f"tracker: database: {exc}; {advice(exc, embedded_log=own)}")
+        _say(f"tracker: database: {exc}; {advice_for(config, exc)}")
         # A run needs none that answers: only an embedded one that does not start keeps it from
         # starting, and the next start may find what it lacked.
         return EXIT_IO if invocation.mode is Mode.RUN else EXIT_CONFIG

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from actors.cli.latest_table import last_resolutions, last_trades
 from actors.errors import PayloadRejected
+from actors.health.audits import Audits
 from actors.health.document import Health, headline, in_trouble_first, state_line
 from actors.health.latest import Latest
 from actors.health.parts import Assets, Connection, Coverage
@@ -239,6 +240,29 @@ def _catalog(health: Health) -> str:
     return f"{counted(health.catalog.markets, 'market')}, {sweep}"
 
 
+def _audits(health: Health) -> str:
+    audits = health.audits
+    judged = audits.complete + audits.missing
+    if not judged + audits.unknown:
+        return "off" if audits.doing == "off" else "none made in the last 24 hours"
+    outside = f" ({counted(audits.outside_gaps, 'trade')} outside gaps)" * bool(audits.missing)
+    failing = (f"{name}: {said}" for name, said in audits.witnesses.items() if said != "ok")
+    found = (
+        f"{audits.complete:,} of {counted(judged, 'hour')} of markets complete{_of(audits)},"
+        f" {audits.missing:,} with trades missing{outside}, {audits.unknown:,} unknown"
+    )
+    now = ["off now"] if audits.doing == "off" else failing
+    return "; ".join((found, f"last {audits.last_checked_at}", *now))
+
+
+def _of(audits: Audits) -> str:
+    """Return the share that is complete; never 100 % while anything is missing."""
+    share = audits.share_complete
+    if share is None:
+        return ""
+    return f" ({'100' if not audits.missing else f'{min(100 * share, 99.99):.2f}'} %)"
+
+
 def _restarts(health: Health) -> str:
     children = ", ".join(f"{name} {count}" for name, count in _largest(health.restarts.children))
     return f"{health.restarts.total:,}{f' ({children})' if children else ''}"
@@ -321,6 +345,7 @@ _FIGURES: tuple[tuple[str, Callable[[Health], str]], ...] = (
     ("resolutions", _resolutions),
     ("sources", _sources),
     ("catalog", _catalog),
+    ("audits", _audits),
     ("assumptions", _assumptions),
     ("restarts", _restarts),
     ("accounting", _accounting),

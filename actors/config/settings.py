@@ -343,6 +343,11 @@ class Config(BaseSettings):
         """Return the source of a value: `default`, a flag, a variable, a file and its line."""
         return self._origins.get(name, "default")
 
+    def place_of(self, name: str) -> str:
+        """Return where a person corrects a value: a flag, a variable, or a place in a file."""
+        kind, _, place = self.origin(name).partition(" ")
+        return place if kind in ("flag", "variable") else f"{name} ({self.origin(name)})"
+
     @property
     def dsn(self) -> str | None:
         """Return the database URL with its password. Never print it."""

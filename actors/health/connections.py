@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from heapq import nsmallest
+from math import inf
 
-from actors.health.counters import Windows
+from actors.health.counters import UsualSilence, Windows, span_of_most
 from actors.health.document import Drift, Lateness
 from actors.health.parts import (
     Assets,
@@ -76,6 +77,7 @@ class _Entry:
     reconnects: int = 0
     last_reason: str = ""
     received: Windows = field(default_factory=Windows)
+    usual: UsualSilence = field(default_factory=UsualSilence)
 
     @property
     def proven_at(self) -> float:
@@ -102,6 +104,7 @@ class _Entry:
         self.trades = self.rejected = self.bytes = self.unknown = 0
         self.doubtful = self.left_out = 0
         self.lateness = Histogram()
+        self.usual.interrupted()
 
 
 class ConnectionsHealth:
@@ -129,6 +132,8 @@ class ConnectionsHealth:
         self._no_trade_since: float | None = None
         self._lost_since: float | None = None
         self._had = 0  # tokens that were covered before that
+        self._usual = UsualSilence()  # of all that have tokens
+        self._unproven = (0.0, 0.0)  # what was found before, and last
         # Why connections could not be opened, of those that do not listen since; the last is last.
         self._failures: dict[str, str] = {}
         self._late = Histogram()
@@ -173,6 +178,8 @@ class ConnectionsHealth:
         entry.bytes, entry.unknown = report.bytes_total, report.unknown_total
         entry.last_data_at = report.last_data_at
         entry.heard_at = max(report.last_data_at, entry.heard_at)
+        entry.usual.data(report.last_data_at)
+        self._usual.data(report.last_data_at if report.confirmed else 0.0)
         entry.silence_proven_at = report.silence_proven_at
         entry.tokens, entry.confirmed = report.tokens, report.confirmed
         entry.waiting, entry.waiting_longest = report.waiting, report.waiting_longest
@@ -242,6 +249,8 @@ class ConnectionsHealth:
     def time_passed(self, now: float) -> None:
         """Note whether any token is listened to, and covered; called about once a second."""
         self._note_loss(now)
+        # Twice: after a pause of the process buffers wait to be read.
+        self._unproven = (self._unproven[1], self._unusually_silent_s(now))
         if not any(one.tokens and one.down_since is None for one in self._entries.values()):
             self._no_trade_since = None
         elif self._no_trade_since is None:
@@ -265,6 +274,21 @@ class ConnectionsHealth:
             found_late = not _NOTHING_CAME.isdisjoint(assets.causes)
             self._lost_since = min(now, heard_at or now) if found_late else now
 
+    def _unusually_silent_s(self, now: float) -> float:
+        """Return for how long most tokens of each feed are silent, far longer than usual; or 0."""
+        feeds: dict[int, list[tuple[int, float]]] = {}
+        newest_s = inf  # of all together, which are silent for less than each alone
+        for entry in self._entries.values():
+            if entry.down_since is None and entry.confirmed:
+                silent_s = 0.0 if self._is_proven_silent(entry, now) else now - entry.proven_at
+                odd_s = silent_s if entry.usual.is_unusual(silent_s) else 0.0
+                feeds.setdefault(entry.feed, []).append((entry.confirmed, odd_s))
+                newest_s = min(newest_s, silent_s)
+        # While most connections count as silent another reason says so.
+        if not feeds or self._are_in_doubt(now):
+            return 0.0
+        return newest_s if self._usual.is_unusual(newest_s) else span_of_most(feeds.values())
+
     def no_trade_s(self, now: float) -> float:
         """Return for how long connections have listened to tokens without a trade."""
         return span(now, self._no_trade_since)
@@ -276,7 +300,7 @@ class ConnectionsHealth:
         return Connections(
             wanted=len(each),
             live=sum(entry.down_since is None for entry in entries),
-            live_with_tokens=self._live_with_tokens(),
+            live_with_tokens=sum(one.down_since is None and one.tokens > 0 for one in entries),
             silent=sum(one.state == "silent" for one in each),
             quiet=sum(one.state == "quiet" for one in each),
             down=sum(span(now, entry.down_since) > self._limits.down_s for entry in entries),
@@ -289,9 +313,6 @@ class ConnectionsHealth:
     def slots(self) -> int:
         """Return how many connections the plan has; those of one handover count once."""
         return len({slot_of(name) for name in self._entries})
-
-    def _live_with_tokens(self) -> int:
-        return sum(one.down_since is None and one.tokens > 0 for one in self._entries.values())
 
     def assets(self, now: float) -> Assets:
         """Return how many tokens are proven to be listened to: those of the best feed.
@@ -312,6 +333,7 @@ class ConnectionsHealth:
             never_confirmed=never,
             proven_s=round(max(0.0, *ages), 3) if ages else None,
             lost_s=span(now, self._lost_since),
+            unproven_s=round(self._unproven[1], 3) if all(self._unproven) else 0.0,
             causes=_causes(best, self._wanted_tokens - covered),
             unconfirmed=self._unconfirmed(now) if never else (),
         )

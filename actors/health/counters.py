@@ -2,11 +2,13 @@
 
 `Windows` counts over the last minute, hour and day, in bounded memory; `RestartCounts`,
 `CumulativeCount` and `TradeAccounting` count since the start of the process. `ViolationSums`
-adds up what children report of assumptions. `now` and `at` are monotonic seconds.
+adds up what children report of assumptions, `UsualSilence` knows for how long a connection is
+usually without data. `now` and `at` are monotonic seconds.
 """
 
 from array import array
 from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from actors.health.document import Accounting, AssumptionCount, Restarts
@@ -101,6 +103,58 @@ class Windows:
     def day(self, now: float) -> int:
         """Return the count of the last 24 h."""
         return self._day.total(now)
+
+
+class UsualSilence:
+    """For how long a connection is usually without data, and whether a silence is unusual.
+
+    Usual is the longest silence that ended with data within the last half to whole hour.
+    """
+
+    KNOWN_S = 600.0
+    """So many seconds it must be followed before anything is usual."""
+    LEAST_S, FACTOR = 20.0, 4.0
+    """So long a silence must be, and so many times the usual one, to be unusual."""
+    _TURN_S = 1_800.0
+
+    def __init__(self) -> None:
+        self._data_at = self._begun_at = self._turned_at = 0.0
+        self._longest = self._longest_before = 0.0
+
+    def interrupted(self) -> None:
+        """Count no silence until the next data: the connection is a new one."""
+        self._data_at = 0.0
+
+    def data(self, at: float) -> None:
+        """Take when data came last; 0.0: never."""
+        if at <= self._data_at:
+            return
+        self._begun_at = self._begun_at or at
+        if at - self._turned_at >= self._TURN_S:
+            self._longest_before, self._longest, self._turned_at = self._longest, 0.0, at
+        if self._data_at:
+            self._longest = max(self._longest, at - self._data_at)
+        self._data_at = at
+
+    def is_unusual(self, silent_s: float) -> bool:
+        """Return whether it has never been without data for nearly so long lately."""
+        longest = max(self._longest, self._longest_before)
+        is_known = self._data_at - self._begun_at >= self.KNOWN_S
+        return is_known and silent_s >= max(self.LEAST_S, self.FACTOR * longest)
+
+
+def span_of_most(feeds: Iterable[Sequence[tuple[int, float]]]) -> float:
+    """Return the least span, if on each feed more than half of all tokens have one; else 0.
+
+    Args:
+        feeds: Of each of its connections the number of tokens, and their span or 0.
+    """
+    spans: list[float] = []
+    for found in feeds:
+        if 2 * sum(count for count, span_s in found if span_s) <= sum(n for n, _ in found):
+            return 0.0
+        spans += [span_s for _, span_s in found if span_s]
+    return min(spans, default=0.0)
 
 
 class RestartCounts:

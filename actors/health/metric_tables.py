@@ -207,6 +207,8 @@ GAUGES = (
            "Time for which the longest silent connection of the covered tokens proved nothing."),
     Number("assets.lost_s", "assets_lost_seconds",
            "Time for which no token is covered, or less than half of those that were."),
+    Number("assets.unproven_s", "assets_unproven_seconds",
+           "Time for which most tokens have brought nothing, when that is far longer than usual."),
     Number("assets.never_confirmed", "assets_never_confirmed",
            "Wanted tokens that have been unconfirmed for more than a minute."),
     Number("coverage.since", "today_start_time_seconds",

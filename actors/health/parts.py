@@ -1,6 +1,6 @@
 """What the parts of the status document share, the limits of its rules, and the feed's parts."""
 
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 import msgspec
 
@@ -171,6 +171,8 @@ class Assets(Part, frozen=True, kw_only=True):
         never_confirmed: Of these, those that have been unconfirmed for more than a minute.
         lost_s: For how long none is covered, or less than half of what was, until 90 % of that is
             again. Where connections brought nothing, since the last data of any.
+        unproven_s: For how long most of the tokens of each feed have brought nothing, when that is
+            far longer than usual and no snapshot proves that nothing happened; else 0.
         causes: How many are not covered, by the cause that their gap has (`coverage_gaps`).
         unconfirmed: Those of `never_confirmed` that have waited for longest, five at most.
     """
@@ -180,8 +182,24 @@ class Assets(Part, frozen=True, kw_only=True):
     never_confirmed: int
     proven_s: float | None = None
     lost_s: float = 0.0
+    unproven_s: float = 0.0
     causes: dict[str, int] = {}
     unconfirmed: tuple[UnconfirmedToken, ...] = ()
+
+
+class Listening(Protocol):
+    """The status document, which imports this module."""
+
+    @property
+    def assets(self) -> Assets:
+        """Return its part about tokens."""
+
+
+def coverage_unproven(health: Listening, _: object) -> str:
+    """Return the reason that most tokens are silent for longer than ever, or an empty text."""
+    silent_s = health.assets.unproven_s
+    nothing = f"most tokens have brought nothing for {silent_s:.0f} s, far longer than usual"
+    return f"{nothing}: they are proven until then alone" if silent_s else ""
 
 
 class Coverage(Part, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from actors.health.audits import audit_missing, audit_proven
 from actors.health.document import Health
-from actors.health.parts import ATTENTION, DEGRADED, MUTE, Level, Limits, because
+from actors.health.parts import ATTENTION, DEGRADED, MUTE, Level, Limits, because, coverage_unproven
 from actors.model.assumptions import Assumption
 from actors.model.conversion import counted
 from actors.model.storage import unsafe_sentence, unverified_sentence
@@ -175,9 +175,8 @@ def _some_down(health: Health, limits: Limits) -> str:
     # With none live `_none_live` says it.
     if connections.down == 0 or _none_live(health, limits):
         return ""
-    count = f"{connections.down} of {connections.wanted}"
-    down = f"{count} connections down for more than {limits.down_s:.0f} s"
-    return because(down, connections.last_failure)
+    down = f"{connections.down} of {connections.wanted} connections down"
+    return because(f"{down} for more than {limits.down_s:.0f} s", connections.last_failure)
 
 
 def _descriptors_short(health: Health, _: Limits) -> str:
@@ -413,6 +412,7 @@ RULES: tuple[Rule, ...] = (
     Rule("nothing_to_watch", DEGRADED, Loss.ALL, _nothing_to_watch),
     Rule("no_connection_live", DEGRADED, Loss.ALL, _none_live),
     Rule("coverage_lost", DEGRADED, Loss.ALL, _coverage_lost),
+    Rule("coverage_unproven", ATTENTION, Loss.ALL, coverage_unproven),
     Rule("connections_down", DEGRADED, Loss.SOME, _some_down),
     Rule("descriptors_short", DEGRADED, Loss.SOME, _descriptors_short),
     Rule("exchange_silent", DEGRADED, Loss.ALL, _exchange_silent),

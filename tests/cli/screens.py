@@ -54,6 +54,11 @@ VERSION = "0.1.0"
 SOURCES = (("gamma", "ok"), ("clob", "ok"), ("data", "ok"))
 SERVER = "PostgreSQL 16.9, TimescaleDB 2.28.1, tracker@db.example:5432/polymarket"
 
+MISSED = AuditSummary(
+    results=(("complete", 470), ("missing", 1), ("unknown", 9)),
+    theirs=41_236, missing=3, outside_gaps=3, checked_at_ms=WALL // 1_000_000 - 61_000,
+)  # fmt: skip
+
 Spoil = Callable[[HealthState], None]
 
 
@@ -68,7 +73,7 @@ def busy() -> HealthState:
         at = START + 60.0 * minute + 30
         _receive(health, at, minute)
         for second in range(60):
-            if second % 15 == 0:
+            if second % 5 == 0 and at + second < NOW:
                 _receive(health, at + second, minute)
             health.time_passed(at + second, WALL + round(1e9 * (at + second - START)))
         count = 1_200 + 4_900 * (minute * minute % 17) // 16
@@ -79,6 +84,7 @@ def busy() -> HealthState:
     said = outcomes(recorded_total=41, pending=pending, sources=SOURCES)
     health.resolution_reported(said, at=NOW - 1)
     health.latest.stored(latest())
+    health.audits.reported(audits())
     _journal(health)
     _receive(health, NOW - 1, 61)
     return health
@@ -203,6 +209,12 @@ def _mismatch(health: HealthState) -> None:
     health.writer_reported(writer("mismatch"), at=NOW)
 
 
+def _fall_silent(health: HealthState) -> None:
+    for ago in (1, 0):
+        _receive(health, NOW - ago, 61, data_at=NOW - 26)
+        health.time_passed(NOW - ago, WALL)
+
+
 def _die(health: HealthState) -> None:
     for ago in (200, 120, 40):
         health.child_died("catalog", "KeyError: 'events'", at=NOW - ago)
@@ -225,6 +237,7 @@ SPOILS: Mapping[str, Spoil] = {
     "nothing_to_watch": lambda h: h.universe_planned(wanted=0),
     "no_connection_live": lambda h: _lose(h, *CONNECTIONS, reason="dns"),
     "coverage_lost": _lose_books,
+    "coverage_unproven": _fall_silent,
     "connections_down": lambda h: _lose(h, "b-0002", reason="http_429"),
     "descriptors_short": lambda h: h.descriptors_limited(DescriptorLimit(64)),
     "exchange_silent": lambda h: _receive(h, NOW - 1, 62, "a-0001", data_at=NOW - 48),
@@ -258,9 +271,7 @@ SPOILS: Mapping[str, Spoil] = {
         outcomes(recorded_total=41, conflicts_total=7, conflicts_open=2, sources=SOURCES), at=NOW
     ),
     "accounting_unbalanced": lambda h: _journal(h, weight_appended=1),
-    "audit_missing": lambda h: h.audits.reported(
-        audits(summary=AuditSummary(results=(("missing", 1),), missing=3, outside_gaps=3))
-    ),
+    "audit_missing": lambda h: h.audits.reported(audits(summary=MISSED)),
 }
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from actors.app.database_of import VERSION_FILE
+from actors.app.factory import DATABASE
 from actors.cli import demo, main
 from actors.cli.demo_dir import DemoDir, free_socket, require_own_data, require_own_settings
 from actors.cli.demo_processes import last_errors, tracker_environment, without_settings
@@ -177,6 +179,34 @@ def test_the_screen_names_a_socket_of_its_own(tmp_path: Path) -> None:
     text = "\n".join(demo.head_lines(found, 1))
     assert f"bin/tracker-status --socket '{found.socket}'" in text
     assert str(found.usual_socket) in text
+
+
+# Fault: a demo after an upgrade said that the schema is of another version, and not what to do.
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "the database was made by a version from before the tables were settled",
+        "the migration 0001_x.sql was edited after it was applied to the database",
+        "journal/7.seg has journal format 9; this version of the tracker reads up to 3",
+        "/x/data was made by PostgreSQL 17, but /usr is 18: name a folder with PostgreSQL 17",
+    ],
+)
+def test_what_earlier_demos_left_is_named_with_how_to_begin_anew(
+    tmp_path: Path, error: str
+) -> None:
+    found = demo_dir(tmp_path / "a b")
+    errors = [f"tracker: {error}"]
+    assert found.how_to_begin_anew(errors) == []  # nothing is left by any
+    made = found.tracker / DATABASE / VERSION_FILE
+    made.parent.mkdir(parents=True)
+    made.write_text("18\n")
+    (hint,) = found.how_to_begin_anew(errors)
+    assert f"`rm -r '{found.path}'`" in hint
+    assert found.how_to_begin_anew(["tracker: no PostgreSQL server is installed"]) == []
+    named = DemoDir(found.path, found.usual_socket, "postgresql:///demo")
+    assert named.how_to_begin_anew(errors) == []
 
 
 # Fault: after a start that failed, errors of earlier runs were printed as its own.

@@ -52,6 +52,41 @@ def test_what_a_market_waits_for_is_said_in_full() -> None:
     assert "28 still open, 3 agreed, on hold until recorded" in said
 
 
+def audited(**said: Any) -> str:
+    """Return what is said of audits, where these fields are otherwise."""
+    document = health()
+    document["audits"].update({"doing": "waiting", **said})
+    (found,) = (
+        text
+        for name, text in status_table.figures_of(status_table.checked(document))
+        if name == "audits"
+    )
+    return str(found)
+
+
+def test_audits_are_told_with_their_share_what_they_miss_and_when_the_last_was() -> None:
+    made: dict[str, Any] = {"complete": 19, "unknown": 2, "last_checked_at": "2026-05-28T20"}
+    assert audited(doing="off") == "off"
+    assert audited() == "none made in the last 24 hours"
+    assert audited(**made, share_complete=1.0, witnesses={"data": "ok"}) == (
+        "19 of 19 hours of markets complete (100 %), 0 with trades missing, 2 unknown;"
+        " last 2026-05-28T20"
+    )
+    lost = {"missing": 1, "outside_gaps": 3, "share_complete": 0.95}
+    assert audited(**made, **lost, doing="off") == (
+        "19 of 20 hours of markets complete (95.00 %), 1 with trades missing (3 trades outside"
+        " gaps), 2 unknown; last 2026-05-28T20; off now"
+    )
+
+
+def test_audits_are_never_all_complete_while_trades_are_missing() -> None:
+    said = audited(complete=100_000, missing=1, share_complete=1.0)
+    assert "(99.99 %), 1 with trades missing (0 trades outside gaps)" in said
+    said = audited(unknown=3, last_checked_at="2026-05-28T20", witnesses={"data": "HTTP 500"})
+    assert said.startswith("0 of 0 hours of markets complete, 0 with trades missing, 3 unknown; ")
+    assert said.endswith("; data: HTTP 500")
+
+
 def test_the_summary_is_one_line_with_the_main_figures() -> None:
     text = status_table.summary(health(live=False))
     assert "\n" not in text

@@ -6,7 +6,10 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
+from pydantic import SecretStr
 
+from actors.app.database_of import advice_for
+from actors.config.settings import Config
 from actors.database.schema import migrate
 from actors.database.server.advice import advice
 from actors.errors import StoreUnavailable
@@ -31,7 +34,7 @@ def told(dsn: str) -> str:
         ("FATAL: the database system is starting up", "wait until it has started"),
         ('FATAL: password authentication failed for user "x"', "the password"),
         ('FATAL: no pg_hba.conf entry for host "10.0.0.1"', "pg_hba.conf"),
-        ("FATAL: Datenbank »x« existiert nicht", "start it, or correct TRACKER_DATABASE_URL"),
+        ("FATAL: Datenbank »x« existiert nicht", "start it, or correct the address"),
     ],
 )
 def test_a_login_that_failed_is_told_by_its_words(text: str, words: str) -> None:
@@ -44,7 +47,33 @@ def test_locks_that_are_used_up_are_told() -> None:
 
 
 def test_a_server_that_is_away_is_to_be_started() -> None:
-    assert told("host=127.0.0.1 port=1 dbname=x") == "start it, or correct TRACKER_DATABASE_URL"
+    said = told("host=127.0.0.1 port=1 dbname=x")
+    assert said == "start it, or correct the address of the database"
+
+
+@pytest.mark.parametrize(
+    ("origin", "place"),
+    [
+        ("flag --database-url", "--database-url"),
+        ("variable TRACKER_DATABASE_URL", "TRACKER_DATABASE_URL"),
+        ("credential database_url", "database_url (credential database_url)"),
+        ("file /etc/t.conf line 3", "database_url (file /etc/t.conf line 3)"),
+    ],
+)
+def test_the_place_where_the_address_was_given_is_named(origin: str, place: str) -> None:
+    config = Config(database_url=SecretStr("postgresql:///x"))
+    given = config.with_origins({"database_url": origin})
+    refused = StoreUnavailable("connection failed: Connection refused")
+    wrong = StoreUnavailable('FATAL: password authentication failed for user "x"')
+    assert advice_for(given, refused) == f"start it, or correct {place}"
+    assert f"the password in {place}, or" in advice_for(given, wrong)
+
+
+def test_without_an_address_the_log_of_the_embedded_server_is_named(tmp_path: Path) -> None:
+    config = Config(state_dir=tmp_path)
+    assert advice_for(config, StoreUnavailable("it ended")) == (
+        f"see {tmp_path}/postgres/server.log"
+    )
 
 
 def test_an_embedded_server_that_does_not_start_names_its_log() -> None:

@@ -221,7 +221,7 @@ def test_a_report_is_named_by_what_it_is_about(
     ("arguments", "said"),
     [
         (("--day", "2026-03-11"), "--day: 2026-03-11 is in the future"),
-        (("--day", "1"), "--day: must be a day"),
+        (("--day", "1"), "--day: '1' is no day: write it as 2026-03-01"),
         (("--weather",), "unrecognized arguments: --weather; see tracker-report --help"),
         (("--day",), "argument --day: expected one argument"),
         (("--market", "https://evil.example"), "--market: 'https://evil.example' is no address"),
@@ -260,7 +260,7 @@ def test_a_file_that_is_no_report_is_left_before_anything_is_read(
 def test_a_database_that_is_away_may_be_asked_later(
     report: Report, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert report("--day", "2026-03-01", dsn="host=127.0.0.1 port=1 user=x dbname=x") == 69
+    assert report("--day", "2026-03-01", dsn="host=127.0.0.1 port=1 user=x dbname=x") == 74
     assert "database: " in failed(capsys)
 
 
@@ -276,7 +276,7 @@ def test_a_database_that_is_too_slow_is_told_so(
 ) -> None:
     monkeypatch.setattr(snapshot, "_LIMITS", "-c statement_timeout=1 -c timezone=UTC")
     monkeypatch.setattr(queries, "REPORT_NOW", b"select now() from pg_sleep(5)")
-    assert report("--day", "2026-03-01") == 69
+    assert report("--day", "2026-03-01") == 74
     assert "statement timeout" in failed(capsys)
 
 

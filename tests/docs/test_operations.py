@@ -12,7 +12,6 @@ import pytest
 from actors import errors
 from actors.cli import status
 from actors.dataset.export import program
-from actors.dataset.report import program as report
 from actors.health import rules
 from actors.model.connection import END_REASONS
 from actors.model.storage import Committed
@@ -224,7 +223,7 @@ def test_every_exit_code_is_documented() -> None:
 
     assert told == {
         "tracker": codes,
-        "tracker-report": {*codes - {errors.EXIT_INTERNAL}, report.EXIT_UNAVAILABLE},
+        "tracker-report": codes - {errors.EXIT_INTERNAL},
         "tracker-status": asked | {errors.EXIT_IO, errors.EXIT_CONFIG, errors.EXIT_INTERRUPTED},
         "tracker-export": codes | {program.EXIT_FAULTS},
         "tracker-simulator": simulated | {errors.EXIT_INTERRUPTED},

@@ -2,6 +2,7 @@
 
 import pytest
 
+from actors.health.parts import Limits
 from actors.health.state import Health, HealthState
 from actors.messages import StoreOpened
 from actors.model.trade import ConditionId, TokenId
@@ -25,9 +26,9 @@ def at(health: HealthState, second: float) -> Health:
     return document(health, now)
 
 
-def running(*, tokens: int = 100) -> HealthState:
+def running(*, tokens: int = 100, health: HealthState | None = None) -> HealthState:
     """Return a tracker with two connections of each feed, and one for announcements."""
-    health = state()
+    health = health or state()
     health.universe_planned(wanted=2 * tokens)
     for child in FEEDS:
         health.connection_wanted(child, feed="ab".index(child[0]), at=START)
@@ -39,11 +40,13 @@ def running(*, tokens: int = 100) -> HealthState:
     return health
 
 
-def receive(health: HealthState, second: float, *but: str, tokens: int = 100) -> None:
-    """Let all connections but these receive data."""
+def receive(
+    health: HealthState, second: float, *but: str, tokens: int = 100, stopped_at: float = 1.0
+) -> None:
+    """Let all connections but these receive data; these have received none since a moment."""
     for child in (*FEEDS, "lifecycle"):
         count = tokens if child != "lifecycle" else 0
-        data_at = START + second if child not in but else START + 1.0
+        data_at = START + (second if child not in but else stopped_at)
         said = connection(child, tokens=count, confirmed=count, last_data_at=data_at)
         health.connection_reported(said, at=START + second)
 
@@ -299,3 +302,113 @@ def test_a_token_that_one_feed_has_is_not_named() -> None:
     health = running()
     waits(health, "a-0001", ("t1", 1.0))
     assert at(health, 90).assets.unconfirmed == ()
+
+
+# A freeze in its first minute. Fault: `healthy` for 50 s while nothing came at all.
+
+
+def steadily(*, every_s: int = 2, until: int = 1_300) -> HealthState:
+    """Return a tracker whose connections receive data every few seconds, until then."""
+    limits = Limits(silent_s=54.0)  # as the tracker sets it
+    health = running(
+        health=HealthState(version="1", host="here", pid=7, now=START, wall_ns=WALL, limits=limits)
+    )
+    for second in range(2, until, every_s):
+        receive(health, float(second))
+        at(health, second)
+    return health
+
+
+def test_a_freeze_of_all_that_usually_brings_data_needs_attention_within_25_s() -> None:
+    health = steadily()
+    for second in range(1_300, 1_316):
+        receive(health, float(second), *FEEDS, "lifecycle", stopped_at=1_298.0)
+        assert at(health, second).state == "healthy"
+    found = [at(health, second) for second in range(1_316, 1_330)]
+    assert [one.state for one in found[4:]] == ["attention"] * 10
+    (reason,) = found[-1].reasons
+    assert found[-1].codes == ("coverage_unproven",)
+    assert reason == (
+        "most tokens have brought nothing for 31 s, far longer than usual: they are proven until"
+        " then alone"
+    )
+    receive(health, 1_330.0)
+    assert at(health, 1_330).state == "healthy"
+
+
+def test_half_of_the_tokens_of_one_feed_are_enough() -> None:
+    health = steadily()
+    frozen = ("a-0001", "a-0002", "b-0001")
+    for second in range(1_300, 1_330):
+        receive(health, float(second), *frozen, stopped_at=1_298.0)
+        found = at(health, second)
+    assert (found.state, found.assets.unproven_s) == ("healthy", 0.0)
+
+
+def test_connections_that_take_turns_are_known_together() -> None:
+    """Each hears something every 16 s only, and all together every 4 s."""
+    health = steadily(until=3)
+    last = dict.fromkeys(FEEDS, 0.0)
+    for second in range(4, 1_300):
+        last[FEEDS[second // 4 % 4]] = float(second)
+        for child, data_at in last.items():
+            said = connection(child, tokens=100, confirmed=100, last_data_at=START + data_at)
+            health.connection_reported(said, at=START + second)
+        assert at(health, second).state == "healthy"
+    states = [at(health, second).state for second in range(1_300, 1_330)]
+    assert (states[17], states[22]) == ("healthy", "attention")
+
+
+@pytest.mark.parametrize("every_s", [15, 30])
+def test_markets_that_are_often_quiet_raise_no_alarm(every_s: int) -> None:
+    health = steadily(every_s=every_s)
+    assert {at(health, second).state for second in range(1_300, 1_340)} == {"healthy"}
+
+
+def test_what_is_usual_is_not_known_at_once_and_not_for_good() -> None:
+    health = steadily(until=400)
+    assert {at(health, second).state for second in range(400, 450)} == {"healthy"}
+    health = steadily(until=700)
+    receive(health, 740.0)  # once for 40 s: an hour ago at most
+    for second in range(742, 4_000, 2):
+        receive(health, float(second))
+        assert at(health, second).state == "healthy"
+    assert at(health, 4_045).state == "healthy"
+    for second in range(4_046, 7_800, 2):
+        receive(health, float(second))
+        at(health, second)
+    assert [at(health, second).state for second in (7_825, 7_826)] == ["healthy", "attention"]
+
+
+def test_a_silence_that_snapshots_prove_is_none_of_it() -> None:
+    health = steadily()
+    for second in range(1_300, 1_400):
+        for child in FEEDS:
+            said = connection(
+                child, tokens=100, confirmed=100, last_data_at=START + 1_298,
+                silence_proven_at=START + 1_312 + 60 * ((second - 1_312) // 60),
+            )  # fmt: skip
+            health.connection_reported(said, at=START + second)
+        found = at(health, second)
+        assert found.state == "healthy", second
+
+
+def test_a_process_that_stood_still_is_not_taken_for_a_freeze() -> None:
+    health = steadily()
+    assert at(health, 1_350).state == "healthy"  # what waited in the buffers is not read yet
+    receive(health, 1_350.5)
+    assert at(health, 1_351).state == "healthy"
+
+
+def test_the_time_between_two_incarnations_is_not_taken_for_usual() -> None:
+    health = steadily()
+    for child in FEEDS:
+        health.connection_ended(child, reason="frozen", at=START + 1_300)
+    for second in range(1_360, 1_400, 2):
+        for child in FEEDS:
+            said = connection(
+                child, incarnation=2, tokens=100, confirmed=100, last_data_at=START + second
+            )
+            health.connection_reported(said, at=START + second)
+        at(health, second)
+    assert [at(health, second).codes for second in (1_425, 1_426)] == [(), ("coverage_unproven",)]

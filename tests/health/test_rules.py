@@ -550,10 +550,10 @@ def test_what_loses_trades_now_comes_before_what_loses_nothing_yet() -> None:
 def test_every_reason_that_degrades_says_what_is_lost() -> None:
     losing = {rule.code for rule in rules.RULES if rule.loss is not rules.Loss.NOTHING}
     degrading = (each for each in rules.RULES if each.level == "degraded")
-    assert losing <= {"audit_missing", *(each.code for each in degrading)}
+    assert losing <= {"audit_missing", "coverage_unproven", *(each.code for each in degrading)}
     assert {rule.code for rule in rules.RULES if rule.loss is rules.Loss.ALL} == {
         "journal_full", "no_connection_live", "coverage_lost", "exchange_silent", "no_trades",
-        "nothing_to_watch",
+        "nothing_to_watch", "coverage_unproven",
     }  # fmt: skip
 
 

@@ -52,7 +52,7 @@ lines, by an ordinary user who has a copy of the repository in `~/tracker`.
 What differs from a machine of yours:
 
 - It is a chroot with processes of its own on a machine with {processors} processors, which did
-  other things, too.
+  other things, too: {load:.0f} programs wanted to run when it began.
 - The network here lets nothing through but Debian's packages and PyPI. So the exchange of the run
   for real is `tracker-simulator`; its lines are those of docs/how-to/rehearse.md, and its tag is
   `crypto` in place of `bitcoin`. Certificates that the network needs were copied there before.
@@ -132,9 +132,11 @@ def main() -> int:
 
 
 def _page(machine: Fresh, place: Path) -> Iterator[str]:
-    seconds = machine.make()
+    load, seconds = os.getloadavg()[0], machine.make()
     system = machine.run("sh", "-c", ". /etc/os-release; echo $PRETTY_NAME").stdout.strip()
-    yield HEAD.format(system=system, processors=os.cpu_count(), demo=DEMO_SECONDS, run=RUN_SECONDS)
+    yield HEAD.format(
+        system=system, processors=os.cpu_count(), load=load, demo=DEMO_SECONDS, run=RUN_SECONDS
+    )
     bare = machine.megabytes("/")
     yield f"It was made in {seconds:.0f} s and has {bare:.0f} MB.\n\n"
     yield headline("What README.md asks for")
@@ -175,7 +177,7 @@ def _sizes(machine: Fresh) -> Iterator[str]:
     """Say what the demo has brought."""
     yield f"From PyPI {_downloaded(machine):.0f} MB were downloaded. On the disk:\n\n"
     for name, folder in (
-        ("libraries with the tools of developers, and PostgreSQL: `.venv`", f"{SOURCE}/.venv"),
+        ("libraries, and PostgreSQL: `.venv`", f"{SOURCE}/.venv"),
         ("the database, the journal and the ledger of the demo", f"{HOME}/.local/state/tracker"),
     ):
         yield f"{machine.megabytes(folder):6.0f} MB  {name}\n"
@@ -201,7 +203,7 @@ def _for_real() -> Iterator[str]:
             yield "bin/tracker-status"
         else:
             yield plain.replace("TRACKER_TAGS=bitcoin", "TRACKER_TAGS=crypto")
-    yield "grep -o 'connect to it[^\"]*\\|psql [^\"]*' tracker.log | head -1"
+    yield 'grep -o "psql \'host[^\\"]*" tracker.log'
     yield "kill -INT %2 2>/dev/null || kill %2; wait %2"
     yield "tail -3 tracker.log"
 

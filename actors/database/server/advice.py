@@ -6,7 +6,9 @@ from typing import Final
 
 from actors.errors import NO_PERMISSION, StoreUnavailable
 
-_OTHERWISE: Final = "start it, or correct TRACKER_DATABASE_URL"
+NAMED: Final = "the address of the database"
+"""Where it was named, when that is not known."""
+_OTHERWISE: Final = f"start it, or correct {NAMED}"
 _BY_SQLSTATE: Final = {
     NO_PERMISSION: (
         "name a role that may: tracker_writer where sql/roles.sql has made the roles, else the"
@@ -40,24 +42,26 @@ _BY_WORDS: Final = (
     (r"no pg_hba\.conf entry", "let the role in with a line of pg_hba.conf"),
     (
         r"authentication failed|no password supplied|role .* (does not exist|is not permitted)",
-        "correct the role or the password in TRACKER_DATABASE_URL, or alter the role",
+        f"correct the role or the password in {NAMED}, or alter the role",
     ),
     (
         r"database .* does not exist",
-        "create it, or correct the database in TRACKER_DATABASE_URL",
+        f"create it, or correct its name in {NAMED}",
     ),
 )
 
 
-def advice(exc: StoreUnavailable, *, embedded_log: Path | None = None) -> str:
+def advice(exc: StoreUnavailable, *, named: str = NAMED, embedded_log: Path | None = None) -> str:
     """Return what to do, to be said behind what happened.
 
     Args:
         exc: What happened.
+        named: Where the address of the database is: a flag, a variable, a place in a file.
         embedded_log: The log of the embedded server, if it is that one: no setting names it.
     """
     if exc.sqlstate in _BY_SQLSTATE:
         return _BY_SQLSTATE[exc.sqlstate]
     text = str(exc)
     otherwise = f"see {embedded_log}" if embedded_log else _OTHERWISE
-    return next((what for words, what in _BY_WORDS if re.search(words, text)), otherwise)
+    found = next((what for words, what in _BY_WORDS if re.search(words, text)), otherwise)
+    return found.replace(NAMED, named)

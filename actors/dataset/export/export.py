@@ -9,6 +9,7 @@ import msgspec
 
 from actors import __version__
 from actors.database import queries
+from actors.database.server.advice import NAMED
 from actors.dataset import schemas
 from actors.dataset.days import days, start_of
 from actors.dataset.export.day import write_day
@@ -76,7 +77,7 @@ class Chosen(NamedTuple):
     keys: tuple[int, ...] | None = None
 
 
-def export(dsn: str, root: Path, wish: Wish, say: Say) -> Manifest:
+def export(dsn: str, root: Path, wish: Wish, say: Say, *, named: str = NAMED) -> Manifest:
     """Write what is new, and return the manifest.
 
     Args:
@@ -84,13 +85,14 @@ def export(dsn: str, root: Path, wish: Wish, say: Say) -> Manifest:
         root: The directory of the release.
         wish: What is asked for.
         say: Is told how it goes on.
+        named: Where the address is named, for whoever has to correct it.
 
     Raises:
         ConfigError: The directory is another release, a market is not known, the role may not read.
         Shortage: The disk does not take it.
         StoreUnavailable: The database does not answer.
     """
-    source = Source(dsn)
+    source = Source(dsn, named=named)
     try:
         with opened(root) as release:
             return _Export(source, release, wish, say).run()

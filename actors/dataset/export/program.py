@@ -151,7 +151,8 @@ def _export(options: argparse.Namespace, environ: Mapping[str, str], now: dateti
     )
     say = Bar() if sys.stderr.isatty() else JsonLines(sys.stdout, time.monotonic)
     with database_to_read(config) as dsn, say:
-        manifest = export(dsn, Path(options.out), wish, say.say)
+        named = config.place_of("database_url")
+        manifest = export(dsn, Path(options.out), wish, say.say, named=named)
         told: dict[str, Any] = {
             "days": len(manifest.days),
             "rows": sum(day.current.rows for day in manifest.days.values()),

@@ -17,7 +17,7 @@ from psycopg.conninfo import make_conninfo
 
 from actors.database import queries
 from actors.database.server import verification
-from actors.database.server.advice import advice
+from actors.database.server.advice import NAMED, advice
 from actors.database.session import Connection, check_dsn, translate_errors
 from actors.errors import NO_PERMISSION, ConfigError, StoreUnavailable
 
@@ -54,16 +54,18 @@ class Source:
 
     Args:
         dsn: The address; it is checked.
+        named: Where it is named, for whoever has to correct it.
 
     Raises:
         ConfigError: It is no address, or the role may not read there.
         StoreUnavailable: The database does not answer.
     """
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, *, named: str = NAMED) -> None:
+        self._named = named
         safe = check_dsn(dsn).dsn
         whole = make_conninfo(safe, **{**_OPTIONS, **verification.permitted(safe)})
-        with _errors(), ExitStack() as opened:
+        with _errors(named), ExitStack() as opened:
             self._rows: Connection = psycopg.connect(whole, autocommit=True)
             opened.callback(self._rows.close)
             self._rows.prepare_threshold = None  # each is planned for its values
@@ -91,7 +93,7 @@ class Source:
             ConfigError: The role may not read what is asked, or the schema is another one.
             StoreUnavailable: The database does not answer.
         """
-        with _errors():
+        with _errors(self._named):
             self._rows.execute(queries.BEGIN_DATASET_SNAPSHOT)
             ((name, now),) = self._rows.execute(queries.SELECT_DATASET_SNAPSHOT).fetchall()
             self._run(queries.filled(queries.BEGIN_DATASET_SNAPSHOT).as_string(self._rows))
@@ -152,19 +154,20 @@ class Source:
 
 
 @contextmanager
-def _errors() -> Iterator[None]:
+def _errors(named: str) -> Iterator[None]:
     try:
         with translate_errors():
             yield
     except adbc_driver_manager.Error as exc:
-        raise _told(StoreUnavailable(_one_line(exc), sqlstate=exc.sqlstate or None)) from exc
+        away = StoreUnavailable(_one_line(exc), sqlstate=exc.sqlstate or None)
+        raise _told(away, named) from exc
     except pa.ArrowException as exc:  # of a stream that broke
         raise StoreUnavailable(_one_line(exc)) from exc
     except StoreUnavailable as exc:
-        raise _told(exc) from exc
+        raise _told(exc, named) from exc
 
 
-def _told(exc: StoreUnavailable) -> StoreUnavailable | ConfigError:
+def _told(exc: StoreUnavailable, named: str) -> StoreUnavailable | ConfigError:
     if exc.sqlstate == NO_PERMISSION:
         return ConfigError(
             f"database: {exc}; name a role that is a member of tracker_reader, or tracker_writer,"
@@ -174,7 +177,7 @@ def _told(exc: StoreUnavailable) -> StoreUnavailable | ConfigError:
         return ConfigError(
             f"database: {exc}; it has not the schema of this version: run `bin/tracker --migrate`"
         )
-    return StoreUnavailable(f"{exc}; {advice(exc)}", sqlstate=exc.sqlstate)
+    return StoreUnavailable(f"{exc}; {advice(exc, named=named)}", sqlstate=exc.sqlstate)
 
 
 def _one_line(exc: Exception) -> str:

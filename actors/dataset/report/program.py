@@ -1,7 +1,7 @@
 """`tracker-report`: writes the report of a day, of several days, or of one market.
 
-Exit codes: 0 it is written; 69 the database is away, or too slow; 74 the disk does not take it; 78
-a person must change something: an option, a market that is not known, a time of which nothing is
+Exit codes: 0 it is written; 74 the database is away or too slow, or the disk does not take it; 78 a
+person must change something: an option, a market that is not known, a time of which nothing is
 recorded, a file that is no report; 130 Ctrl-C. Errors are one line.
 """
 
@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from actors import __version__
-from actors.app.database_of import database_to_read
+from actors.app.database_of import advice_for, database_to_read
 from actors.config.arguments import OnceParser, plain
 from actors.config.load import load, secret_variables
 from actors.config.settings import Config
-from actors.database.server.advice import advice
 from actors.dataset.report import asked, output, snapshot
 from actors.dataset.report.markup import MARK
 from actors.dataset.report.text import days
@@ -37,7 +36,6 @@ from actors.errors import (
 from actors.process import logs
 from actors.process import output as streams
 
-EXIT_UNAVAILABLE: Final = 69
 PROGRAM: Final = "tracker-report"
 MOST_NAMED: Final = 8
 """Markets that an error names."""
@@ -64,8 +62,8 @@ def main(
             _say(f"{PROGRAM}: {line}")
         return exc.exit_code
     except StoreUnavailable as exc:
-        _say(f"{PROGRAM}: database: {exc}; {advice(exc)}")
-        return EXIT_UNAVAILABLE
+        _say(f"{PROGRAM}: database: {exc}")
+        return EXIT_IO
     except OSError as exc:
         if exc.errno not in SHORTAGES:
             raise  # a fault of ours
@@ -87,8 +85,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Write one HTML file about what was recorded: trades, coverage, gaps, prices,"
         " labels, contradictions.",
         epilog="The database is that of the tracker: TRACKER_DATABASE_URL, the file, else the"
-        " embedded one. Exit code: 0 written, 69 the database is away or too slow, 74 the disk does"
-        " not take it, 78 something must be changed.",
+        " embedded one. Exit code: 0 written, 74 the database is away or too slow, or the disk"
+        " does not take it, 78 something must be changed.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -134,9 +132,12 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str], today: date) -
     if options.out is not None:
         _require_place(Path(options.out), force=options.force)
     config = _config(options, environ)
-    with database_to_read(config) as dsn, snapshot.opened(dsn) as reader:
-        market = None if wanted is None else _market(reader, wanted)
-        contents = _contents(reader, span, market)
+    try:
+        with database_to_read(config) as dsn, snapshot.opened(dsn) as reader:
+            market = None if wanted is None else _market(reader, wanted)
+            contents = _contents(reader, span, market)
+    except StoreUnavailable as exc:
+        raise StoreUnavailable(f"{exc}; {advice_for(config, exc)}") from exc
     out = Path(options.out) if options.out is not None else Path(_usual_name(contents))
     html = page.render(contents).encode()
     _write(out, html, force=options.force)
