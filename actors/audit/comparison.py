@@ -11,7 +11,7 @@ can be the same trade under another name.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -30,11 +30,15 @@ SETTLED_MS: Final = 300_000
 """A witness lists everything so long after it was traded."""
 FLOOR: Final = Decimal("0.01")
 """Shares: smaller trades, and smaller differences, are not judged. The Data API leaves them out."""
+FEW_MISSING: Final = 3
+"""So many in an hour of a market are believed of a witness that nobody documents, or a tenth."""
 SHOWN: Final = 5
 """So many of a kind stand in the evidence."""
 
 Key = tuple[str, TokenId]
 """(transaction, token)."""
+Missing = tuple[Key, Decimal, bool]
+"""What is missing, how much of it, whether the token was listened to."""
 
 
 class Hour(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,8 +102,16 @@ class _Stored:
         self.size, self.first_ms, self.last_ms = size, first_ms, last_ms
 
 
-class _Comparison:
-    """Compares one hour; made for that hour."""
+class Comparison:
+    """Compares one hour; made for that hour.
+
+    Attributes:
+        theirs, ours: What each side has in that hour.
+        missing: (transaction and token, how much, whether the token was listened to).
+        explained: What would be missing, if it could not be stored under another transaction.
+        unmatched: What is stored and not listed, and how much of it.
+        reasons: Why the witness is no judge, and how often.
+    """
 
     def __init__(self, hour: Hour, stored: StoredHour, told: Told) -> None:
         self._hour = hour
@@ -111,7 +123,8 @@ class _Comparison:
         self._spare: defaultdict[TokenId, list[tuple[int, Decimal]]] = defaultdict(list)
         self._told_until_ms = told.made_at_ms - hour.edge_ms
         self.reasons: Counter[str] = Counter()
-        self.missing: list[tuple[Key, Decimal, bool]] = []
+        self.missing: list[Missing] = []
+        self.explained: list[Key] = []
         self.unmatched: list[tuple[Key, Decimal]] = []
         tokens = frozenset(stored.tokens)
         for fill in told.fills:
@@ -169,6 +182,7 @@ class _Comparison:
             token, at_ms = key[1], self._listed[key].at_ms
             if size - self._spare_near(token, at_ms) < FLOOR:
                 self.reasons["another transaction"] += 1
+                self.explained.append(key)
             else:
                 self.missing.append((key, size, self._was_heard(token, at_ms)))
 
@@ -182,9 +196,29 @@ class _Comparison:
         since, until = at_ms - self._hour.edge_ms, at_ms + 1_000
         return any(begin <= since and until <= end for begin, end in self._covered.get(token, ()))
 
+    def disbelieve_much(self) -> None:
+        """Take a witness that nobody documents for wrong when much of what it lists is missing.
+
+        What it means by a row may have changed, as it has before.
+        """
+        if len(self.missing) > max(FEW_MISSING, self.theirs // 10):
+            self.reasons["much listed otherwise"] += len(self.missing)
+            self.missing.clear()
+
     def listed_at(self, key: Key) -> int:
         """Return when the witness says that something was traded."""
         return self._listed[key].at_ms
+
+    def listed_size(self, key: Key) -> Decimal:
+        """Return how much the witness lists; rows that are alike count once."""
+        return self._listed[key].once if key in self._listed else Decimal(0)
+
+    def stored_in_hour(self, transactions: Collection[str]) -> int:
+        """Return how much of these transactions is stored in that hour, by token."""
+        return sum(
+            key[0] in transactions and self._hour.has(found.first_ms)
+            for key, found in self._stored.items()
+        )
 
 
 def _why_unlisted(key: Key, left: Decimal, listed: _Listed | None) -> str:
@@ -208,12 +242,20 @@ def _spans(covered: Iterable[tuple[TokenId, int, int]]) -> dict[TokenId, list[tu
     return found
 
 
+def examine(hour: Hour, stored: StoredHour, told: Told) -> Comparison:
+    """Return what each side has of one hour of a market, and the other has not."""
+    found = Comparison(hour, stored, told)
+    found.run()
+    return found
+
+
 def compare(
     hour: Hour, stored: StoredHour, told: Told, *, witness: Witness, checked_at_ms: int
 ) -> Audit:
     """Return the audit of one hour of a market."""
-    found = _Comparison(hour, stored, told)
-    found.run()
+    found = examine(hour, stored, told)
+    if witness is Witness.RTDS:
+        found.disbelieve_much()
     reasons = [*_doubts(hour, stored, told), *found.reasons]
     outside = sum(heard for _, _, heard in found.missing)
     result = AuditResult.COMPLETE
@@ -232,7 +274,7 @@ def compare(
         unmatched=len(found.unmatched),
         result=result,
         checked_at_ms=checked_at_ms,
-        evidence=_evidence(found, told, reasons),
+        evidence=evidence(found, told, reasons),
     )
 
 
@@ -254,7 +296,7 @@ def _doubts(hour: Hour, stored: StoredHour, told: Told) -> Iterator[str]:
         yield "answer too old"
 
 
-def _evidence(found: _Comparison, told: Told, reasons: Sequence[str]) -> str:
+def evidence(found: Comparison, told: Told, reasons: Sequence[str]) -> str:
     """Return the JSON that shows why; without anything about persons."""
     kept = {
         "reasons": reasons,
