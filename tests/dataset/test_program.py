@@ -64,7 +64,7 @@ def test_yesterday_is_exported_and_verified(
          78, "names no market"),
         (("--verify", "r"), 1, "tracker-export: r: 1 fault"),
         (("--from", "2026-03-01", "--out", "r", "--database-url", "postgresql://a@127.0.0.1:9/b"),
-         74, "Connection refused; start it, or correct TRACKER_DATABASE_URL; what is finished"),
+         74, "Connection refused; start it, or correct --database-url; what is finished"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_one_line_that_says_so(
