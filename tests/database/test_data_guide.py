@@ -55,6 +55,10 @@ GIVEN = {
     "to": at(300).isoformat(),
     "as_of": "2100-01-01 00:00+00",
 }
+LITERALS = dict(
+    zip(GIVEN, re.findall(r"`('.+?')`", QUERY.partition("change the literals")[2])[:5], strict=True)
+)
+"""What stands in the blocks of the page, in the order of its introduction."""
 Rows = list[tuple[Any, ...]]
 AUDIT = Audit(
     condition_id=CONDITION,
@@ -81,8 +85,8 @@ def entries(text: str, level: str) -> dict[str, str]:
     return {head: text for head, _, text in (piece.partition("\n") for piece in pieces)}
 
 
-def blocks(text: str) -> list[str]:
-    return re.findall(r"^```sql\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+def blocks(text: str, language: str = "sql") -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 TABLES = DATA.partition("\n## Relations\n")[2]
@@ -93,7 +97,9 @@ RELATIONS = {
 FUNCTIONS = ("coverage_gaps", "candles", "labels_as_of", "trades_of_transaction")
 UNMARKED = ("Disputed trades", 1)
 """The recipe that finds nothing in good data; it has a test of its own."""
-RECIPES = {name: blocks(text) for name, text in entries(QUERY, "##").items()}
+RECIPES = {
+    name: blocks(text) for name, text in entries(QUERY, "##").items() if not blocks(text, "python")
+}
 
 
 def names_of(dsn: str, relation: str) -> list[str]:
@@ -159,9 +165,11 @@ def filled(database: str, store: Store) -> str:
 
 
 def run(dsn: str, block: str, **changes: str) -> Rows:
-    """Run a block as psql does: variables become literals."""
+    """Run a block with literals of its own in the place of those of the page."""
     given = {**GIVEN, **changes}
-    text = re.sub(r":'(\w+)'", lambda m: sql.Literal(given[m[1]]).as_string(None), block)
+    text = block
+    for name, literal in LITERALS.items():
+        text = text.replace(literal, sql.Literal(given[name]).as_string(None))
     with psycopg.connect(dsn, autocommit=True) as connection, connection.cursor() as cursor:
         if text.startswith("copy"):
             with cursor.copy(text.rstrip().rstrip(";").encode()) as copied:

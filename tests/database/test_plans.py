@@ -157,9 +157,23 @@ QUESTIONS = (
     "select * from candles('17', '2026-03-01 10:00+00', '2026-03-01 12:00+00')",
     "select * from trades where token_id = '17'",
     "select * from trades order by traded_at desc limit 10",
+    "select * from trades where token_id = '17' and traded_at >= '2026-03-01'"
+    " and traded_at < '2026-03-02'",
+    "select * from labels where token_id = '20017'",
+    "select * from labels_as_of(now()) where token_id = '20017'",
+    "select * from labels where condition_id = (select condition_id from assets"
+    " where token_id = '20017')",
+    "select t.price, l.payout from trades t join labels_as_of(now()) l using (token_id)"
+    " where t.token_id = '17'",
+    "select * from trades where received_at > now() + interval '50 minutes'"
+    " and received_at <= now() + interval '1 hour' and traded_at >= now() - interval '1 day'",
     "select * from trades where received_at > now() + interval '1 hour'",
     "select * from rejected_messages where received_at > now() + interval '1 hour'",
 )
+HASHED = """insert into tracker.trades (traded_at, received_at, trade_hash, asset_key, occurrence,
+    is_buy, price, size, transaction_hash)
+    select timestamptz '2026-03-06 00:00+00' + n * interval '1 second', now(), n, 1 + n % 1000, 1,
+      true, 0.5, 1, sha256(n::text::bytea) from generate_series(1, 80000) n"""
 LARGER = ("seq_page_cost = 50", "cpu_tuple_cost = 0.5")
 """The planner's costs of reading all of a table, as if each were fifty times as large: readers have
 the settings of the server, and reading a small table may be right for them."""
@@ -173,3 +187,14 @@ def test_a_narrow_question_reads_no_table_as_a_whole(large: str) -> None:
     for question in QUESTIONS:
         ask(large, question)
         assert reads.whole() == [], question
+
+
+def test_a_transaction_is_found_without_reading_its_day(large: str) -> None:
+    do(large, "select add_trade_day('2026-03-06')")
+    do(large, HASHED)
+    _set_statistics(large, "fresh")
+    question = """select transaction_hash from trades_of_transaction(
+        encode(sha256('777'), 'hex'), '2026-03-06', '2026-03-07')"""
+    reads = Reads(large)
+    assert len(ask(large, question)) == 1
+    assert reads.whole() == []
