@@ -157,16 +157,24 @@ QUESTIONS = (
     "select * from candles('17', '2026-03-01 10:00+00', '2026-03-01 12:00+00')",
     "select * from trades where token_id = '17'",
     "select * from trades order by traded_at desc limit 10",
-    "select * from trades where token_id = '17' and traded_at >= '2026-03-01'"
-    " and traded_at < '2026-03-02'",
+    (
+        "select * from trades where token_id = '17' and traded_at >= '2026-03-01'"
+        " and traded_at < '2026-03-02'"
+    ),
     "select * from labels where token_id = '20017'",
     "select * from labels_as_of(now()) where token_id = '20017'",
-    "select * from labels where condition_id = (select condition_id from assets"
-    " where token_id = '20017')",
-    "select t.price, l.payout from trades t join labels_as_of(now()) l using (token_id)"
-    " where t.token_id = '17'",
-    "select * from trades where received_at > now() + interval '50 minutes'"
-    " and received_at <= now() + interval '1 hour' and traded_at >= now() - interval '1 day'",
+    (
+        "select * from labels where condition_id = (select condition_id from assets"
+        " where token_id = '20017')"
+    ),
+    (
+        "select t.price, l.payout from trades t join labels_as_of(now()) l using (token_id)"
+        " where t.token_id = '17'"
+    ),
+    (
+        "select * from trades where received_at > now() + interval '50 minutes'"
+        " and received_at <= now() + interval '1 hour' and traded_at >= now() - interval '1 day'"
+    ),
     "select * from trades where received_at > now() + interval '1 hour'",
     "select * from rejected_messages where received_at > now() + interval '1 hour'",
 )

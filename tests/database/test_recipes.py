@@ -82,13 +82,7 @@ def filled(store: Store, database: str) -> str:
     store.commit(
         Batch(
             markets=tuple(
-                market(
-                    condition,
-                    tokens,
-                    details=DETAILS,
-                    slug=SLUGS[condition],
-                    question=QUESTIONS[condition],
-                )  # fmt: skip
+                market(condition, tokens, details=DETAILS, **NAMES[condition])
                 for condition, tokens in TOKENS.items()
             ),
             watermark=1,

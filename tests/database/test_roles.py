@@ -237,6 +237,33 @@ def test_the_reader_reads_all_that_is_public_and_nothing_else(secured: str) -> N
         ask(as_role(secured, "tracker_reader"), question)
 
 
+PUBLIC_FUNCTIONS = """select p.oid::regprocedure::text from pg_proc p
+    where p.pronamespace = 'public'::regnamespace"""
+
+
+def test_a_reader_made_as_the_page_says_reads_every_public_relation_and_function(
+    server: Server, secured: str
+) -> None:
+    page = (SQL.parent / "docs" / "how-to" / "query.md").read_text()
+    (prints,) = re.findall(r"```sql\n(select format\('grant tracker_reader.*?)```", page, re.DOTALL)
+    ((grant,),) = ask(secured, prints)
+    name = "reader_of_the_page"
+    do(server.dsn, f"create role {name} login")
+    try:
+        do(secured, f"{grant.rpartition(' ')[0]} {name}")
+        reader = make_conninfo(secured, user=name)
+        relations = [each for (each,) in ask(secured, RELATIONS) if each.startswith("public.")]
+        assert len(relations) > 15
+        for relation in relations:
+            ask(reader, f"select * from {relation}")
+        functions = [each for (each,) in ask(secured, PUBLIC_FUNCTIONS)]
+        assert len(functions) >= 4
+        for function in functions:
+            ask(reader, QUESTIONS[function])
+    finally:
+        do(server.dsn, f"drop role {name}")
+
+
 @pytest.fixture
 def stranger(server: Server) -> Iterator[str]:
     do(server.dsn, "create role stranger login")
