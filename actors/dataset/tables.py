@@ -95,7 +95,8 @@ class Release:
             open_then = (pl.element().struct.field("from_at") <= self._as_of) & (
                 until.is_null() | (until > self._as_of)
             )
-        contested = pl.col("conflicts").list.eval(open_then).list.any()
+        of_outcome = pl.element().struct.field("kind") == "outcome"  # as labels_as_of has it
+        contested = pl.col("conflicts").list.eval(open_then & of_outcome).list.any()
         return frame.select(
             "token_id",
             pl.col("payout").alias("label"),

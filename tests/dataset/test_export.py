@@ -287,6 +287,14 @@ def test_labels_say_what_each_token_pays_and_what_contradicts_it(
         CONDITIONS[1],
         seconds(DAY_S),
     )
+    do(
+        filled,
+        """insert into resolution_conflicts
+        (condition_id, detected_at, recorded, observed, source, kind)
+        values (%s, %s, 'Yes', 'No', 'listing', 'mapping')""",
+        CONDITIONS[0],
+        seconds(DAY_S),
+    )
     manifest = exported(filled, tmp_path / "r")
     labels = pq.read_table(tmp_path / "r/labels.parquet").to_pylist()
     assert {row["token_id"]: (str(row["payout"])[:3], row["contested"]) for row in labels} == {

@@ -181,13 +181,10 @@ class Tables:
         """Write the labels of these markets; return which of them have one."""
         kinds: dict[str, str] = {}
         for row in self._rows(queries.SELECT_DATASET_LABELS, conditions=conditions):
-            token_id, condition_id, outcome, payout, kind, resolved_at, known_at, sources = row
+            *told, sources = row
+            _, condition_id, _, _, kind, _, _, contested = told
             some = contradictions.get(condition_id, [])
-            contested = any(each["until_at"] is None for each in some)
-            self._files["labels.parquet"].add(
-                (token_id, condition_id, outcome, payout, kind, resolved_at, known_at,
-                 contested, some, sources)
-            )  # fmt: skip
+            self._files["labels.parquet"].add((*told, some, sources))
             if condition_id not in kinds and contested:
                 self._kinds["contested"] += 1
             kinds[condition_id] = kind
