@@ -49,7 +49,7 @@ from actors.messages import Report, Tick
 from actors.model.connection import ConnectionSpec, DescriptorLimit
 from actors.model.market import Shard, Source
 from actors.polymarket.client import BookTimes, Polymarket
-from actors.polymarket.contract.nodes import Chain
+from actors.polymarket.contract.nodes import Chain, node_pace
 from actors.polymarket.http import Http
 from actors.polymarket.timing import RequestTimes
 from actors.polymarket.witness.client import TradeList
@@ -253,6 +253,8 @@ class ActorFactory:
                 Source.DATA: config.data_url,
             }
         )
+        # One for resolution and audits, whichever incarnation: nodes count what comes from here.
+        self._node_pace = node_pace(public=config.has_public_nodes)
         self.recorder = Recorder(journal, to.writer, inflight_max=config.inflight_max)
 
     def child_specs(self) -> ChildSpecs:
@@ -348,7 +350,7 @@ class ActorFactory:
         return AuditActor.start(
             incarnation,
             to=self._to,
-            asker=WitnessAsker(TradeList(self._config.data_url, self._http())),
+            asker=WitnessAsker(TradeList(self._config.data_url, self._http()), self._chain()),
             settings=AuditSettings(markets=self._config.audit_markets),
             rng=self._rng,
         )
@@ -365,6 +367,7 @@ class ActorFactory:
             self._config.rpc_urls,
             self._http(),
             public=self._config.has_public_nodes,
+            pace=self._node_pace,
             wait=self._stop_http.wait,
         )
 

@@ -1,14 +1,15 @@
-"""The audit actor: asks a witness whether a trade is missing.
+"""The audit actor: asks witnesses whether a trade is missing.
 
 Owns: the audit that is under way, which ones come next, those that are not stored yet, and the
-thread that asks the witness.
-Receives: Tick from the supervisor; PageAnswered from its thread; AuditDataRead, StoreOpened and
-TicketsStored from the writer. Sends: RequestAuditData and AuditMade to the writer, AuditReport to
-the supervisor. Fails on unexpected errors only, not when a witness does not answer. Restarted by
-the supervisor; what was audited is in the database.
+thread that asks the witnesses.
+Receives: Tick from the supervisor; PageAnswered and ReceiptsAnswered from its thread;
+AuditDataRead, StoreOpened and TicketsStored from the writer. Sends: RequestAuditData and AuditMade
+to the writer, AuditReport to the supervisor. Fails on unexpected errors only, not when a witness
+does not answer. Restarted by the supervisor; what was audited is in the database.
 
-One audit at a time, in this order: the pages of the witness, then what is stored, so that what the
-witness lists had more time to be stored. `audit/comparison.py` alone judges, `rounds.py` chooses.
+One audit at a time, in this order: the pages of the Data API, then what is stored, so that what is
+listed had more time to be stored; where both disagree, what the chain says of these transactions,
+and what is stored once more. `audit/comparison.py` alone judges, `rounds.py` chooses.
 """
 
 import logging
@@ -18,7 +19,14 @@ from typing import Final
 import msgspec
 
 from actors.actor import Address, Addresses, BaseActor, Incarnation, Outbox
-from actors.audit.asking import Asker, PageAnswered, PageRequest
+from actors.audit.arbitration import MOST_ASKED, arbitrate, in_dispute
+from actors.audit.asking import (
+    Asker,
+    PageAnswered,
+    PageRequest,
+    ReceiptsAnswered,
+    ReceiptsRequest,
+)
 from actors.audit.comparison import MARGIN_MS, Hour, compare
 from actors.audit.rounds import Lengths, Pace, Rounds
 from actors.errors import PayloadRejected, SourceUnavailable
@@ -42,6 +50,7 @@ from actors.model.audit import (
     SummaryQuestion,
     Witness,
 )
+from actors.polymarket.contract.receipts import Settlement
 from actors.polymarket.sources import AUDIT, RateLimit, SourceBackoff
 from actors.polymarket.witness.fills import Reading
 
@@ -78,7 +87,9 @@ class _UnderWay:
     Attributes:
         request: The page that was asked for; None while none is.
         asked_at, asked_ms: When that was, monotonic seconds and wall clock.
-        question: What the database is asked; None before all pages are read.
+        question: What the database is asked; None while a witness is to be asked.
+        receipts: What the chain was asked; None while it was not.
+        settlements: What it answered; None before.
     """
 
     def __init__(self, hour: Hour) -> None:
@@ -88,6 +99,8 @@ class _UnderWay:
         self.asked_at, self.asked_ms = 0.0, 0
         self.question: HourQuestion | None = None
         self.failures = 0
+        self.receipts: ReceiptsRequest | None = None
+        self.settlements: tuple[Settlement, ...] | None = None
 
 
 class AuditActor(BaseActor):
@@ -96,7 +109,7 @@ class AuditActor(BaseActor):
     Args:
         incarnation: This incarnation.
         to: The other actors; it sends to the supervisor and the writer.
-        asker: Asks the witness; closed when the actor stops.
+        asker: Asks the witnesses; closed when the actor stops.
         rng: Chance, by which hours and markets are drawn.
     """
 
@@ -118,6 +131,7 @@ class AuditActor(BaseActor):
         self._pace = Pace(settings.markets, incarnation.at.now)
         self._rounds = Rounds(rng, Witness.DATA, settings.lengths)
         self._limit, self._backoff = RateLimit(AUDIT), SourceBackoff()
+        self._chain_backoff = SourceBackoff()
         self._outbox = Outbox(incarnation=incarnation.number)
         self._under_way: _UnderWay | None = None
         self._sampling: SampleQuestion | None = None
@@ -130,6 +144,7 @@ class AuditActor(BaseActor):
         self.handlers = {
             Tick: self._tick,
             PageAnswered: self._page_answered,
+            ReceiptsAnswered: self._receipts_answered,
             AuditDataRead: self._data_read,
             StoreOpened: self._store_opened,
             TicketsStored: self._tickets_stored,
@@ -145,6 +160,7 @@ class AuditActor(BaseActor):
         """Record the time, do what is due, report."""
         self._now, self._wall_ms = tick.now, tick.wall_ns // 1_000_000
         self._limit.share(tick.trackers, tick.now)
+        self._asker.share(tick.trackers)
         if tick.now - self._summarised_at >= SUMMARY_S:
             self._ask_summary()
         self._go_on()
@@ -155,12 +171,18 @@ class AuditActor(BaseActor):
                 now=tick.now,
                 summary=self._summary,
                 made_total=self._made_total,
-                witnesses=((Witness.DATA.value, self._backoff.state),),
+                witnesses=self._witnesses(),
                 waiting=len(self._outbox),
                 doing=self._doing(),
                 rows_rejected=self._rows_rejected,
             )
         )
+
+    def _witnesses(self) -> tuple[tuple[str, str], ...]:
+        """Return (witness, `unknown`, `ok` or its last error)."""
+        data = (Witness.DATA.value, self._backoff.state)
+        chain = (Witness.CHAIN.value, self._chain_backoff.state)
+        return (data, chain) if self._asker.has_chain else (data,)
 
     def _doing(self) -> str:
         if self._under_way is None:
@@ -173,7 +195,10 @@ class AuditActor(BaseActor):
             self._begin()
         if self._under_way is None:
             return
-        if self._under_way.question is None:
+        if self._under_way.receipts is not None and self._under_way.settlements is None:
+            if self._now - self._under_way.asked_at >= OVERDUE_S:
+                self._chain_failed(SourceUnavailable(f"no answer in {OVERDUE_S:g} s"))
+        elif self._under_way.question is None:
             self._ask_witness(self._under_way)
         elif self._now - self._question_at >= ASK_AGAIN_S:
             self._ask_stored(self._under_way.question)
@@ -226,12 +251,7 @@ class AuditActor(BaseActor):
         made_ms = audit.asked_ms - int(read.age_s * 1_000)
         audit.reading.add(read.page, made_ms, clock_wrong=read.clock_wrong)
         if audit.reading.is_over:
-            audit.question = HourQuestion(
-                condition_id=audit.hour.condition_id,
-                from_ms=audit.hour.hour_ms - MARGIN_MS,
-                until_ms=audit.hour.end_ms + MARGIN_MS,
-            )
-            self._ask_stored(audit.question)
+            self._read_stored(audit)
         else:
             self._go_on()
 
@@ -240,14 +260,61 @@ class AuditActor(BaseActor):
         audit.request = None
         audit.failures += 1
         wait_s = self._backoff.failed(self._now, failure)
-        log.warning(
-            "witness_failed",
-            extra={"witness": Witness.DATA.value, "reason": str(failure), "retry_s": wait_s},
-        )
+        self._log_failure(Witness.DATA, failure, wait_s)
         if audit.failures >= MOST_FAILURES:
             self._under_way = None
 
+    # ------------------------------------------------------------------ chain
+
+    def _ask_chain(self, audit: _UnderWay, stored: StoredHour) -> bool:
+        """Ask the chain about what is in dispute; return whether it was asked."""
+        if not self._asker.has_chain or not self._chain_backoff.ready(self._now):
+            return False
+        asked = in_dispute(audit.hour, stored, audit.reading.told)[:MOST_ASKED]
+        if not asked:
+            return False
+        audit.question, audit.asked_at = None, self._now
+        audit.receipts = ReceiptsRequest(transactions=asked)
+        self._asker.ask(audit.receipts, self._me)
+        return True
+
+    def _receipts_answered(self, message: ReceiptsAnswered) -> None:
+        """Take in what the chain says, and read once more what is stored."""
+        audit = self._under_way
+        if audit is None or audit.receipts is not message.request:
+            return  # it was given up
+        failure = message.failure
+        if isinstance(failure, SourceUnavailable | PayloadRejected):
+            self._chain_failed(failure)
+            return
+        if message.settlements is None:
+            raise failure or RuntimeError("neither settlements nor a failure")
+        self._chain_backoff.succeeded()
+        audit.settlements = message.settlements
+        self._read_stored(audit)
+
+    def _chain_failed(self, failure: SourceUnavailable | PayloadRejected) -> None:
+        """Leave the chain alone for a while; this audit is over without it."""
+        wait_s = self._chain_backoff.failed(self._now, failure)
+        self._log_failure(Witness.CHAIN, failure, wait_s)
+        self._under_way = None
+
+    def _log_failure(self, witness: Witness, failure: Exception, wait_s: float) -> None:
+        log.warning(
+            "witness_failed",
+            extra={"witness": witness.value, "reason": str(failure), "retry_s": wait_s},
+        )
+
     # --------------------------------------------------------------- database
+
+    def _read_stored(self, audit: _UnderWay) -> None:
+        """Ask what is stored of the hour and around it."""
+        audit.question = HourQuestion(
+            condition_id=audit.hour.condition_id,
+            from_ms=audit.hour.hour_ms - MARGIN_MS,
+            until_ms=audit.hour.end_ms + MARGIN_MS,
+        )
+        self._ask_stored(audit.question)
 
     def _ask_database(self, question: AuditQuestion) -> None:
         self._writer.tell(RequestAuditData(question=question))
@@ -272,17 +339,30 @@ class AuditActor(BaseActor):
             self._go_on()
         elif isinstance(answer, StoredHour):
             audit = self._under_way
-            if audit is not None and audit.question is not None and question == audit.question:
-                self._under_way = None
-                self._made(
-                    compare(
-                        audit.hour,
-                        answer,
-                        audit.reading.told,
-                        witness=Witness.DATA,
-                        checked_at_ms=self._wall_ms,
-                    )
+            # The same question is asked before and after the chain: it is that very object.
+            if audit is not None and question is audit.question is not None:
+                self._stored_read(audit, answer)
+
+    def _stored_read(self, audit: _UnderWay, stored: StoredHour) -> None:
+        """Judge; after the first time ask the chain, if there is something to ask."""
+        told = audit.reading.told
+        if audit.settlements is None:
+            self._made(
+                compare(
+                    audit.hour,
+                    stored,
+                    told,
+                    witness=Witness.DATA,
+                    checked_at_ms=self._wall_ms,
                 )
+            )
+            if self._ask_chain(audit, stored):
+                return
+        else:
+            self._made(
+                arbitrate(audit.hour, stored, told, audit.settlements, checked_at_ms=self._wall_ms)
+            )
+        self._under_way = None
 
     def _made(self, audit: Audit) -> None:
         """Send an audit to be stored; say at once what is missing though it was listened to."""

@@ -1,16 +1,18 @@
-"""Asks a witness in a thread of its own, and sends the actor what it answers.
+"""Asks witnesses in a thread of their own, and sends the actor what they answer.
 
-The thread decides nothing: it takes a request, makes the call, which takes 20 s at most, and puts
-the answer into the mailbox. It is started with the first request.
+The thread decides nothing: it takes a request, makes the call, which takes 20 s at most, or 80 s of
+the chain, and puts the answer into the mailbox. It is started with the first request.
 """
 
 import queue
 import threading
+from collections.abc import Sequence
 from typing import Protocol
 
 from actors.actor import Mailbox
 from actors.messages import Message
 from actors.model.trade import ConditionId
+from actors.polymarket.contract.receipts import Settlement
 from actors.polymarket.witness.fills import PageRead
 
 
@@ -19,6 +21,12 @@ class PageRequest(Message, frozen=True, kw_only=True):
 
     condition_id: ConditionId
     cursor: str | None
+
+
+class ReceiptsRequest(Message, frozen=True, kw_only=True):
+    """What the chain says of transactions."""
+
+    transactions: tuple[str, ...]
 
 
 class PageAnswered(Message, frozen=True, kw_only=True):
@@ -35,6 +43,23 @@ class PageAnswered(Message, frozen=True, kw_only=True):
     failure: Exception | None = None
 
 
+class ReceiptsAnswered(Message, frozen=True, kw_only=True):
+    """Thread of the witness → audit: the chain was asked, or not.
+
+    Attributes:
+        request: The very object that was asked.
+        settlements: One for each transaction; None after a failure.
+        failure: As in `PageAnswered`.
+    """
+
+    request: ReceiptsRequest
+    settlements: tuple[Settlement, ...] | None = None
+    failure: Exception | None = None
+
+
+Request = PageRequest | ReceiptsRequest
+
+
 class Pages(Protocol):
     """A client that reads pages."""
 
@@ -45,11 +70,31 @@ class Pages(Protocol):
         """Close what holds connections."""
 
 
-class Asker(Protocol):
-    """Asks a witness, one request at a time."""
+class Receipts(Protocol):
+    """A client of the chain."""
 
-    def ask(self, request: PageRequest, reply_to: Mailbox) -> None:
-        """Make a request; send `PageAnswered` when it is answered or failed."""
+    def share(self, trackers: int) -> None:
+        """Leave equal parts of the requests to the other trackers of this host."""
+
+    def settlements(self, transactions: Sequence[str]) -> tuple[Settlement, ...]:
+        """Return what each of at most ten transactions settled; raises `SourceUnavailable`."""
+
+    def close(self) -> None:
+        """Close what holds connections."""
+
+
+class Asker(Protocol):
+    """Asks witnesses, one request at a time."""
+
+    @property
+    def has_chain(self) -> bool:
+        """Return whether the chain can be asked."""
+
+    def share(self, trackers: int) -> None:
+        """Leave equal parts of the requests to the chain to the other trackers of this host."""
+
+    def ask(self, request: Request, reply_to: Mailbox) -> None:
+        """Make a request; send `PageAnswered` or `ReceiptsAnswered` when it is over."""
 
     def close(self) -> None:
         """Ask nothing more. Does not wait."""
@@ -60,14 +105,26 @@ class ThreadAsker:
 
     Args:
         pages: Of this thread alone.
+        receipts: Likewise; None: the chain is not asked.
     """
 
-    def __init__(self, pages: Pages) -> None:
+    def __init__(self, pages: Pages, receipts: Receipts | None = None) -> None:
         self._pages = pages
-        self._requests: queue.SimpleQueue[tuple[PageRequest, Mailbox] | None] = queue.SimpleQueue()
+        self._receipts = receipts
+        self._requests: queue.SimpleQueue[tuple[Request, Mailbox] | None] = queue.SimpleQueue()
         self._is_running = False
 
-    def ask(self, request: PageRequest, reply_to: Mailbox) -> None:
+    @property
+    def has_chain(self) -> bool:
+        """Return whether the chain can be asked."""
+        return self._receipts is not None
+
+    def share(self, trackers: int) -> None:
+        """Leave equal parts of the requests to the chain to the other trackers of this host."""
+        if self._receipts is not None:
+            self._receipts.share(trackers)
+
+    def ask(self, request: Request, reply_to: Mailbox) -> None:
         """Pass a request to the thread.
 
         Raises:
@@ -83,11 +140,16 @@ class ThreadAsker:
         """End the thread after the call that it makes, and close the connections."""
         self._requests.put(None)
         self._pages.close()
+        if self._receipts is not None:
+            self._receipts.close()
 
     def _run(self) -> None:
         while (asked := self._requests.get()) is not None:
             request, reply_to = asked
-            reply_to.tell(answered(self._pages, request))
+            if isinstance(request, PageRequest):
+                reply_to.tell(answered(self._pages, request))
+            else:
+                reply_to.tell(settled(self._receipts, request))
 
 
 def answered(pages: Pages, request: PageRequest) -> PageAnswered:
@@ -97,3 +159,14 @@ def answered(pages: Pages, request: PageRequest) -> PageAnswered:
     except Exception as error:  # noqa: BLE001 -- the actor raises what is not of the source
         return PageAnswered(request=request, failure=error)
     return PageAnswered(request=request, read=read)
+
+
+def settled(receipts: Receipts | None, request: ReceiptsRequest) -> ReceiptsAnswered:
+    """Ask the chain. Raises nothing."""
+    if receipts is None:
+        return ReceiptsAnswered(request=request, failure=TypeError("there is no chain to ask"))
+    try:
+        told = receipts.settlements(request.transactions)
+    except Exception as error:  # noqa: BLE001 -- the actor raises what is not of the source
+        return ReceiptsAnswered(request=request, failure=error)
+    return ReceiptsAnswered(request=request, settlements=told)

@@ -11,7 +11,7 @@ can be the same trade under another name.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -35,6 +35,8 @@ SHOWN: Final = 5
 
 Key = tuple[str, TokenId]
 """(transaction, token)."""
+Missing = tuple[Key, Decimal, bool]
+"""What is missing, how much of it, whether the token was listened to."""
 
 
 class Hour(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,8 +100,16 @@ class _Stored:
         self.size, self.first_ms, self.last_ms = size, first_ms, last_ms
 
 
-class _Comparison:
-    """Compares one hour; made for that hour."""
+class Comparison:
+    """Compares one hour; made for that hour.
+
+    Attributes:
+        theirs, ours: What each side has in that hour.
+        missing: (transaction and token, how much, whether the token was listened to).
+        explained: What would be missing, if it could not be stored under another transaction.
+        unmatched: What is stored and not listed, and how much of it.
+        reasons: Why the witness is no judge, and how often.
+    """
 
     def __init__(self, hour: Hour, stored: StoredHour, told: Told) -> None:
         self._hour = hour
@@ -111,7 +121,8 @@ class _Comparison:
         self._spare: defaultdict[TokenId, list[tuple[int, Decimal]]] = defaultdict(list)
         self._told_until_ms = told.made_at_ms - hour.edge_ms
         self.reasons: Counter[str] = Counter()
-        self.missing: list[tuple[Key, Decimal, bool]] = []
+        self.missing: list[Missing] = []
+        self.explained: list[Key] = []
         self.unmatched: list[tuple[Key, Decimal]] = []
         tokens = frozenset(stored.tokens)
         for fill in told.fills:
@@ -169,6 +180,7 @@ class _Comparison:
             token, at_ms = key[1], self._listed[key].at_ms
             if size - self._spare_near(token, at_ms) < FLOOR:
                 self.reasons["another transaction"] += 1
+                self.explained.append(key)
             else:
                 self.missing.append((key, size, self._was_heard(token, at_ms)))
 
@@ -185,6 +197,17 @@ class _Comparison:
     def listed_at(self, key: Key) -> int:
         """Return when the witness says that something was traded."""
         return self._listed[key].at_ms
+
+    def listed_size(self, key: Key) -> Decimal:
+        """Return how much the witness lists; rows that are alike count once."""
+        return self._listed[key].once if key in self._listed else Decimal(0)
+
+    def stored_in_hour(self, transactions: Collection[str]) -> int:
+        """Return how much of these transactions is stored in that hour, by token."""
+        return sum(
+            key[0] in transactions and self._hour.has(found.first_ms)
+            for key, found in self._stored.items()
+        )
 
 
 def _why_unlisted(key: Key, left: Decimal, listed: _Listed | None) -> str:
@@ -208,12 +231,18 @@ def _spans(covered: Iterable[tuple[TokenId, int, int]]) -> dict[TokenId, list[tu
     return found
 
 
+def examine(hour: Hour, stored: StoredHour, told: Told) -> Comparison:
+    """Return what each side has of one hour of a market, and the other has not."""
+    found = Comparison(hour, stored, told)
+    found.run()
+    return found
+
+
 def compare(
     hour: Hour, stored: StoredHour, told: Told, *, witness: Witness, checked_at_ms: int
 ) -> Audit:
     """Return the audit of one hour of a market."""
-    found = _Comparison(hour, stored, told)
-    found.run()
+    found = examine(hour, stored, told)
     reasons = [*_doubts(hour, stored, told), *found.reasons]
     outside = sum(heard for _, _, heard in found.missing)
     result = AuditResult.COMPLETE
@@ -232,7 +261,7 @@ def compare(
         unmatched=len(found.unmatched),
         result=result,
         checked_at_ms=checked_at_ms,
-        evidence=_evidence(found, told, reasons),
+        evidence=evidence(found, told, reasons),
     )
 
 
@@ -254,7 +283,7 @@ def _doubts(hour: Hour, stored: StoredHour, told: Told) -> Iterator[str]:
         yield "answer too old"
 
 
-def _evidence(found: _Comparison, told: Told, reasons: Sequence[str]) -> str:
+def evidence(found: Comparison, told: Told, reasons: Sequence[str]) -> str:
     """Return the JSON that shows why; without anything about persons."""
     kept = {
         "reasons": reasons,

@@ -225,7 +225,8 @@ class Config(BaseSettings):
     )
     audit: bool = _setting(
         True,
-        "Ask the Data API whether a trade is missing. What was missed is found, and not filled in.",
+        "Ask the Data API, and the chain about what it lists otherwise, whether a trade is missing."
+        " What was missed is found, and not filled in.",
         group="Audit",
     )
     audit_markets: int = _setting(

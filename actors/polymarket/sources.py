@@ -33,6 +33,8 @@ MAX_DATA_IDS = 10
 """Condition ids in one request to the Data API: the most that both of its routes document."""
 MAX_CHAIN_CONDITIONS = 20
 """Conditions in one call of the chain: 80 calls of contracts at most; nodes document no limit."""
+MAX_RECEIPTS = 10
+"""Transactions in one call of the chain."""
 WINDOW_S = 10.0
 NOTICE_S = 2.0
 """After so long all trackers of a host know that another one has come or gone."""
@@ -47,7 +49,8 @@ AUDIT = 10
 CHAIN = 10
 """Calls about up to 20 conditions. A node that takes large batches gets two requests for each."""
 CHAIN_REQUESTS = 20
-"""To nodes of one's own; the client waits when a node takes small batches."""
+"""To nodes of one's own, of outcomes and audits together; the client waits when a node takes small
+batches."""
 CHAIN_PUBLIC = 3
 """Calls when public nodes are asked: each makes up to four requests, one a second in all."""
 MOST = {

@@ -222,6 +222,40 @@ BREAKS: dict[str, Break] = {
         "good",
         "a page holds 20 rows, whatever `limit` says",
     ),
+    "receipts_null": Break(
+        "a node has the receipt of every transaction that settled something",
+        "weak",
+        "that of one in 40 is null",
+    ),
+    "receipts_late": Break(
+        "a node has a receipt when the Data API lists the transaction",
+        "weak",
+        "it is null until a quarter of an hour after its block",
+    ),
+    "receipts_empty": Break(
+        "a receipt has all logs of its transaction", "weak", "it has none, and says success"
+    ),
+    "receipts_elsewhere": Break(
+        "what is traded is settled by the exchanges that are known",
+        "good",
+        "the logs come from another address",
+    ),
+    "receipts_first_form": Break(
+        "the exchanges write the logs of V2 (since 2026-04)",
+        "good",
+        "those of V1, from the addresses of V1",
+    ),
+    "receipts_taker_paid": Break(
+        "OrdersMatched has the shares of the taker",
+        "good",
+        "it has what a buyer paid in their place, as a build of 2026-02 wrote it",
+    ),
+    "ghosts_failed": Break(
+        "a match that is not settled leaves no transaction",
+        "weak",
+        "it leaves one that failed (with trades_ghosts)",
+    ),
+    "blocks_gone": Break("a node has the block of every receipt", "weak", "every block is null"),
     "no_uma_status": Break(
         "Gamma shows by a status that a market is resolved",
         "sure",

@@ -284,7 +284,8 @@ class Server:
         except NOT_JSON:
             error = {"code": -32700, "message": "parse error"}
             return _json(200, {"jsonrpc": "2.0", "id": None, "error": error})
-        answer = chain_answer(self._markets, call, self._wall(), lie=self._lies("chain"))
+        tape = self._simulation.exchange.tape
+        answer = chain_answer(self._markets, call, self._wall(), lie=self._lies("chain"), tape=tape)
         return _json(200, answer)
 
     # -- market channel -----------------------------------------------------

@@ -326,13 +326,13 @@ comment on column public.rejected_messages.taken_in_at is
 comment on column public.rejected_messages.uncovered is
   'of a trade that the database could not hold, the second of the exchange''s clock in which it was traded: as long as it is not taken in, that time of its token is a gap, whoever listened then. When its time is impossible, the minute before its receipt. NULL of all others';
 comment on table public.audits is
-  'What a witness that shares nothing with the feed says of an hour of a market: how we know that nothing is missing (docs/explanation/audit.md). One row for each hour, market and witness. A later audit replaces it, but one that is unknown replaces only another unknown. Rows are deleted 400 days after they were written. What the witness lists is compared, and never stored as a trade. The numbers count tokens in transactions, whatever the number of trades or fills in them.';
+  'What a witness that shares nothing with the feed says of an hour of a market: how we know that nothing is missing (docs/explanation/audit.md). One row for each hour, market and witness. A later audit replaces it, but one that is unknown replaces only another unknown; a row of the chain is deleted when the Data API and the database agree in everything later. Rows are deleted 400 days after they were written. What the witness lists is compared, and never stored as a trade. The numbers count tokens in transactions, whatever the number of trades or fills in them.';
 comment on column public.audits.condition_id is
   'the market';
 comment on column public.audits.hour is
   'when the hour begins';
 comment on column public.audits.witness is
-  'who was asked: data is the Data API, chain the logs of the exchange''s contracts';
+  'who was asked: data is the Data API; chain the logs of the exchange''s contracts, about transactions of which data lists what is not stored, or not what is: missing or unknown, never complete';
 comment on column public.audits.theirs is
   'what the witness lists in that hour';
 comment on column public.audits.ours is

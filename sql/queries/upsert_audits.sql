@@ -1,5 +1,13 @@
--- Stores audits; a later one replaces what is stored, and an unknown one only another unknown.
+-- Stores audits; a later one replaces what is stored, and an unknown one only another unknown. The chain is asked about what
+-- the Data API and the database disagree about: where they agree in everything later, what it said is over and deleted.
 -- Parameters: audits (JSON array of Audit). Rows: none.
+with over as (
+  delete from public.audits c
+  using jsonb_to_recordset(%(audits)s::jsonb) as d (
+    condition_id text, hour_ms bigint, witness text, result text, checked_at_ms bigint)
+  where d.witness = 'data' and d.result = 'complete' and c.witness = 'chain' and c.condition_id = d.condition_id
+    and c.hour = to_timestamp(d.hour_ms / 1000.0) and c.checked_at <= to_timestamp(d.checked_at_ms / 1000.0)
+)
 insert into public.audits as stored (condition_id, hour, witness, theirs, ours, missing, outside_gaps, unmatched, result,
                                      checked_at, evidence)
 select distinct on (condition_id, hour_ms, witness)

@@ -74,6 +74,8 @@ NOT_SEEN_IN_A_MINUTE = {"stamps_differ", "empty_first_rejected", "frozen_for_goo
 AS_ASSUMED = {
     "data_trades_gone", "trades_cached_300s", "trades_dust_filtered", "trades_ghosts",
     "trades_resent", "trades_twice", "trades_combos", "trades_page_20",
+    "receipts_null", "receipts_late", "receipts_empty", "receipts_elsewhere", "receipts_first_form",
+    "receipts_taker_paid", "ghosts_failed", "blocks_gone",
     "repeat_book", "page_100", "tokens_100_per_connection", "tokens_20_per_message",
     "tokens_30_or_end", "uma_rows_without_payouts", "ids_reversed", "ids_reversed_later",
     "lists_reversed_later", "slots_swapped", "data_tokens_gone", "no_uma_status", "free_nodes",

@@ -1,12 +1,14 @@
 """The audit actor: one audit at a time, paced, after the journal, and never in the way."""
 
+import queue
+from collections.abc import Sequence
 from decimal import Decimal
 from random import Random
 
 import msgspec
 import pytest
 
-from actors.actor import Addresses, Incarnation, Mailbox
+from actors.actor import Address, Addresses, Incarnation, Mailbox
 from actors.audit.actor import (
     ASK_AGAIN_S,
     MOST_FAILURES,
@@ -15,13 +17,23 @@ from actors.audit.actor import (
     AuditActor,
     AuditSettings,
 )
-from actors.audit.asking import PageAnswered, PageRequest, ThreadAsker, answered
+from actors.audit.asking import (
+    PageAnswered,
+    PageRequest,
+    ReceiptsAnswered,
+    ReceiptsRequest,
+    Request,
+    ThreadAsker,
+    answered,
+    settled,
+)
 from actors.audit.comparison import HOUR_MS
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.messages import (
     AuditDataRead,
     AuditMade,
     AuditReport,
+    Message,
     RequestAuditData,
     StoreOpened,
     Tick,
@@ -43,6 +55,7 @@ from actors.model.audit import (
     Witness,
 )
 from actors.model.trade import ConditionId, TokenId
+from actors.polymarket.contract.receipts import Settlement, State, unknown
 from actors.polymarket.witness.fills import FillPage, PageRead
 from tests.fakes_box import Box
 
@@ -56,13 +69,22 @@ HASH = "0x" + "cd" * 32
 class FakeAsker:
     """Keeps what is asked; a test answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_chain: bool = False) -> None:
         self.asked: list[PageRequest] = []
+        self.receipts: list[ReceiptsRequest] = []
+        self.has_chain = has_chain
+        self.trackers = 0
         self.closed = False
 
-    def ask(self, request: PageRequest, reply_to: Mailbox) -> None:
+    def share(self, trackers: int) -> None:
+        self.trackers = trackers
+
+    def ask(self, request: Request, reply_to: Mailbox) -> None:
         assert reply_to is not None
-        self.asked.append(request)
+        if isinstance(request, PageRequest):
+            self.asked.append(request)
+        else:
+            self.receipts.append(request)
 
     def close(self) -> None:
         self.closed = True
@@ -71,9 +93,11 @@ class FakeAsker:
 class Harness:
     """An audit actor, unstarted, with its boxes and a clock that a test moves."""
 
-    def __init__(self, markets: int = 3_600, incarnation: int = 1) -> None:
+    def __init__(
+        self, markets: int = 3_600, incarnation: int = 1, *, has_chain: bool = False
+    ) -> None:
         self.writer, self.supervisor = Box(), Box()
-        self.asker = FakeAsker()
+        self.asker = FakeAsker(has_chain=has_chain)
         self.now = START
         self.actor = AuditActor(
             Incarnation("audit", incarnation, self.time()),
@@ -133,7 +157,24 @@ class Harness:
     def fail(self, failure: Exception) -> "Harness":
         return self.reply(PageAnswered(request=self.asker.asked[-1], failure=failure))
 
-    def reply(self, message: PageAnswered) -> "Harness":
+    def disputed(self) -> "Harness":
+        """Let an audit find a trade that is not stored."""
+        self.begun().page(self.fill())
+        return self.answer(self.stored())
+
+    def receipt(self, at_ms: int | None = None, **changes: object) -> "Harness":
+        """Answer for the chain that the trade was settled."""
+        found = Settlement(
+            transaction=HASH,
+            state=State.SETTLED,
+            shares=((YES, Decimal(5), Decimal(5)),),
+            at_ms=self.fill().at_ms if at_ms is None else at_ms,
+        )
+        found = msgspec.structs.replace(found, **changes)
+        request = self.asker.receipts[-1]
+        return self.reply(ReceiptsAnswered(request=request, settlements=(found,)))
+
+    def reply(self, message: PageAnswered | ReceiptsAnswered) -> "Harness":
         self.actor.on_receive(message)
         return self
 
@@ -358,6 +399,150 @@ def test_it_closes_what_it_asks_with() -> None:
     harness.actor.on_stop()
 
     assert harness.asker.closed
+
+
+def test_the_chain_is_asked_about_what_is_in_dispute_and_the_database_once_more() -> None:
+    harness = Harness(has_chain=True).disputed()
+    assert [each.audit.witness for each in harness.made] == [Witness.DATA]
+    assert [each.transactions for each in harness.asker.receipts] == [(HASH,)]
+    assert harness.tick().report.doing == "asking"
+    harness.receipt()
+    assert harness.tick().report.doing == "reading"
+    assert len(harness.questions(HourQuestion)) == 2
+    harness.answer(harness.stored())
+
+    found = harness.made[-1].audit
+    assert (found.witness, found.result, found.missing) == (Witness.CHAIN, AuditResult.MISSING, 1)
+    assert harness.tick().report.witnesses == (("data", "ok"), ("chain", "ok"))
+    assert harness.report.doing == "waiting"
+
+
+def test_what_was_stored_while_the_chain_was_asked_is_not_missing() -> None:
+    harness = Harness(has_chain=True).disputed().receipt()
+    harness.answer(harness.stored(harness.sum()))
+
+    assert harness.made[-1].audit.result is AuditResult.UNKNOWN
+
+
+def test_where_both_sides_agree_the_chain_is_not_asked() -> None:
+    harness = Harness(has_chain=True).begun().page(Harness.fill(Harness().begun()))
+    harness.answer(harness.stored(harness.sum()))
+
+    assert harness.asker.receipts == []
+    assert len(harness.made) == 1
+
+
+def test_an_old_answer_of_the_database_is_not_taken_for_the_second_one() -> None:
+    harness = Harness(has_chain=True).begun()
+    harness.page(harness.fill())
+    first = harness.questions(HourQuestion)[-1]
+    harness.answer(harness.stored()).receipt()
+    harness.actor.on_receive(AuditDataRead(question=first, answer=harness.stored()))
+    assert len(harness.made) == 1
+    harness.answer(harness.stored())
+
+    assert len(harness.made) == 2
+
+
+def test_a_chain_that_fails_ends_the_audit_and_is_left_alone() -> None:
+    harness = Harness(has_chain=True).disputed()
+    failure = SourceUnavailable("HTTP 502", retry_after_s=600.0)
+    harness.reply(ReceiptsAnswered(request=harness.asker.receipts[0], failure=failure))
+    assert harness.tick().report.doing in {"waiting", "asking"}
+    assert harness.report.witnesses[1] == ("chain", "HTTP 502")
+    harness.tick(ASK_AGAIN_S)
+    harness.answer(Sample(candidates=(Candidate(condition_id=MARKET, traded=True),)))
+    harness.page(harness.fill())
+    harness.answer(harness.stored())
+
+    assert len(harness.asker.receipts) == 1
+    assert [each.audit.witness for each in harness.made] == [Witness.DATA] * 2
+
+
+def test_a_chain_that_hangs_is_given_up_and_its_answer_ignored() -> None:
+    harness = Harness(has_chain=True).disputed()
+    late = harness.asker.receipts[0]
+    harness.tick(OVERDUE_S - 1)
+    assert harness.report.doing == "asking"
+    harness.tick(2.0)
+    assert harness.report.witnesses[1][1].startswith("no answer")
+    harness.reply(ReceiptsAnswered(request=late, settlements=(unknown(HASH, "no receipt"),)))
+
+    assert len(harness.made) == 1
+
+
+def test_a_fault_of_ours_in_the_chain_ends_it() -> None:
+    harness = Harness(has_chain=True).disputed()
+    request = harness.asker.receipts[0]
+    with pytest.raises(ZeroDivisionError):
+        harness.reply(ReceiptsAnswered(request=request, failure=ZeroDivisionError()))
+    with pytest.raises(RuntimeError, match="neither"):
+        harness.reply(ReceiptsAnswered(request=request))
+
+
+def test_the_parts_of_other_trackers_are_passed_on() -> None:
+    harness = Harness()
+    harness.actor.on_receive(msgspec.structs.replace(harness.time(), trackers=3))
+
+    assert harness.asker.trackers == 3
+
+
+class FakeReceipts:
+    def __init__(self, failure: Exception | None = None) -> None:
+        self.failure = failure
+        self.trackers = 0
+        self.closed = False
+
+    def share(self, trackers: int) -> None:
+        self.trackers = trackers
+
+    def settlements(self, transactions: Sequence[str]) -> tuple[Settlement, ...]:
+        if self.failure is not None:
+            raise self.failure
+        return tuple(unknown(each, "no receipt") for each in transactions)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize("failure", [None, SourceUnavailable("away"), ZeroDivisionError()])
+def test_a_call_of_the_chain_brings_settlements_or_what_it_raised(
+    failure: Exception | None,
+) -> None:
+    request = ReceiptsRequest(transactions=(HASH,))
+    found = settled(FakeReceipts(failure), request)
+
+    assert found.request is request
+    assert found.failure is failure
+    assert (found.settlements is None) == (failure is not None)
+    assert isinstance(settled(None, request).failure, TypeError)
+
+
+class Answers(Address):
+    """Gives what another thread sends to the thread of the test."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue: queue.SimpleQueue[Message] = queue.SimpleQueue()
+
+    def tell(self, message: Message) -> None:
+        self.queue.put(message)
+
+
+def test_the_thread_asks_each_witness() -> None:
+    answers, receipts = Answers(), FakeReceipts()
+    asker = ThreadAsker(FakePages(), receipts)
+    assert asker.has_chain
+    assert not ThreadAsker(FakePages()).has_chain
+    asker.share(2)
+    ThreadAsker(FakePages()).share(2)
+    asker.ask(ReceiptsRequest(transactions=(HASH,)), answers)
+    asker.ask(PageRequest(condition_id=MARKET, cursor=None), answers)
+    found = [type(answers.queue.get(timeout=10.0)) for _ in range(2)]
+    asker.close()
+
+    assert found == [ReceiptsAnswered, PageAnswered]
+    assert (receipts.trackers, receipts.closed) == (2, True)
 
 
 class FakePages:

@@ -35,7 +35,7 @@ class World:
     def __init__(self, *broken: str, markets: int = 20, trades: int = 4_000, seed: int = 1) -> None:
         rng = Random(seed)
         pace = Pace(settle=1000, lags=dict.fromkeys(SOURCES, (0, 0)))
-        every = Markets(1, 1, pace, broken=frozenset(broken))
+        self.every = every = Markets(1, 1, pace, broken=frozenset(broken))
         spec = MarketSpec(announced=1, trades=1, ends=NOW_MS * 2)
         self.markets = [every.make(spec) for _ in range(markets)]
         self.tape = Tape(every)

@@ -325,6 +325,37 @@ def test_two_witnesses_or_the_chain_prove_what_is_missing(store: Store) -> None:
     assert summary(store).proven == 1
 
 
+def test_an_hour_counts_once_whatever_witnesses_were_asked(store: Store) -> None:
+    known = msgspec.structs.replace(audit("unknown", 1), witness=Witness.CHAIN, theirs=2)
+    store.commit(Batch(audits=(audit("complete", 1), known)))
+
+    found = summary(store)
+    assert (dict(found.results), found.theirs) == ({"complete": 1}, 9)
+    missing = msgspec.structs.replace(audit("missing", 2), witness=Witness.CHAIN)
+    store.commit(Batch(audits=(missing,)))
+    found = summary(store)
+    assert (dict(found.results), found.missing, found.outside_gaps) == ({"missing": 1}, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("minute", "changes", "left"),
+    [
+        (5, {}, 1),
+        (5, {"result": AuditResult.UNKNOWN}, 2),
+        (5, {"hour_ms": HOUR_MS + 3_600_000}, 2),
+        (0, {}, 2),
+    ],
+)
+def test_what_the_chain_said_of_a_dispute_is_over_when_both_sides_agree(
+    store: Store, database: str, minute: int, changes: dict[str, object], left: int
+) -> None:
+    chain = msgspec.structs.replace(audit("missing", 1), witness=Witness.CHAIN)
+    store.commit(Batch(audits=(chain,)))
+    store.commit(Batch(audits=(msgspec.structs.replace(audit("complete", minute), **changes),)))
+
+    assert len(results(database)) == left
+
+
 def test_hours_in_which_connections_began_or_ended_are_named(store: Store) -> None:
     def event(second: int, name: str) -> ConnectionEvent:
         return ConnectionEvent(at_ns=ns(second), connection="a-0001", event=name, reason="")

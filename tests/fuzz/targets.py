@@ -21,7 +21,7 @@ from actors.model import facts
 from actors.model.market import Asset, Market
 from actors.model.trade import ConditionId, TokenId
 from actors.polymarket import channel, clob, data_api, gamma
-from actors.polymarket.contract import chain
+from actors.polymarket.contract import chain, rpc
 from actors.polymarket.http import Http
 from actors.transport.skimmer import FrameSkimmer
 from tests.cli.status_samples import health
@@ -101,7 +101,7 @@ def answers(data: bytes) -> None:
     with contextlib.suppress(PayloadRejected):
         gamma.parse_market(data)
     with contextlib.suppress(PayloadRejected):
-        for found in filter(None, chain.read_replies(data, 1)):
+        for found in filter(None, rpc.read_replies(data, 1)):
             chain.observe(chain.facts(MARKET.condition_id, found), MARKET, 1)
     gamma.resolved_at_ms(data)
     gamma.condition_of(data)

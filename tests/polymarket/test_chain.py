@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from actors.errors import PayloadRejected
 from actors.model.market import HALF, Asset, Market, Naming, Observation, Source
 from actors.model.trade import ConditionId, TokenId
-from actors.polymarket.contract import chain
-from actors.polymarket.contract.chain import REVERTED, Answered, ChainFacts
+from actors.polymarket.contract import chain, rpc
+from actors.polymarket.contract.chain import ChainFacts
+from actors.polymarket.contract.rpc import REVERTED, Answered
 from actors.polymarket.contract.slots import UNPROVEN
 from tests.resolution.recorded_answers import AT_MS, CONDITION, MARKET, NO, YES, in_order
 
@@ -123,9 +124,9 @@ def test_without_a_denominator_nothing_else_is_asked(first: Answered) -> None:
 
 def test_a_batch_is_a_list_and_a_single_call_is_none() -> None:
     first = chain.first_call(CONDITION)
-    batch = msgspec.json.decode(chain.request([first, first]))
+    batch = msgspec.json.decode(rpc.request([first, first]))
     assert [call["id"] for call in batch] == [0, 1]
-    single = msgspec.json.decode(chain.request([first]))
+    single = msgspec.json.decode(rpc.request([first]))
     assert single == batch[0]
     assert (single["jsonrpc"], single["method"]) == ("2.0", "eth_call")
     assert single["params"] == [{"to": first.to, "data": first.data}, "latest"]
@@ -133,7 +134,7 @@ def test_a_batch_is_a_list_and_a_single_call_is_none() -> None:
 
 def test_answers_in_any_order_find_their_calls() -> None:
     replies = [{"jsonrpc": "2.0", "id": number, "result": word(number)} for number in range(4)]
-    found = chain.read_replies(json.dumps(replies[::-1]).encode(), 4)
+    found = rpc.read_replies(json.dumps(replies[::-1]).encode(), 4)
     assert found == tuple(Answered(word(number)) for number in range(4))
 
 
@@ -148,13 +149,13 @@ REVERTS: tuple[dict[str, object], ...] = (
 @pytest.mark.parametrize("error", REVERTS)
 def test_a_revert_is_the_answer_of_the_contract(error: dict[str, object]) -> None:
     raw = json.dumps([{"id": 0, "error": error}, {"id": 1, "result": word(1)}]).encode()
-    assert chain.read_replies(raw, 2) == (Answered("", REVERTED), Answered(word(1)))
+    assert rpc.read_replies(raw, 2) == (Answered("", REVERTED), Answered(word(1)))
 
 
 def test_another_error_of_a_call_is_no_answer_and_hides_no_other() -> None:
     error = {"code": -32005, "message": "limit exceeded"}
     raw = json.dumps([{"id": 1, "error": error}, {"id": 0, "result": word(1)}]).encode()
-    assert chain.read_replies(raw, 3) == (Answered(word(1)), None, None)
+    assert rpc.read_replies(raw, 3) == (Answered(word(1)), None, None)
 
 
 @pytest.mark.parametrize(
@@ -171,20 +172,20 @@ def test_another_error_of_a_call_is_no_answer_and_hides_no_other() -> None:
 )
 def test_a_node_that_answers_no_call_of_a_batch_is_rejected(raw: bytes) -> None:
     with pytest.raises(PayloadRejected):
-        chain.read_replies(raw, 4)
+        rpc.read_replies(raw, 4)
 
 
 def test_why_a_batch_was_rejected_is_told() -> None:
     told = "Batch of more than 3 requests are not allowed on free tier"
     raw = json.dumps({"id": None, "error": {"code": 31, "message": told}}).encode()
     with pytest.raises(PayloadRejected, match=told):
-        chain.read_replies(raw, 4)
+        rpc.read_replies(raw, 4)
 
 
 @given(st.binary())
 def test_no_bytes_are_answers(raw: bytes) -> None:
     with pytest.raises(PayloadRejected):
-        chain.read_replies(raw, 2)
+        rpc.read_replies(raw, 2)
 
 
 # ------------------------------------------------------------------------- V2

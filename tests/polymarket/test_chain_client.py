@@ -13,7 +13,7 @@ import pytest
 from actors.errors import SourceUnavailable
 from actors.model.trade import ConditionId
 from actors.polymarket.contract import chain
-from actors.polymarket.contract.chain import FAILED, REVERTED, ChainFacts
+from actors.polymarket.contract.chain import FAILED, ChainFacts
 from actors.polymarket.contract.nodes import (
     LARGER_AFTER_S,
     LARGER_AT_LAST_S,
@@ -23,6 +23,7 @@ from actors.polymarket.contract.nodes import (
     BatchSize,
     Chain,
 )
+from actors.polymarket.contract.rpc import REVERTED
 from actors.polymarket.sources import CHAIN_REQUESTS
 
 IDS = tuple(ConditionId(f"0x{number:064x}") for number in range(1, 22))

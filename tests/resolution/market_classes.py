@@ -35,7 +35,8 @@ from actors.messages import (
 from actors.model.market import Market, Source
 from actors.model.trade import ConditionId, TokenId
 from actors.polymarket.contract import chain
-from actors.polymarket.contract.chain import Answered, ChainFacts
+from actors.polymarket.contract.chain import ChainFacts
+from actors.polymarket.contract.rpc import Answered
 from actors.polymarket.contract.slots import COLLATERALS, position_ids
 from actors.polymarket.events import MarketEvent, announced_market
 from actors.polymarket.gamma import parse_market

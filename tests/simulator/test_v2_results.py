@@ -11,6 +11,7 @@ from actors.model.market import Asset, Naming, Source
 from actors.model.market import Market as ListedMarket
 from actors.model.trade import ConditionId, TokenId
 from actors.polymarket.contract import chain as reader
+from actors.polymarket.contract import rpc
 from actors.simulator.market import SOURCES, Market, Pace
 from actors.simulator.markets import Markets, MarketSpec
 from actors.simulator.sources import chain
@@ -192,8 +193,8 @@ def test_the_tracker_reads_the_winner_whatever_the_order_of_a_list(
         market = node.market
         condition = ConditionId(market.condition)
         asked = reader.first_call(condition)
-        answer = chain_answer(node.markets, json.loads(reader.request([asked])), LATE)
-        (first,) = reader.read_replies(json.dumps(answer).encode(), 1)
+        answer = chain_answer(node.markets, json.loads(rpc.request([asked])), LATE)
+        (first,) = rpc.read_replies(json.dumps(answer).encode(), 1)
         assert first is not None
         assert reader.further_calls(condition, first) == ()
         seen = reader.observe(reader.facts(condition, first), as_listed(market, listed), LATE)

@@ -14,11 +14,9 @@ there are zero and add up to another number, and one whose numerators do not add
 import re
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import NamedTuple
 
 import msgspec
 
-from actors.errors import PayloadRejected
 from actors.model.conversion import storable_text
 from actors.model.market import (
     ALL,
@@ -32,6 +30,7 @@ from actors.model.market import (
 )
 from actors.model.trade import ConditionId
 from actors.polymarket import strict_json
+from actors.polymarket.contract.rpc import Answered, Asked
 from actors.polymarket.contract.slots import UNPROVEN, by_token, v2_module
 
 CTF = "0x4D97DCd97eC945f40cF65F87097ACe5EA0476045"
@@ -47,37 +46,10 @@ RESULT = "0xe4939c77"  # getResult(bytes31), the argument padded with zeros on t
 FURTHER_CALLS = 3
 """About a V1 condition that has a denominator."""
 
-REVERTED, FAILED = "call reverted", "call failed"
+FAILED = "call failed"
 _MILLION = 1_000_000
 _WORD = re.compile(r"0x[0-9a-fA-F]{64}")  # 32 bytes, the unit of the EVM
 _WORDS = re.compile(r"0x(?:[0-9a-fA-F]{64}){2,}")
-_NULL = msgspec.Raw(b"null")
-# The code is 3 (geth) or -32015 (others); some nodes say it in words alone.
-_REVERT = re.compile(rb'revert|invalid opcode|"code"\s*:\s*(?:3|-32015)\b', re.IGNORECASE)
-_SHOWN_BYTES = 120
-
-
-class ChainCall(msgspec.Struct, frozen=True, kw_only=True):
-    """One JSON-RPC request."""
-
-    id: int
-    params: tuple[dict[str, str], str]
-    jsonrpc: str = "2.0"
-    method: str = "eth_call"
-
-
-class Asked(NamedTuple):
-    """A call that is asked of a contract: its address, and what it is called with."""
-
-    to: str
-    data: str
-
-
-class Answered(NamedTuple):
-    """What a contract answered: hexadecimal, or why there is nothing."""
-
-    result: str
-    failure: str = ""
 
 
 class ChainFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,15 +68,6 @@ class ChainFacts(msgspec.Struct, frozen=True, kw_only=True):
     numerators: tuple[str, str] = ("", "")
     result: str = ""
     failure: str = ""
-
-
-class _Reply(msgspec.Struct, frozen=True):
-    id: int | str | None = None
-    result: str | None = None
-    error: msgspec.Raw = _NULL
-
-
-_replies = msgspec.json.Decoder(list[_Reply] | _Reply)
 
 
 # ------------------------------------------------------------------- requests
@@ -137,52 +100,11 @@ def further_calls(condition_id: ConditionId, first: Answered) -> tuple[Asked, ..
     return (Asked(CTF, SLOTS + key), *(Asked(CTF, data) for data in numerators))
 
 
-def request(asked: Sequence[Asked]) -> bytes:
-    """Return the body of a JSON-RPC batch, or of a single call: some nodes take no batches."""
-    calls = [
-        ChainCall(id=number, params=({"to": each.to, "data": each.data}, "latest"))
-        for number, each in enumerate(asked)
-    ]
-    return msgspec.json.encode(calls if len(calls) != 1 else calls[0])
-
-
 def _key(condition_id: ConditionId) -> str:
     return condition_id[2:].ljust(64, "0")
 
 
 # -------------------------------------------------------------------- answers
-
-
-def read_replies(raw: bytes, count: int) -> tuple[Answered | None, ...]:
-    """Return what was answered to each of `count` calls; None for one that was not carried out.
-
-    A revert is an answer: the contract gives none about this condition. Any other error may be
-    about the node, such as a limit.
-
-    Raises:
-        PayloadRejected: Not one of several calls was carried out, or this is no JSON-RPC.
-    """
-    # An error of a call comes with HTTP 200, as a member `error` in place of `result`. The order of
-    # the replies is free (JSON-RPC 2.0, section 6), so they are sorted by id.
-    found = strict_json.read(raw, _replies)
-    replies = found if isinstance(found, list) else [found]
-    by_id = {reply.id: reply for reply in replies}
-    if count == 1 and len(replies) == 1:
-        by_id = {0: replies[0]}  # an error may come without the id
-    answers = tuple(_answered(by_id.get(number)) for number in range(count))
-    if count > 1 and not any(answers):
-        errors = [bytes(reply.error) for reply in replies if bytes(reply.error) != b"null"]
-        told = errors[0][:_SHOWN_BYTES].decode(errors="replace") if errors else ""
-        raise PayloadRejected(f"the node left calls unanswered {told}".rstrip())
-    return answers
-
-
-def _answered(reply: _Reply | None) -> Answered | None:
-    if reply is None:
-        return None
-    if reply.result:
-        return Answered(reply.result)
-    return Answered("", REVERTED) if _REVERT.search(bytes(reply.error)) else None
 
 
 def facts(

@@ -6,20 +6,26 @@ passed over, and what it did not answer is asked of the next one; all about one 
 from one node.
 """
 
+import bisect
+import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 from urllib.parse import urlsplit
 
+import msgspec
+
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.model.trade import ConditionId
-from actors.polymarket.contract import chain
-from actors.polymarket.contract.chain import Answered, Asked, ChainFacts
+from actors.polymarket.contract import chain, receipts, rpc
+from actors.polymarket.contract.chain import ChainFacts
+from actors.polymarket.contract.receipts import Settlement, State
+from actors.polymarket.contract.rpc import Answered, Call, Lookup
 from actors.polymarket.pagination import is_answer
 from actors.polymarket.sources import (
     CHAIN_REQUESTS,
     MAX_CHAIN_CONDITIONS,
+    MAX_RECEIPTS,
     WINDOW_S,
     Closable,
 )
@@ -93,7 +99,7 @@ class BatchSize:
 
 
 class Pace:
-    """Spaces requests: at most so many in a window of time.
+    """Spaces requests: at most so many in a window of time, whoever makes them. Any thread.
 
     Args:
         most: Requests in the window.
@@ -101,23 +107,42 @@ class Pace:
     """
 
     def __init__(self, most: int, window_s: float) -> None:
-        self._window_s = window_s
+        self._most, self._window_s = most, window_s
         self._trackers = 1
-        self._sent: deque[float] = deque(maxlen=most)
+        # The last ones, in order: when they were answered or, until then, when they may leave.
+        self._times: list[float] = []
+        self._lock = threading.Lock()
 
     def share(self, trackers: int) -> None:
         """Leave equal parts to the other trackers of this host."""
         self._trackers = max(1, trackers)
 
-    def wait_s(self, now: float) -> float:
-        """Return how long to wait before the next request."""
-        if len(self._sent) < (self._sent.maxlen or 1):
-            return 0.0
-        return max(0.0, self._sent[0] + self._window_s * self._trackers - now)
+    def take(self, now: float) -> float:
+        """Return when the next request may leave, and count it."""
+        with self._lock:
+            at = now
+            if len(self._times) >= self._most:
+                at = max(now, self._times[-self._most] + self._window_s * self._trackers)
+            bisect.insort(self._times, at)
+            del self._times[: -2 * self._most]
+            return at
 
-    def sent(self, now: float) -> None:
-        """Count a request."""
-        self._sent.append(now)
+    def give_back(self, at: float) -> None:
+        """Take back a request that did not leave."""
+        with self._lock:
+            if at in self._times:
+                self._times.remove(at)
+
+    def answered(self, at: float, now: float) -> None:
+        """Date a request anew: the node may have counted it at any moment until now."""
+        self.give_back(at)
+        with self._lock:
+            bisect.insort(self._times, now)
+
+
+def node_pace(*, public: bool) -> Pace:
+    """Return the pace of all requests to nodes: one a second to nodes that are for everybody."""
+    return Pace(1, 1.0) if public else Pace(CHAIN_REQUESTS, WINDOW_S)
 
 
 class Node:
@@ -145,6 +170,7 @@ class Chain:
             access keys, so errors name their hosts only.
         http: Makes the requests; closed with this.
         public: They are nodes for everybody: at most one request a second in all, three calls each.
+        pace: Shared with the other clients of these nodes.
         monotonic: Seconds.
         wait: Waits for so many seconds, or until the process stops.
     """
@@ -155,12 +181,13 @@ class Chain:
         http: Poster,
         *,
         public: bool = False,
+        pace: Pace | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         wait: Callable[[float], object] = time.sleep,
     ) -> None:
         self.is_public = public
         self._nodes = [Node(url, PUBLIC_CALLS if public else MOST_CALLS) for url in urls]
-        self._pace = Pace(1, 1.0) if public else Pace(CHAIN_REQUESTS, WINDOW_S)
+        self._pace = pace or node_pace(public=public)
         self._http = http
         self._monotonic = monotonic
         self._wait = wait
@@ -212,6 +239,62 @@ class Chain:
             raise _none_answered(failures)
         return tuple(found.get(each) or ChainFacts(failure=chain.FAILED) for each in condition_ids)
 
+    def settlements(self, transactions: Sequence[str]) -> tuple[Settlement, ...]:
+        """Return what each of at most ten transactions settled, in their order.
+
+        Where one node knows nothing, or says what cannot be, the next one is asked: nodes lag, and
+        forget what is old.
+
+        Raises:
+            SourceUnavailable: Every node failed.
+        """
+        if len(transactions) > MAX_RECEIPTS:
+            raise ValueError(f"{len(transactions)} transactions, at most {MAX_RECEIPTS} at once")
+        now = self._monotonic()
+        self._until = now + LONGEST_S
+        found: dict[str, Settlement] = {}
+        failures: list[Failure] = []
+        for node in self._in_order(now):
+            open_ = [each for each in transactions if not _is_certain(found.get(each))]
+            if open_:
+                told, failure = self._look_up(node, open_)
+                found |= {
+                    each.transaction: each
+                    for each in told
+                    # What one node has proven is not taken back by one that lags.
+                    if each.state is not State.UNKNOWN or each.transaction not in found
+                }
+                failures += [failure] if failure else []
+        if not found and len(failures) == len(self._nodes) and transactions:
+            raise _none_answered(failures)
+        nothing = (receipts.unknown(each, "not answered") for each in transactions)
+        return tuple(found.get(each.transaction, each) for each in nothing)
+
+    def _look_up(
+        self, node: Node, transactions: Sequence[str]
+    ) -> tuple[list[Settlement], Failure | None]:
+        """Return what one node answered about transactions, and why it failed if it did."""
+        calls = [receipts.receipt_call(each) for each in transactions]
+        answers, failure = self._answers(node, calls)
+        told = [
+            receipts.read_receipt(transaction, answer)
+            for transaction, answer in zip(transactions, answers, strict=True)
+            if answer is not None
+        ]
+        blocks = receipts.blocks_of(told)
+        if blocks and failure is None:
+            answers, failure = self._answers(node, [receipts.block_call(each) for each in blocks])
+            times = dict(zip(blocks, map(receipts.read_block, blocks, answers), strict=True))
+            told = [
+                msgspec.structs.replace(each, at_ms=times.get(each.block))
+                if each.at_ms is None
+                else each
+                for each in told
+            ]
+        if failure is not None:
+            node.failed_at = self._monotonic()
+        return told, failure
+
     def close(self) -> None:
         """Close the idle connections."""
         self._http.close()
@@ -242,7 +325,7 @@ class Chain:
         return found, failure
 
     def _answers(
-        self, node: Node, calls: Sequence[Asked], *, together: int = 1
+        self, node: Node, calls: Sequence[Call], *, together: int = 1
     ) -> tuple[_Answers, Failure | None]:
         """Return what a node answers to each call, None where nothing; and why it failed if so.
 
@@ -277,7 +360,7 @@ class Chain:
         return self._once_more(node, calls, answers)
 
     def _once_more(
-        self, node: Node, calls: Sequence[Asked], answers: _Answers
+        self, node: Node, calls: Sequence[Call], answers: _Answers
     ) -> tuple[_Answers, Failure | None]:
         """Ask again, one by one, the calls that brought an error where others did not."""
         misses = 0
@@ -299,20 +382,28 @@ class Chain:
         about_it = is_answer(failure) and status not in _NOT_ABOUT_SIZE
         return about_it and node.batch.rejected(count, self._monotonic())
 
-    def _post(self, node: Node, calls: Sequence[Asked]) -> tuple[Answered | None, ...]:
-        if (wait_s := self._pace.wait_s(self._monotonic())) > 0:
-            self._wait(wait_s)
+    def _post(self, node: Node, calls: Sequence[Call]) -> tuple[Answered | None, ...]:
+        leaves_at = self._pace.take(now := self._monotonic())
+        if leaves_at > now:
+            self._wait(leaves_at - now)
         if self._monotonic() >= self._until:
+            self._pace.give_back(leaves_at)
             raise SourceUnavailable(f"{node.host}: no time is left")
         try:
-            raw = self._http.post(node.url, chain.request(calls))
+            raw = self._http.post(node.url, rpc.request(calls))
         finally:
-            # Not before it: the node may have counted it at any moment until now.
-            self._pace.sent(self._monotonic())
+            self._pace.answered(leaves_at, self._monotonic())
         try:
-            return chain.read_replies(raw, len(calls))
+            return rpc.read_replies(raw, len(calls), lookup=isinstance(calls[0], Lookup))
         except PayloadRejected as rejection:
             raise PayloadRejected(f"{node.host}: {rejection}") from rejection
+
+
+def _is_certain(settlement: Settlement | None) -> bool:
+    """Return whether no other node need be asked about a transaction."""
+    if settlement is None or settlement.state is State.UNKNOWN:
+        return False
+    return settlement.state is State.FAILED or settlement.at_ms is not None
 
 
 def _filled(answers: _Answers, count: int) -> _Answers:

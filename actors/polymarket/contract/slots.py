@@ -80,7 +80,7 @@ def by_token(market: Market, shares: Sequence[Decimal]) -> Payouts | None:
 def position_ids(condition: bytes, collateral: bytes) -> tuple[TokenId, TokenId]:
     """Return the token ids of both slots: `getPositionId` of the CTF contract. Takes 0.5 ms."""
     first, second = (
-        int.from_bytes(_keccak(collateral + _collection_id(condition, 1 << slot)), "big")
+        int.from_bytes(keccak256(collateral + _collection_id(condition, 1 << slot)), "big")
         for slot in (0, 1)
     )
     return TokenId(str(first)), TokenId(str(second))
@@ -88,7 +88,7 @@ def position_ids(condition: bytes, collateral: bytes) -> tuple[TokenId, TokenId]
 
 def _collection_id(condition: bytes, index_set: int) -> bytes:
     """Return `getCollectionId` of the CTF contract without a parent: a point of alt_bn128."""
-    start = int.from_bytes(_keccak(condition + index_set.to_bytes(32, "big")), "big")
+    start = int.from_bytes(keccak256(condition + index_set.to_bytes(32, "big")), "big")
     x = start
     while True:  # one number in two is the x of a point
         x = (x + 1) % _FIELD
@@ -101,5 +101,6 @@ def _collection_id(condition: bytes, index_set: int) -> bytes:
     return (x ^ _ODD if odd else x).to_bytes(32, "big")
 
 
-def _keccak(data: bytes) -> bytes:
+def keccak256(data: bytes) -> bytes:
+    """Return the hash that Ethereum calls keccak256."""
     return keccak.new(digest_bits=256, data=data).digest()

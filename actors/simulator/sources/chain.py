@@ -1,5 +1,7 @@
 """The chain: JSON-RPC `eth_call` to the contracts that have the outcomes, alone or in batches.
 
+Receipts and blocks are in `receipts.py`.
+
 V1 markets are on the conditional tokens contract, V2 markets on the module that their condition id
 names; each contract has no payout for the markets of another one. Errors come with HTTP 200. Free
 nodes take few calls at once, and know nothing about conditions that were never prepared.
@@ -12,6 +14,8 @@ from actors.simulator.market_ids import BINARY, NEG_RISK, module_of
 from actors.simulator.markets import Markets
 from actors.simulator.sources.oddities import shown_numerators
 from actors.simulator.sources.orders import by_slot
+from actors.simulator.sources.receipts import LOOKUPS, looked_up
+from actors.simulator.sources.trades import Tape
 
 CONTRACT = "0x4d97dcd97ec945f40cf65f87097ace5ea0476045"
 DENOMINATOR, NUMERATOR, SLOTS = "0xdd34de67", "0x0504c814", "0xd42dc0c2"
@@ -28,8 +32,18 @@ FREE_CALLS = 3
 BLOCK_MS = 2_000
 
 
-def chain_answer(markets: Markets, request: Any, now: int, *, lie: bool = False) -> Any:
-    """Answer one JSON-RPC request or a batch; an invalid request gets an error object."""
+def chain_answer(
+    markets: Markets, request: Any, now: int, *, lie: bool = False, tape: Tape | None = None
+) -> Any:
+    """Answer one JSON-RPC request or a batch; an invalid request gets an error object.
+
+    Args:
+        markets: All of them.
+        request: Decoded JSON.
+        now: Milliseconds since 1970.
+        lie: Whether outcomes are wrong.
+        tape: What was settled; without it no transaction is known.
+    """
     if isinstance(request, list):
         if not request:
             return _error(None, -32600, "empty batch")
@@ -37,11 +51,13 @@ def chain_answer(markets: Markets, request: Any, now: int, *, lie: bool = False)
             error = _error(None, -32600, f"a batch of more than {FREE_CALLS} calls is not served")
             # Which of the two a node sends is not known.
             return [error] if now // BLOCK_MS % 2 else error
-        return [chain_result(markets, item, now, lie=lie) for item in request]
-    return chain_result(markets, request, now, lie=lie)
+        return [chain_result(markets, item, now, lie=lie, tape=tape) for item in request]
+    return chain_result(markets, request, now, lie=lie, tape=tape)
 
 
-def chain_result(markets: Markets, request: Any, now: int, *, lie: bool) -> dict[str, Any]:
+def chain_result(
+    markets: Markets, request: Any, now: int, *, lie: bool, tape: Tape | None = None
+) -> dict[str, Any]:
     """Answer one JSON-RPC request."""
     if not isinstance(request, dict) or not isinstance(request.get("method"), str):
         return _error(None, -32600, "invalid request")
@@ -49,6 +65,8 @@ def chain_result(markets: Markets, request: Any, now: int, *, lie: bool) -> dict
     simple = {"eth_chainId": "0x89", "eth_blockNumber": hex(now // BLOCK_MS)}
     if method in simple:
         return _result(number, simple[method])
+    if method in LOOKUPS and tape is not None:
+        return looked_up(markets, tape, request, now)
     if method != "eth_call":
         return _error(number, -32601, f"the method {method} does not exist/is not available")
     return _eth_call(markets, request, now, lie=lie)
@@ -129,7 +147,7 @@ def _payouts(market: Market, now: int, *, lie: bool) -> tuple[int, int]:
     return (first // unit, second // unit) if market.odd != "scalar" else (first, second)
 
 
-def _result(number: Any, value: str) -> dict[str, Any]:
+def _result(number: Any, value: Any) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": number, "result": value}
 
 

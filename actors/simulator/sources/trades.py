@@ -38,13 +38,30 @@ class Tape:
         self._markets = markets
         self._trades: deque[Trade] = deque()
         self._by_market: dict[str, deque[Trade]] = {}
+        self._by_name: dict[str, list[Trade]] = {}
 
     def add(self, trade: Trade) -> None:
         """Take a trade that was made."""
         self._trades.append(trade)
         self._by_market.setdefault(trade.condition, deque()).append(trade)
+        self._by_name.setdefault(self._settled_as(trade), []).append(trade)
         if len(self._trades) > KEPT:
-            self._by_market[self._trades.popleft().condition].popleft()
+            old = self._trades.popleft()
+            self._by_market[old.condition].popleft()
+            self._by_name.pop(self._settled_as(old), None)
+
+    def settled(self, name: str) -> tuple[Trade, ...]:
+        """Return the trades that a transaction settles, or would."""
+        return tuple(self._by_name.get(name, ()))
+
+    def is_ghost(self, trade: Trade) -> bool:
+        """Return whether a trade is never settled."""
+        return is_touched(trade) and "trades_ghosts" in self._markets.broken
+
+    def _settled_as(self, trade: Trade) -> str:
+        """Return the transaction that settles a trade."""
+        resent = is_touched(trade) and "trades_resent" in self._markets.broken
+        return hex_id("resent", trade.hash) if resent else trade.hash
 
     def answer(self, query: dict[str, list[str]], now: int) -> Answer:
         """Answer `/v2/trades?condition=…`; `now` is milliseconds."""
@@ -86,14 +103,13 @@ class Tape:
         """Yield (place, row) of every fill that is listed; no two have one place."""
         broken = self._markets.broken
         for trade in self._by_market.get(condition, ()):
-            block = (trade.ts + 1_700 + trade.n * 7919 % 2_200) // 1_000
-            touched = trade.n % SHARE == 7
-            if block * 1_000 > now - VISIBLE_MS or (touched and "trades_ghosts" in broken):
+            block = block_s(trade)
+            touched = is_touched(trade)
+            if block * 1_000 > now - VISIBLE_MS or self.is_ghost(trade):
                 continue
-            resent = touched and "trades_resent" in broken
-            name = hex_id("resent", trade.hash) if resent else trade.hash
+            name = self._settled_as(trade)
             twice = touched and "trades_twice" in broken
-            for part, size in enumerate(_parts(trade)):
+            for part, size in enumerate(parts(trade)):
                 if size < least:
                     continue
                 row = _row(trade, name, size, block)
@@ -104,7 +120,17 @@ class Tape:
                 yield (block, trade.n, 9), combo
 
 
-def _parts(trade: Trade) -> list[Decimal]:
+def is_touched(trade: Trade) -> bool:
+    """Return whether a quirk touches a trade."""
+    return trade.n % SHARE == 7
+
+
+def block_s(trade: Trade) -> int:
+    """Return the time of the block that settles a trade, in seconds."""
+    return (trade.ts + 1_700 + trade.n * 7919 % 2_200) // 1_000
+
+
+def parts(trade: Trade) -> list[Decimal]:
     """Return the sizes of the fills by which a trade is settled."""
     size = Decimal(trade.size)
     if size < 1:
