@@ -1,7 +1,7 @@
 """The base of the actors, their addresses and mailboxes, and the outbox.
 
 `BaseActor` dispatches messages by type and reports an unexpected error to the supervisor.
-`Address` reaches an actor across its restarts; `Addresses` holds those of the five actors that
+`Address` reaches an actor across its restarts; `Addresses` holds those of the actors that
 exist once. `BatchingMailbox` wakes its owner only for what cannot wait. `Outbox` keeps messages
 that are not in the journal until the writer has stored them.
 """
@@ -114,13 +114,14 @@ def ask_all(
 
 
 class Addresses(msgspec.Struct, frozen=True, kw_only=True):
-    """Reaches the five actors that exist once. Shared by all threads."""
+    """Reaches the actors that exist once. Shared by all threads."""
 
     supervisor: Address = msgspec.field(default_factory=Address)
     writer: Address = msgspec.field(default_factory=Address)
     catalog: Address = msgspec.field(default_factory=Address)
     resolution: Address = msgspec.field(default_factory=Address)
     audit: Address = msgspec.field(default_factory=Address)
+    stream: Address = msgspec.field(default_factory=Address)
 
 
 class Incarnation(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ is a journal sequence.
 import msgspec
 
 from actors.model.assumptions import Violations
-from actors.model.audit import Audit, AuditAnswer, AuditQuestion, AuditSummary
+from actors.model.audit import Audit, AuditAnswer, AuditQuestion, AuditSummary, StreamFigures, Told
 from actors.model.facts import Fact
 from actors.model.histogram import Histogram
 from actors.model.market import (
@@ -250,7 +250,7 @@ class ConnectionNoted(Message, frozen=True, kw_only=True):
 
 # --------------------------------------------- connection → catalog, resolution
 class NewMarketSeen(Message, frozen=True, kw_only=True):
-    """Connection → catalog: the feed announced a market.
+    """Connection → catalog: the feed announced a market. Stream → catalog: a trade names it.
 
     Attributes:
         market: What the event says of it, when that is enough to listen to it.
@@ -264,6 +264,31 @@ class ResolutionHint(Message, frozen=True, kw_only=True):
     """Connection → resolution: the feed reports that this market resolved; poll it soon."""
 
     condition_id: ConditionId
+
+
+class RequestStreamed(Message, frozen=True, kw_only=True):
+    """Audit → stream: what did the stream of all markets tell of an hour? Answered by `Streamed`.
+
+    Attributes:
+        since_ms, until_ms: It must have been alive from before the hour until after it.
+    """
+
+    hour_ms: int
+    end_ms: int
+    since_ms: int
+    until_ms: int
+
+
+class Streamed(Message, frozen=True, kw_only=True):
+    """Stream → audit: what it told of one market; None: there is no further one.
+
+    Attributes:
+        request: The very object that was asked.
+    """
+
+    request: RequestStreamed
+    condition_id: ConditionId | None = None
+    told: Told | None = None
 
 
 # ---------------------------------------- catalog, resolution: which markets count
@@ -733,6 +758,12 @@ class AuditReport(Report, frozen=True, kw_only=True):
     waiting: int
     doing: str = "waiting"
     rows_rejected: int = 0
+
+
+class StreamReport(Report, frozen=True, kw_only=True):
+    """Stream → supervisor, on Tick."""
+
+    figures: StreamFigures
 
 
 class AnnouncedConfirmed(Message, frozen=True, kw_only=True):

@@ -560,7 +560,7 @@ create trigger keep_doubtful before delete on public.rejected_messages
 create table public.audits (
   condition_id text not null,
   hour         timestamptz not null,
-  witness      text not null check (witness in ('data', 'chain')),
+  witness      text not null check (witness in ('data', 'chain', 'rtds')),
   theirs       integer not null,
   ours         integer not null,
   missing      integer not null check (missing between 0 and theirs),
@@ -1270,7 +1270,7 @@ comment on column public.audits.condition_id is
 comment on column public.audits.hour is
   'when the hour begins';
 comment on column public.audits.witness is
-  'who was asked: data is the Data API; chain the logs of the exchange''s contracts, about transactions of which data lists what is not stored, or not what is: missing or unknown, never complete';
+  'who was asked: data is the Data API; chain the logs of the exchange''s contracts, about transactions of which data lists what is not stored, or not what is: missing or unknown, never complete; rtds the stream of all markets, of which a sample is kept';
 comment on column public.audits.theirs is
   'what the witness lists in that hour';
 comment on column public.audits.ours is

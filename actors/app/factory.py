@@ -16,12 +16,12 @@ import pykka
 
 from actors import files
 from actors.actor import Address, Addresses, Incarnation
+from actors.app.auditing import AuditFactory
 from actors.app.dialling import FeedDialler
-from actors.audit.actor import AuditActor, AuditSettings
-from actors.audit.asking import ThreadAsker as WitnessAsker
+from actors.app.filters import filters_of
 from actors.catalog.actor import CatalogActor, CatalogSettings
 from actors.catalog.rest import Rest
-from actors.catalog.universe import ASSETS_PER_MARKET, MOST_MARKETS, Filters
+from actors.catalog.universe import ASSETS_PER_MARKET, MOST_MARKETS
 from actors.config.load import Config
 from actors.database.schema.opening import MigratingStore, MigrationRule
 from actors.database.server.advice import advice
@@ -47,12 +47,11 @@ from actors.journal.marker_files import NO_SPACE
 from actors.journal.recorder import Recorder
 from actors.messages import Report, Tick
 from actors.model.connection import ConnectionSpec, DescriptorLimit
-from actors.model.market import Shard, Source
+from actors.model.market import Source
 from actors.polymarket.client import BookTimes, Polymarket
 from actors.polymarket.contract.nodes import Chain, node_pace
 from actors.polymarket.http import Http
 from actors.polymarket.timing import RequestTimes
-from actors.polymarket.witness.client import TradeList
 from actors.resolution.actor import ResolutionActor, ResolutionSettings
 from actors.resolution.asking import ThreadAsker
 from actors.supervision.actor import ChildSpecs, VitalChild
@@ -255,6 +254,7 @@ class ActorFactory:
         )
         # One for resolution and audits, whichever incarnation: nodes count what comes from here.
         self._node_pace = node_pace(public=config.has_public_nodes)
+        self._audits = AuditFactory(config, to, http=self._http, chain=self._chain, rng=rng)
         self.recorder = Recorder(journal, to.writer, inflight_max=config.inflight_max)
 
     def child_specs(self) -> ChildSpecs:
@@ -266,7 +266,7 @@ class ActorFactory:
                 self._vital("writer", self._to.writer, 60.0, self._start_writer),
                 self._vital("resolution", self._to.resolution, 120.0, self._start_resolution),
                 self._vital("catalog", self._to.catalog, 120.0, self._start_catalog),
-                *self._audit(),
+                *self._audits.children(),
             ),
             connections=ConnectionPolicy(
                 start=self._start_connection(), replace_s=self._config.replace_seconds
@@ -342,19 +342,6 @@ class ActorFactory:
             ),
         )
 
-    def _audit(self) -> tuple[VitalChild, ...]:
-        spec = self._vital("audit", self._to.audit, 120.0, self._start_audit)
-        return (spec,) if self._config.audit else ()
-
-    def _start_audit(self, incarnation: Incarnation) -> Ref:
-        return AuditActor.start(
-            incarnation,
-            to=self._to,
-            asker=WitnessAsker(TradeList(self._config.data_url, self._http()), self._chain()),
-            settings=AuditSettings(markets=self._config.audit_markets),
-            rng=self._rng,
-        )
-
     def _http(self) -> Http:
         """Return a client with its own HTTP session: a session belongs to one thread."""
         agent = self._config.user_agent
@@ -408,14 +395,3 @@ class ActorFactory:
             )
 
         return start
-
-
-def filters_of(config: Config) -> Filters:
-    """Return which markets these settings want."""
-    return Filters(
-        min_volume=config.min_volume,
-        tags=frozenset(config.tags),
-        markets=frozenset(config.markets),
-        max_assets=config.max_assets,
-        shard=Shard.parse(config.shard),
-    )

@@ -13,7 +13,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from actors.app.dialling import FeedDialler
-from actors.app.factory import STOP_ACTOR_S, filters_of
+from actors.app.factory import STOP_ACTOR_S
+from actors.app.filters import filters_of
 from actors.app.look_feed import FIRST_TOKENS, LATER_TOKENS, Dialler, FeedLook, QueueInbox
 from actors.app.look_sources import (
     DIFFERS,

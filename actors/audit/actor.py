@@ -2,10 +2,11 @@
 
 Owns: the audit that is under way, which ones come next, those that are not stored yet, and the
 thread that asks the witnesses.
-Receives: Tick from the supervisor; PageAnswered and ReceiptsAnswered from its thread;
-AuditDataRead, StoreOpened and TicketsStored from the writer. Sends: RequestAuditData and AuditMade
-to the writer, AuditReport to the supervisor. Fails on unexpected errors only, not when a witness
-does not answer. Restarted by the supervisor; what was audited is in the database.
+Receives: Tick from the supervisor; PageAnswered and ReceiptsAnswered from its thread; Streamed from
+the stream; AuditDataRead, StoreOpened and TicketsStored from the writer. Sends: RequestAuditData
+and AuditMade to the writer, RequestStreamed to the stream, AuditReport to the supervisor. Fails on
+unexpected errors only, not when a witness does not answer. Restarted by the supervisor; what was
+audited is in the database.
 
 One audit at a time, in this order: the pages of the Data API, then what is stored, so that what is
 listed had more time to be stored; where both disagree, what the chain says of these transactions,
@@ -29,6 +30,7 @@ from actors.audit.asking import (
 )
 from actors.audit.comparison import MARGIN_MS, Hour, compare
 from actors.audit.rounds import Lengths, Pace, Rounds
+from actors.audit.streamed import StreamAudits
 from actors.errors import PayloadRejected, SourceUnavailable
 from actors.messages import (
     AuditDataRead,
@@ -36,6 +38,7 @@ from actors.messages import (
     AuditReport,
     RequestAuditData,
     StoreOpened,
+    Streamed,
     Tick,
     TicketsStored,
 )
@@ -74,10 +77,12 @@ class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         markets: Hours of markets that are audited in an hour.
+        stream: Whether as many are compared with the stream of all markets.
         lengths: Of hours and waits.
     """
 
     markets: int
+    stream: bool = False
     lengths: Lengths = Lengths()
 
 
@@ -123,7 +128,7 @@ class AuditActor(BaseActor):
         rng: Random,
     ) -> None:
         super().__init__(incarnation, to.supervisor)
-        self._writer = to.writer
+        self._writer, self._stream = to.writer, to.stream
         self._asker = asker
         self._me = Address()  # of this incarnation alone: an answer to an earlier one is lost
         self._me.move_to(self.actor_ref)
@@ -132,6 +137,11 @@ class AuditActor(BaseActor):
         self._rounds = Rounds(rng, Witness.DATA, settings.lengths)
         self._limit, self._backoff = RateLimit(AUDIT), SourceBackoff()
         self._chain_backoff = SourceBackoff()
+        self._streamed = (
+            StreamAudits(settings.markets, incarnation.at.now, settings.lengths)
+            if settings.stream
+            else None
+        )
         self._outbox = Outbox(incarnation=incarnation.number)
         self._under_way: _UnderWay | None = None
         self._sampling: SampleQuestion | None = None
@@ -145,6 +155,7 @@ class AuditActor(BaseActor):
             Tick: self._tick,
             PageAnswered: self._page_answered,
             ReceiptsAnswered: self._receipts_answered,
+            Streamed: self._stream_answered,
             AuditDataRead: self._data_read,
             StoreOpened: self._store_opened,
             TicketsStored: self._tickets_stored,
@@ -164,6 +175,7 @@ class AuditActor(BaseActor):
         if tick.now - self._summarised_at >= SUMMARY_S:
             self._ask_summary()
         self._go_on()
+        self._begin_streamed()
         self.supervisor.tell(
             AuditReport(
                 child=self.child,
@@ -215,6 +227,19 @@ class AuditActor(BaseActor):
             self._sampled_at = self._now
             self._sampling = self._rounds.question(self._wall_ms)
             self._ask_database(self._sampling)
+
+    def _begin_streamed(self) -> None:
+        """Ask the stream for the next market; nothing waits for its answer."""
+        if self._streamed is not None and len(self._outbox) < MOST_WAITING:
+            request = self._streamed.begin(self._now, self._wall_ms)
+            if request is not None:
+                self._stream.tell(request)
+
+    def _stream_answered(self, message: Streamed) -> None:
+        """Ask the database about what the stream told."""
+        question = None if self._streamed is None else self._streamed.answered(message)
+        if question is not None:
+            self._ask_database(question)
 
     # ---------------------------------------------------------------- witness
 
@@ -342,6 +367,10 @@ class AuditActor(BaseActor):
             # The same question is asked before and after the chain: it is that very object.
             if audit is not None and question is audit.question is not None:
                 self._stored_read(audit, answer)
+            elif self._streamed is not None:
+                made = self._streamed.stored(question, answer, self._wall_ms)
+                if made is not None:
+                    self._made(made)
 
     def _stored_read(self, audit: _UnderWay, stored: StoredHour) -> None:
         """Judge; after the first time ask the chain, if there is something to ask."""

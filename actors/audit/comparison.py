@@ -30,6 +30,8 @@ SETTLED_MS: Final = 300_000
 """A witness lists everything so long after it was traded."""
 FLOOR: Final = Decimal("0.01")
 """Shares: smaller trades, and smaller differences, are not judged. The Data API leaves them out."""
+FEW_MISSING: Final = 3
+"""So many in an hour of a market are believed of a witness that nobody documents, or a tenth."""
 SHOWN: Final = 5
 """So many of a kind stand in the evidence."""
 
@@ -194,6 +196,15 @@ class Comparison:
         since, until = at_ms - self._hour.edge_ms, at_ms + 1_000
         return any(begin <= since and until <= end for begin, end in self._covered.get(token, ()))
 
+    def disbelieve_much(self) -> None:
+        """Take a witness that nobody documents for wrong when much of what it lists is missing.
+
+        What it means by a row may have changed, as it has before.
+        """
+        if len(self.missing) > max(FEW_MISSING, self.theirs // 10):
+            self.reasons["much listed otherwise"] += len(self.missing)
+            self.missing.clear()
+
     def listed_at(self, key: Key) -> int:
         """Return when the witness says that something was traded."""
         return self._listed[key].at_ms
@@ -243,6 +254,8 @@ def compare(
 ) -> Audit:
     """Return the audit of one hour of a market."""
     found = examine(hour, stored, told)
+    if witness is Witness.RTDS:
+        found.disbelieve_much()
     reasons = [*_doubts(hour, stored, told), *found.reasons]
     outside = sum(heard for _, _, heard in found.missing)
     result = AuditResult.COMPLETE

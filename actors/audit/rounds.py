@@ -42,6 +42,20 @@ class Lengths(msgspec.Struct, frozen=True, kw_only=True):
     settled_ms: int = SETTLED_MS
     again_ms: int = AGAIN_MS
 
+    def latest_ms(self, wall_ms: int) -> int:
+        """Return when the latest hour begins that may be audited."""
+        return (wall_ms - self.over_ms) // self.hour_ms * self.hour_ms - self.hour_ms
+
+    def hour(self, condition_id: ConditionId, hour_ms: int) -> Hour:
+        """Return an hour of a market."""
+        return Hour(
+            condition_id=condition_id,
+            hour_ms=hour_ms,
+            length_ms=self.hour_ms,
+            edge_ms=self.edge_ms,
+            settled_ms=self.settled_ms,
+        )
+
 
 class Rounds:
     """Chooses what is audited next. In the thread of its actor.
@@ -75,7 +89,7 @@ class Rounds:
     def question(self, wall_ms: int) -> SampleQuestion:
         """Begin a round; return what the database is asked for it."""
         length = self._lengths.hour_ms
-        latest = (wall_ms - self._lengths.over_ms) // length * length - length
+        latest = self._lengths.latest_ms(wall_ms)
         hour_ms = latest if self._number % 2 == 0 else self._earlier(latest)
         self._number += 1
         self._wall_ms = wall_ms
@@ -98,9 +112,9 @@ class Rounds:
     def sampled(self, question: SampleQuestion, sample: Sample) -> None:
         """Take what the database answered."""
         self._waiting.clear()
-        again = [self._hour(*each) for each in self._disputed_due()]
+        again = [self._lengths.hour(*each) for each in self._disputed_due()]
         drawn = [
-            self._hour(each.condition_id, question.from_ms)
+            self._lengths.hour(each.condition_id, question.from_ms)
             for each in self._in_turn(sample.candidates)
         ]
         self._waiting.extend([*again, *drawn][:MOST_IN_A_ROUND])
@@ -112,15 +126,6 @@ class Rounds:
         due = sorted(due, key=lambda each: self._tried.get(each, 0))[: MOST_IN_A_ROUND // 2]
         self._tried.update(dict.fromkeys(due, self._wall_ms))
         return due
-
-    def _hour(self, condition_id: ConditionId, hour_ms: int) -> Hour:
-        return Hour(
-            condition_id=condition_id,
-            hour_ms=hour_ms,
-            length_ms=self._lengths.hour_ms,
-            edge_ms=self._lengths.edge_ms,
-            settled_ms=self._lengths.settled_ms,
-        )
 
     def _in_turn(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         mixed = list(candidates)

@@ -50,6 +50,11 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     max_assets: int = 0
     shard: Shard = Shard()
 
+    @property
+    def is_everything(self) -> bool:
+        """Return whether all markets are wanted, by this tracker."""
+        return self == Filters()
+
     def unmatched(self) -> Unmatched:
         """Return what finds the names that no market has."""
         return Unmatched(self.markets, self.tags, by_volume=self.min_volume > 0)

@@ -124,6 +124,7 @@ def tracker_environment(
         "TRACKER_GAMMA_URL": urls["gamma_url"],
         "TRACKER_CLOB_URL": urls["clob_url"],
         "TRACKER_DATA_URL": urls["data_url"],
+        "TRACKER_RTDS_URL": urls["rtds_url"],
         "TRACKER_POLYGON_RPC_URLS": urls["rpc_url"],
         "TRACKER_ASSETS_PER_CONNECTION": "60",
         "TRACKER_DISCOVERY_SECONDS": "2",

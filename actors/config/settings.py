@@ -60,7 +60,7 @@ PUBLIC_NODES = (
 MOST_ASSETS = 1_200_000
 """As many as the catalog keeps markets for (`catalog.universe.MOST_MARKETS`)."""
 LOOPBACK = "127.0.0.1"
-BOOLEANS = frozenset({"migrate", "audit"})
+BOOLEANS = frozenset({"migrate", "audit", "audit_stream"})
 _NOT_SET = Path("/")
 
 
@@ -124,6 +124,11 @@ class Config(BaseSettings):
     )
     data_url: HttpUrl = _setting(
         "https://data-api.polymarket.com", "Data API: resolutions.", group="Polymarket"
+    )
+    rtds_url: FeedUrl = _setting(
+        "wss://ws-live-data.polymarket.com",
+        "WebSocket URL of the stream of all markets (RTDS); see TRACKER_AUDIT_STREAM.",
+        group="Polymarket",
     )
     polygon_rpc_urls: RpcUrls = _setting(
         tuple(map(SecretStr, PUBLIC_NODES)),
@@ -235,6 +240,12 @@ class Config(BaseSettings):
         group="Audit",
         ge=1,
         le=1000,
+    )
+    audit_stream: bool = _setting(
+        False,
+        "Listen to the stream of all markets, too, and compare a sample of it. Undocumented, and"
+        " 2 to 4 GB of traffic a day.",
+        group="Audit",
     )
     journal_sync_ms: int = _setting(
         20,
@@ -383,7 +394,8 @@ class Config(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """Return every text that must not appear in a log line or a status, longest first."""
         found: set[str] = set()
-        plain = (self.market_ws_url, self.gamma_url, self.clob_url, self.data_url, *PUBLIC_NODES)
+        ours = (self.market_ws_url, self.rtds_url, self.gamma_url, self.clob_url, self.data_url)
+        plain = (*ours, *PUBLIC_NODES)
         for url in (*((self.dsn,) if self.dsn else ()), *self.rpc_urls, *plain):
             found |= secrets_of(url, whole=url not in plain)
         return tuple(sorted(found, key=lambda text: (-len(text), text)))

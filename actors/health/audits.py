@@ -8,11 +8,37 @@ from typing import Protocol
 
 import msgspec
 
-from actors.messages import AuditReport
+from actors.messages import AuditReport, StreamReport
 from actors.model.audit import AuditResult
 from actors.model.conversion import iso
 
 _LONGEST_ERROR = 200
+
+
+class Stream(msgspec.Struct, frozen=True, kw_only=True):
+    """The stream of all markets, a witness; see docs/explanation/audit.md.
+
+    Attributes:
+        state: `off`, `connecting`, `ok`, or why it was lost last.
+        kept: Matches that are kept for comparison.
+        markets: Markets of these.
+        share: Of all markets the share that is kept.
+        last_told_at: When it told of a match last; None: not yet.
+        matches_total: Matches that it told since its actor started.
+        lost_total: How often it was lost, likewise; it is connected again at once.
+        frozen_total: How often of these it was open and told nothing.
+        rejected_total: Messages that could not be used, likewise.
+    """
+
+    state: str = "off"
+    kept: int = 0
+    markets: int = 0
+    share: float = 1.0
+    last_told_at: str | None = None
+    matches_total: int = 0
+    lost_total: int = 0
+    frozen_total: int = 0
+    rejected_total: int = 0
 
 
 class Audits(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +59,7 @@ class Audits(msgspec.Struct, frozen=True, kw_only=True):
         waiting: Audits that are made and not stored.
         doing: `off`; `waiting` for the next one; `asking` a witness; `reading` what is stored.
         witnesses: By name: `unknown` until it was asked, then `ok`, or its last error.
+        stream: The one that is listened to.
     """
 
     complete: int = 0
@@ -49,6 +76,7 @@ class Audits(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int = 0
     doing: str = "off"
     witnesses: dict[str, str] = {}
+    stream: Stream = Stream()
 
 
 class AuditsHealth:
@@ -56,6 +84,7 @@ class AuditsHealth:
 
     def __init__(self) -> None:
         self._report: AuditReport | None = None
+        self._stream = Stream()
 
     def reported(self, report: AuditReport) -> None:
         """Take a report; while the database does not answer the figures stay as they were."""
@@ -63,8 +92,26 @@ class AuditsHealth:
             report = msgspec.structs.replace(report, summary=self._report.summary)
         self._report = report
 
+    def stream_reported(self, report: StreamReport) -> None:
+        """Take a report of the stream."""
+        found = report.figures
+        self._stream = Stream(
+            state=found.state[:_LONGEST_ERROR],
+            kept=found.kept,
+            markets=found.markets,
+            share=found.share,
+            last_told_at=None if found.last_ms is None else iso(found.last_ms * 1_000_000),
+            matches_total=found.matches_total,
+            lost_total=found.lost_total,
+            frozen_total=found.frozen_total,
+            rejected_total=found.rejected_total,
+        )
+
     def part(self) -> Audits:
         """Return its part of the document."""
+        return msgspec.structs.replace(self._audits(), stream=self._stream)
+
+    def _audits(self) -> Audits:
         report = self._report
         if report is None:
             return Audits()

@@ -19,6 +19,8 @@ class Witness(StrEnum):
     """The Data API, which lists what was settled on the chain."""
     CHAIN = "chain"
     """The logs of the exchange's contracts."""
+    RTDS = "rtds"
+    """The stream of all markets' matches."""
 
 
 class AuditResult(StrEnum):
@@ -66,6 +68,32 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     rejected: tuple[tuple[str, int], ...] = ()
     pages: int = 0
     clock_wrong: bool = False
+
+
+class StreamFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """How the stream of all markets is.
+
+    Attributes:
+        state: `connecting`, `ok`, or why it was lost last.
+        kept: Matches that are kept for comparison.
+        markets: Markets of these.
+        share: Of all markets the share that is kept.
+        matches_total: Matches that it told since the child started.
+        lost_total: How often it was lost since then, frozen or ended.
+        frozen_total: How often of these it was open and told nothing.
+        rejected_total: Messages that could not be used.
+        last_ms: When it told something last; None: not yet.
+    """
+
+    state: str = "off"
+    kept: int = 0
+    markets: int = 0
+    share: float = 1.0
+    matches_total: int = 0
+    lost_total: int = 0
+    frozen_total: int = 0
+    rejected_total: int = 0
+    last_ms: int | None = None
 
 
 class StoredSum(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -256,6 +256,29 @@ BREAKS: dict[str, Break] = {
         "it leaves one that failed (with trades_ghosts)",
     ),
     "blocks_gone": Break("a node has the block of every receipt", "weak", "every block is null"),
+    "rtds_gone": Break("RTDS can be connected to", "weak", "it is answered with 404"),
+    "rtds_frozen": Break(
+        "RTDS tells matches as long as it is open",
+        "weak",
+        "12 s after its subscription a socket falls silent; PING is answered",
+    ),
+    "rtds_closed": Break("RTDS stays open", "good", "it is closed 20 s after the subscription"),
+    "rtds_twice": Break("RTDS tells a match once", "weak", "it tells each twice"),
+    "rtds_trades": Break(
+        "RTDS tells nothing but what was subscribed",
+        "good",
+        "each match is a row of `trades`, too, and so is each of its makers",
+    ),
+    "rtds_text_times": Break("times of RTDS are numbers", "weak", "they are texts"),
+    "rtds_combos": Break(
+        "the rows of a market in RTDS are about its tokens",
+        "weak",
+        "one in 40 trades brings a row about a token of no market",
+    ),
+    "rtds_drops": Break("RTDS tells every match", "good", "one in 100 is left out"),
+    "rtds_unreadable": Break(
+        "rows of RTDS have the fields that were seen", "good", "one in 40 has not"
+    ),
     "no_uma_status": Break(
         "Gamma shows by a status that a market is resolved",
         "sure",

@@ -30,6 +30,7 @@ from actors.simulator.market import NEVER, Market
 from actors.simulator.markets import Markets, MarketSpec, ledger_line
 from actors.simulator.options import Options
 from actors.simulator.sources.finality import final_at, true_outcome
+from actors.simulator.sources.matched import Stream
 from actors.simulator.sources.trades import Tape
 
 LATEST_S = 1.0
@@ -191,6 +192,7 @@ class Exchange:
         noise: `price_change` messages so far.
         delivered: Deliveries of trades so far, one for each subscriber.
         tape: What the Data API lists of them.
+        stream: What RTDS tells of them.
     """
 
     def __init__(
@@ -211,6 +213,7 @@ class Exchange:
         self.noise = 0
         self.delivered = 0
         self.tape = Tape(markets)
+        self.stream = Stream(options.broken)
         self._options = options
         self._markets = markets
         self._channel = channel
@@ -271,6 +274,7 @@ class Exchange:
         self._make_trades(self._due("trade", self.trades_per_second, passed), wall)
         self._send_noise(self._due("noise", self.noise_per_second, passed), wall)
         self._send_pings_and_empty_frames(passed)
+        self.stream.turn(now, wall)
         self.flush()
 
     def flush(self) -> None:
@@ -347,6 +351,7 @@ class Exchange:
     def _record(self, trade: Trade, subscribers: Sequence[Connection]) -> None:
         self.delivered += len(subscribers)
         self.tape.add(trade)
+        self.stream.add(trade)
         self._ledger.add(
             "trade",
             run=self._markets.run,

@@ -142,6 +142,7 @@ async def _run(options: Options) -> int:
     _print_line(
         ready=True,
         ws_url=f"ws://{place}/ws/market",
+        rtds_url=f"ws://{place}/ws/rtds",
         gamma_url=f"http://{place}/gamma",
         clob_url=f"http://{place}/clob",
         data_url=f"http://{place}/data",

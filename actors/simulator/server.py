@@ -145,6 +145,7 @@ class Server:
         self._recorded_calls = RecordedCalls(look.calls) if look is not None else None
         self.app = web.Application(middlewares=[self._with_faults], client_max_size=CLIENT_BYTES)
         self.app.router.add_get("/ws/market", self._market_channel)
+        self.app.router.add_get("/ws/rtds", self._rtds)
         self.app.router.add_get("/gamma/markets/keyset", self._gamma_keyset)
         self.app.router.add_get("/gamma/markets", self._gamma_page)
         self.app.router.add_get("/gamma/events/keyset", self._gamma_events)
@@ -354,6 +355,30 @@ class Server:
                 return
             simulation.exchange.flush()
             connection.flush()
+
+    async def _rtds(self, request: web.Request) -> web.StreamResponse:
+        """Serve the stream of all markets."""
+        simulation, stream = self._simulation, self._simulation.exchange.stream
+        if "rtds_gone" in simulation.options.broken:
+            return web.Response(status=404)
+        ws = web.WebSocketResponse(timeout=0.1, autoping=False, autoclose=False, compress=False)
+        await ws.prepare(request)
+        if request.transport is None:
+            return ws
+        connection = Connection(
+            0, request.transport, simulation.options.send_buffer_bytes, now=simulation.now()
+        )
+        stream.opens()
+        try:
+            while True:
+                message = await ws.receive()
+                if message.type is WSMsgType.TEXT:
+                    stream.receive(connection, message.data, simulation.now())
+                elif message.type not in {WSMsgType.PING, WSMsgType.PONG}:
+                    return ws
+        finally:
+            stream.closed(connection)
+            request.transport.close()
 
     def _is_played(self, connection: Connection, text: str) -> bool:
         player = self._simulation.look_player

@@ -3,11 +3,10 @@
 Owns: all other actors as data, the subscription plan, the health state.
 Receives: Tick, DatabaseServerEnded, GetConnections, GetListening and StopListening from the main
 thread; GetHealth from the status, metrics and watchdog threads; UniverseChanged and CatalogReport
-from the catalog;
-ResolutionReport from resolution; AuditReport from the audit; AnnouncedConfirmed, ConnectionReport
-and ConnectionEnded from connections; Report, WriterReport, BatchWritten, LatestStored,
-TradesMissed, StoreOpened, DayRestored, CoverageForgotten and StoreLost from the writer; ChildDied
-from all children; MailboxDrained from itself.
+from the catalog; ResolutionReport from resolution; AuditReport from the audit; StreamReport from
+the stream; AnnouncedConfirmed, ConnectionReport and ConnectionEnded from connections; Report,
+WriterReport, BatchWritten, LatestStored, TradesMissed, StoreOpened, DayRestored, CoverageForgotten
+and StoreLost from the writer; ChildDied from all children; MailboxDrained from itself.
 Sends: Tick to all children; Subscribe, Unsubscribe, ChangeCanary, HeardElsewhere, Renew,
 RenewEpoch, RecheckCoverage and Retire to connections; ConnectionNoted and coverage facts to the
 writer.
@@ -50,6 +49,7 @@ from actors.messages import (
     StopListening,
     StoreLost,
     StoreOpened,
+    StreamReport,
     Tick,
     TradesMissed,
     UniverseChanged,
@@ -80,7 +80,7 @@ ALIVE_S: Final = 5.0
 
 
 class VitalChild(msgspec.Struct, frozen=True, kw_only=True):
-    """A child of which there is exactly one: the writer, the catalog, resolution, the audit."""
+    """A child of which there is exactly one: the writer, the catalog, resolution, audit, stream."""
 
     spec: ChildSpec
     start: Start
@@ -185,6 +185,7 @@ class SupervisorActor(BaseActor):
             CatalogReport: self._catalog_reported,
             ResolutionReport: self._resolution_reported,
             AuditReport: self._audit_reported,
+            StreamReport: self._stream_reported,
             BatchWritten: self._batch_written,
             LatestStored: self._health.latest.stored,
             TradesMissed: self._monitor.trades_missed,
@@ -376,6 +377,10 @@ class SupervisorActor(BaseActor):
     def _audit_reported(self, report: AuditReport) -> None:
         if self._reporting(report.child, report.incarnation):
             self._health.audits.reported(report)
+
+    def _stream_reported(self, report: StreamReport) -> None:
+        if self._reporting(report.child, report.incarnation):
+            self._health.audits.stream_reported(report)
 
     def _batch_written(self, message: BatchWritten) -> None:
         self._health.batch_written(message, at=self._time.now, wall_ns=self._time.wall_ns)

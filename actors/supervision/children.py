@@ -360,7 +360,8 @@ class Children:
         elif death.expected:
             child.next_start_at = now + child.backoff.delay_s(retry_after_s=child.retry_after_s)
         else:
-            self.escalation.died(now, vital=child.spec.vital, child=child.spec.id)
+            if child.spec.needed:
+                self.escalation.died(now, vital=child.spec.vital, child=child.spec.id)
             child.next_start_at = now + child.budget.delay_s(now)
 
     def give_up_reason(self, now: float) -> str:

@@ -46,6 +46,8 @@ class ChildSpec:
         silence_s: A child that has not reported for so long counts as dead.
         stop_s: How long it may take to stop after a request.
         feed: Of a connection: connections of lower feeds are started first.
+        needed: Without it something is not done that the process is for; else its deaths end
+            nothing, however many.
     """
 
     id: str
@@ -53,6 +55,7 @@ class ChildSpec:
     silence_s: float
     stop_s: float
     feed: int = 0
+    needed: bool = True
 
 
 class RestartBudget:

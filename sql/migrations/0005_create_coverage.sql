@@ -177,7 +177,7 @@ create trigger keep_doubtful before delete on public.rejected_messages
 create table public.audits (
   condition_id text not null,
   hour         timestamptz not null,
-  witness      text not null check (witness in ('data', 'chain')),
+  witness      text not null check (witness in ('data', 'chain', 'rtds')),
   theirs       integer not null,
   ours         integer not null,
   missing      integer not null check (missing between 0 and theirs),

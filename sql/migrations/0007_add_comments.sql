@@ -332,7 +332,7 @@ comment on column public.audits.condition_id is
 comment on column public.audits.hour is
   'when the hour begins';
 comment on column public.audits.witness is
-  'who was asked: data is the Data API; chain the logs of the exchange''s contracts, about transactions of which data lists what is not stored, or not what is: missing or unknown, never complete';
+  'who was asked: data is the Data API; chain the logs of the exchange''s contracts, about transactions of which data lists what is not stored, or not what is: missing or unknown, never complete; rtds the stream of all markets, of which a sample is kept';
 comment on column public.audits.theirs is
   'what the witness lists in that hour';
 comment on column public.audits.ours is

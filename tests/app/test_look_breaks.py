@@ -76,6 +76,8 @@ AS_ASSUMED = {
     "trades_resent", "trades_twice", "trades_combos", "trades_page_20",
     "receipts_null", "receipts_late", "receipts_empty", "receipts_elsewhere", "receipts_first_form",
     "receipts_taker_paid", "ghosts_failed", "blocks_gone",
+    "rtds_gone", "rtds_frozen", "rtds_closed", "rtds_twice", "rtds_trades", "rtds_text_times",
+    "rtds_combos", "rtds_drops", "rtds_unreadable",
     "repeat_book", "page_100", "tokens_100_per_connection", "tokens_20_per_message",
     "tokens_30_or_end", "uma_rows_without_payouts", "ids_reversed", "ids_reversed_later",
     "lists_reversed_later", "slots_swapped", "data_tokens_gone", "no_uma_status", "free_nodes",

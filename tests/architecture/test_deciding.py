@@ -30,6 +30,7 @@ NOT_DECIDING = {
     "feed.report": "sends to actors, and logs",
     "audit.actor": "the actor itself",
     "audit.asking": "a thread",
+    "audit.stream": "the actor itself",
     "catalog.actor": "the actor itself",
     "resolution.actor": "the actor itself",
     "resolution.asking": "threads",
@@ -72,6 +73,7 @@ NOT_DECIDING = {
     "polymarket.contract.nodes": "HTTP",
     "transport.feed_socket": "a socket",
     "transport.handshake": "a socket",
+    "transport.listener": "a socket and a thread",
     "transport.reactor": "sockets and a thread",
 }
 """The modules that do not decide, and why not."""

@@ -24,6 +24,7 @@ URL = "postgresql://me@db.example/mine"
 URLS = {name: f"http://127.0.0.1/{name}" for name in
         ("ws_url", "gamma_url", "clob_url", "data_url", "rpc_url")}  # fmt: skip
 URLS["ws_url"] = "ws://127.0.0.1/ws"
+URLS["rtds_url"] = "ws://127.0.0.1/rtds"
 
 
 def config(*argv: str, credentials: Path | None = None, **environ: str) -> Config:

@@ -81,6 +81,7 @@ ELSEWHERE = {
     "audits.missing": "tracker_audits",
     "audits.unknown": "tracker_audits",
     "audits.doing": "text for people",
+    "audits.stream.state": "text for people",
     "connections.list.last_reason": "text for people",
     **dict.fromkeys(
         [f"latest.{list_}.{field.encode_name}" for list_, part in LATEST.items()

@@ -146,6 +146,7 @@ class Processes:
             "TRACKER_GAMMA_URL": self.urls["gamma_url"],
             "TRACKER_CLOB_URL": self.urls["clob_url"],
             "TRACKER_DATA_URL": self.urls["data_url"],
+            "TRACKER_RTDS_URL": self.urls["rtds_url"],
             "TRACKER_POLYGON_RPC_URLS": self.urls["rpc_url"],
         }
 

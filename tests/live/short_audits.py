@@ -17,12 +17,14 @@ def shorten() -> None:
     """Give the factory other settings of the audit, and let it ask again sooner."""
     actor = importlib.import_module("actors.audit.actor")
     rounds = importlib.import_module("actors.audit.rounds")
-    factory = importlib.import_module("actors.app.factory")
+    factory = importlib.import_module("actors.app.auditing")
     lengths = rounds.Lengths(
         hour_ms=HOUR_MS, over_ms=7_000, edge_ms=5_000, settled_ms=6_000, again_ms=1_000
     )
-    made = actor.AuditSettings(markets=36_000, lengths=lengths)
-    vars(factory)["AuditSettings"] = lambda **_: made
+    wanted = actor.AuditSettings
+    vars(factory)["AuditSettings"] = lambda *, stream, **_: wanted(
+        markets=36_000, stream=stream, lengths=lengths
+    )
     vars(actor)["ASK_AGAIN_S"] = 2.0
 
 

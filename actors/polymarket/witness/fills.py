@@ -125,23 +125,36 @@ def _fill(raw: bytes, condition_id: ConditionId) -> Fill:
         raise PayloadRejected("unexpected shape") from exc
     if strict_json.condition(row.condition_id) != condition_id:
         raise PayloadRejected("another market")
-    tokens = strict_json.tokens([row.token_id])
+    return checked_fill(
+        row.token_id, row.transaction_hash, row.size, row.price, timestamp=row.timestamp
+    )
+
+
+def checked_fill(
+    token: str, transaction_hash: str, size: Decimal, price: Decimal, *, timestamp: int
+) -> Fill:
+    """Return a fill that is as it must be; `timestamp` in seconds since 1970.
+
+    Raises:
+        PayloadRejected: It is not.
+    """
+    tokens = strict_json.tokens([token])
     if tokens is None:
         raise PayloadRejected("token is malformed")
-    transaction = row.transaction_hash.lower()
+    transaction = transaction_hash.lower()
     digits = transaction.removeprefix("0x")
     if len(digits) != _HASH_DIGITS or digits == transaction or not _is_hexadecimal(digits):
         raise PayloadRejected("transaction is malformed")
-    if not (row.size.is_finite() and row.size > 0 and row.price.is_finite()):
+    if not (size.is_finite() and size > 0 and price.is_finite()):
         raise PayloadRejected("size out of range")
-    if not _EARLIEST_S <= row.timestamp < _LATEST_S:
+    if not _EARLIEST_S <= timestamp < _LATEST_S:
         raise PayloadRejected("time out of range")
     return Fill(
         token_id=TokenId(tokens[0]),
         transaction=transaction,
-        size=row.size,
-        price=row.price,
-        at_ms=row.timestamp * 1_000,
+        size=size,
+        price=price,
+        at_ms=timestamp * 1_000,
     )
 
 
