@@ -14,9 +14,9 @@ TOKENS_AT_ONCE: Final = 100
 RESERVED: Final = 160
 """Descriptors for all that is no connection.
 
-In ordinary life about 20 are used. Strangers can take those of 16 clients of the status socket, of
-32 of the metrics, of 16 sockets that are closing, of 32 addresses that are tried beside others, and
-of 16 lookups of each host that is asked.
+In ordinary life about 20 are used, and one more by the stream of all markets. Strangers can take
+those of 16 clients of the status socket, of 32 of the metrics, of 16 sockets that are closing, of
+32 addresses that are tried beside others, and of 16 lookups of each host that is asked.
 """
 HANDOVERS: Final = 8
 """Connections beyond the plan at a time: successors of others."""

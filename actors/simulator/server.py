@@ -363,10 +363,11 @@ class Server:
             return web.Response(status=404)
         ws = web.WebSocketResponse(timeout=0.1, autoping=False, autoclose=False, compress=False)
         await ws.prepare(request)
-        if request.transport is None:
+        transport = request.transport
+        if transport is None:
             return ws
         connection = Connection(
-            0, request.transport, simulation.options.send_buffer_bytes, now=simulation.now()
+            0, transport, simulation.options.send_buffer_bytes, now=simulation.now()
         )
         stream.opens()
         try:
@@ -378,7 +379,7 @@ class Server:
                     return ws
         finally:
             stream.closed(connection)
-            request.transport.close()
+            transport.close()
 
     def _is_played(self, connection: Connection, text: str) -> bool:
         player = self._simulation.look_player

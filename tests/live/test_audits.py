@@ -27,9 +27,10 @@ def processes(tmp_path: Path, empty_database: str) -> Iterator[Processes]:
         yield found
 
 
-def auditing(processes: Processes, *simulated: str) -> Process:
+def auditing(processes: Processes, *simulated: str, **settings: str) -> Process:
     processes.simulator(*LIVELY, *simulated)
-    tracker = Process(str(RUNNER), [], processes.settings(), processes.folder / "tracker.log")
+    settings = {**processes.settings(), **settings}
+    tracker = Process(str(RUNNER), [], settings, processes.folder / "tracker.log")
     processes.own(tracker)
     return tracker
 
@@ -68,7 +69,7 @@ RESULT = """select result, missing, outside_gaps from audits
 def test_a_healthy_run_is_complete_and_a_trade_that_is_gone_is_found(
     processes: Processes,
 ) -> None:
-    tracker = auditing(processes)
+    tracker = auditing(processes, TRACKER_POLYGON_RPC_URLS="off")
     found = processes.until_status(
         "audits were made",
         lambda found: found["audits"]["complete"] >= 12 and found["audits"]["listed"] > 1_000,
@@ -109,3 +110,60 @@ def test_a_witness_with_every_quirk_calls_nothing_missing(processes: Processes) 
     assert {name for name, _ in asked(
         processes.dsn, "select result, count(*) from audits where outside_gaps > 0 group by 1"
     )} == set()  # fmt: skip
+
+
+@pytest.mark.timeout(240)
+def test_the_stream_is_a_witness_and_is_connected_again_when_it_freezes(
+    processes: Processes,
+) -> None:
+    tracker = auditing(
+        processes, "--broken", "rtds_frozen,rtds_trades", TRACKER_AUDIT_STREAM="true"
+    )
+    found = processes.until_status(
+        "the stream froze and told something again",
+        lambda found: (
+            found["audits"]["stream"]["frozen_total"] >= 1
+            and found["audits"]["stream"]["state"] == "ok"
+        ),
+        within_s=90,
+    )["audits"]["stream"]
+    assert found["kept"] > 0
+    assert found["rejected_total"] == 0
+    query = "select result, sum(missing) from audits where witness = 'rtds' group by 1"
+    until("it was compared", lambda: asked(processes.dsn, query), within_s=90)
+    assert all(missing == 0 for _, missing in asked(processes.dsn, query))
+    assert tracker.stop() == 0
+    lost = [line for line in tracker.events() if line.get("event") == "audit_stream_lost"]
+    assert {line["reason"] for line in lost} == {"frozen"}
+
+
+@pytest.mark.timeout(240)
+def test_what_is_gone_is_proven_by_the_chain_and_found_by_the_stream(
+    processes: Processes,
+) -> None:
+    tracker = auditing(processes, TRACKER_AUDIT_STREAM="true")
+    processes.until_status(
+        "audits were made", lambda found: found["audits"]["complete"] >= 12, within_s=120
+    )
+    until(
+        "the stream calls an hour complete",
+        lambda: asked(
+            processes.dsn,
+            "select 1 from audits where witness = 'rtds' and result = 'complete' limit 1",
+        ),
+        within_s=90,
+    )
+    market, hour_ms = lose_a_trade(processes.dsn)
+    found = """select result, missing, outside_gaps from audits
+        where witness = 'chain' and condition_id = %s and hour = to_timestamp(%s / 1000.0)"""
+    until(
+        "the chain proves it",
+        lambda: asked(processes.dsn, found, market, hour_ms) == [("missing", 1, 1)],
+        within_s=60,
+    )
+    shown = processes.until_status(
+        "the status is degraded", lambda found: found["audits"]["proven"] == 1
+    )
+    assert shown["state"] == "degraded"
+    assert shown["audits"]["witnesses"]["chain"] == "ok"
+    assert tracker.stop() == 0

@@ -25,7 +25,13 @@ class Family:
         self.failing = False
 
     def add(
-        self, name: str, *, vital: bool = False, silence_s: float = 45.0, feed: int = 0
+        self,
+        name: str,
+        *,
+        vital: bool = False,
+        silence_s: float = 45.0,
+        feed: int = 0,
+        needed: bool = True,
     ) -> Child:
         def start(incarnation: int, _: Tick) -> "pykka.ActorRef[Any]":
             if self.failing:
@@ -34,7 +40,9 @@ class Family:
             self.started.append((name, incarnation))
             return cast("pykka.ActorRef[Any]", self.refs[-1])
 
-        spec = ChildSpec(id=name, vital=vital, silence_s=silence_s, stop_s=5.0, feed=feed)
+        spec = ChildSpec(
+            id=name, vital=vital, silence_s=silence_s, stop_s=5.0, feed=feed, needed=needed
+        )
         return self.children.add(spec, start, now=0.0, stop_message=Retire(reason="unresponsive"))
 
     def start_due(self, now: float = 0.0) -> list[str]:
@@ -497,3 +505,22 @@ def test_new_connections_leave_the_places_of_those_that_wait_to_be_tried_again()
 
     assert family.start_due(2.0) == []
     assert family.start_due(5.0) == ["real"]
+
+
+@pytest.mark.parametrize("needed", [True, False])
+def test_deaths_of_a_child_that_nothing_needs_never_end_the_process(*, needed: bool) -> None:
+    family = Family()
+    child = family.add("stream", vital=True, needed=needed)
+    now = 0.0
+    for _ in range(30):
+        now = max(now, child.next_start_at) + 0.25
+        family.start_due(now)
+        family.refs[-1].alive = False
+        while not family.reap(now):
+            now += 1.0
+        if family.children.give_up_reason(now):
+            break
+
+    assert bool(family.children.give_up_reason(now)) is needed
+    assert len(family.started) == (30 if not needed else len(family.started))
+    assert child.next_start_at - now <= 300.0
