@@ -16,7 +16,7 @@ from actors.model.audit import Fill, Told
 from actors.model.trade import ConditionId
 
 MOST_KEPT: Final = 20_000
-"""Matches; some 12 MB. At 33 a second those of one market in sixteen."""
+"""Matches; 16 MB. At 33 a second those of one market in sixteen."""
 KEPT_MS: Final = 9_000_000
 """Two hours and a half: an hour is compared within one after its end."""
 LEVELS: Final = 33

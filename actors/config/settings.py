@@ -244,7 +244,7 @@ class Config(BaseSettings):
     audit_stream: bool = _setting(
         False,
         "Listen to the stream of all markets, too, and compare a sample of it. Undocumented, and"
-        " 2 to 4 GB of traffic a day.",
+        " 1 to 2 GB of traffic a day.",
         group="Audit",
     )
     journal_sync_ms: int = _setting(
