@@ -153,7 +153,8 @@ def test_one_module_connects_to_the_world() -> None:
             if isinstance(node, ast.ImportFrom) and node.module == "actors.network.connect":
                 users.add(f"{path.parent.name}/{path.name}")
     assert makers == {"network/connect.py"}
-    assert users == {"network/stream.py", "polymarket/http.py", "transport/handshake.py"}
+    deadlines = {"network/stream.py", "transport/listener.py"}  # of this module no more
+    assert users == {*deadlines, "polymarket/http.py", "transport/handshake.py"}
 
 
 def test_the_journal_is_for_its_user_alone(tmp_path: Path) -> None:
