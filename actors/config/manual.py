@@ -67,7 +67,7 @@ def variable(name: str) -> str:
 def flag(name: str) -> str:
     """Return the flag of a setting; that of a setting which is on by default switches it off."""
     words = name.replace("_", "-")
-    return f"--no-{words}" if Config.model_fields[name].annotation is bool else f"--{words}"
+    return f"--no-{words}" if Config.model_fields[name].default is True else f"--{words}"
 
 
 def is_secret(name: str) -> bool:
@@ -187,7 +187,8 @@ def _effective(config: Config, name: str) -> str:
 _RULES = (
     "- **Flag**: the variable without `TRACKER_`, in lower case, with dashes:",
     "  `TRACKER_STATE_DIR` is `--state-dir`. A setting that is on by default is switched off by",
-    "  `--no-…` (`--no-migrate`). Other users of the host can see flags: no passwords there.",
+    "  `--no-…` (`--no-migrate`), one that is off is switched on by its name (`--audit-stream`).",
+    "  Other users of the host can see flags: no passwords there.",
     "- **Variable**: an empty one counts as unset; for an unknown one that begins with `TRACKER_`",
     "  there is a warning.",
     "- **Credential**: a file in `$CREDENTIALS_DIRECTORY` (systemd's `LoadCredential=`) named like",
@@ -204,9 +205,10 @@ def _add(section: Any, name: str) -> None:
     text = text.replace("%", "%%")
     if field.annotation is bool:
         described = str(field.description)
-        text = text.replace(described, f"Do not {described[0].lower()}{described[1:]}")
+        if field.default:
+            text = text.replace(described, f"Do not {described[0].lower()}{described[1:]}")
         section.add_argument(
-            flag(name), dest=name, action="store_const", const="false",
+            flag(name), dest=name, action="store_const", const="false" if field.default else "true",
             default=argparse.SUPPRESS, help=text,
         )  # fmt: skip
         return

@@ -74,7 +74,7 @@ def test_every_setting_has_a_flag_a_variable_a_file_key_and_a_line_in_the_help(
 ) -> None:
     values = {
         "database_url": URL, "state_dir": "/x/y", "status_socket": "/x/z.sock",
-        "market_ws_url": "ws://127.0.0.1:1/ws", "gamma_url": "http://127.0.0.1:1/g",
+        "market_ws_url": "ws://127.0.0.1:1/ws", "rtds_url": "ws://127.0.0.1:1/r", "gamma_url": "http://127.0.0.1:1/g",
         "clob_url": "http://127.0.0.1:1/c", "data_url": "http://127.0.0.1:1/d",
         "polygon_rpc_urls": "http://127.0.0.1:1/rpc", "user_agent": "me", "tags": "a,b",
         "markets": "a,b", "log_level": "debug", "log_format": "json", "min_volume": "1.5",
@@ -83,7 +83,8 @@ def test_every_setting_has_a_flag_a_variable_a_file_key_and_a_line_in_the_help(
         "journal_sync_ms": "5", "max_assets": "9", "shard": "2/3", "cpus": "all",
         "metrics_address": "::1",
     }  # fmt: skip
-    text = "false" if name in BOOLEANS else values.get(name, "77")
+    off = Config.model_fields[name].default is False
+    text = str(off).lower() if name in BOOLEANS else values.get(name, "77")
     by_variable = load([], {manual.variable(name): text}).config
     flag = [manual.flag(name)] if name in BOOLEANS else [manual.flag(name), text]
     file = written(tmp_path / "t.toml", f"{name} = {text!r}\n")
