@@ -63,9 +63,9 @@ def test_a_server_that_is_away_is_to_be_started() -> None:
 def test_the_place_where_the_address_was_given_is_named(origin: str, place: str) -> None:
     config = Config(database_url=SecretStr("postgresql:///x"))
     given = config.with_origins({"database_url": origin})
-    refused = StoreUnavailable("connection failed: Connection refused")
+    away = StoreUnavailable("connection failed: Connection refused")
     wrong = StoreUnavailable('FATAL: password authentication failed for user "x"')
-    assert advice_for(given, refused) == f"start it, or correct {place}"
+    assert advice_for(given, away) == f"start it, or correct {place}"
     assert f"the password in {place}, or" in advice_for(given, wrong)
 
 

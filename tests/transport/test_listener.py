@@ -75,7 +75,7 @@ class Line:
         assert (url, user_agent) == ("wss://stream.example", "test")
         if self._failures:
             self._failures -= 1
-            raise FeedLost("refused", "by the test")
+            raise FeedLost("closed_1013", "by the test")
         ours, theirs = socket.socketpair()
         self._ends += [ours, theirs]
         self.peers.put(Peer(theirs))
@@ -189,7 +189,7 @@ def test_an_end_is_said_and_followed_by_a_connection(
 def test_a_server_that_cannot_be_reached_is_tried_again(line: Callable[..., Line]) -> None:
     found = line(failures=1)
 
-    assert found.until("refused: by the test") == ["connecting", "refused: by the test"]
+    assert found.until("closed_1013: by the test") == ["connecting", "closed_1013: by the test"]
     found.peer()
 
 
@@ -228,7 +228,7 @@ def test_closing_it_ends_the_thread_and_the_connection(line: Callable[..., Line]
 
 def test_closing_it_ends_a_wait_for_the_next_try(line: Callable[..., Line]) -> None:
     found = line(failures=99)
-    found.until("refused: by the test")
+    found.until("closed_1013: by the test")
     found.listener.close()
     found.listener.wait(WAIT_S)
 
