@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from hashlib import blake2b
 from pathlib import Path
 from random import Random
@@ -24,7 +25,7 @@ from actors.messages import BatchWritten, Open, StoreLost, Tick
 from actors.model.facts import Entry, Fact, Hole, encode
 from actors.model.market import Market, Recheck, Resolution, StoredEvidence, TimeWindow, Transition
 from actors.model.storage import Batch, RejectedRow
-from actors.model.trade import Trade
+from actors.model.trade import Trade, canonical_decimal
 from actors.resolution.cases import CaseBook
 from actors.writer.actor import WriterActor, WriterSettings
 from actors.writer.catchup import Store as StorePort
@@ -57,6 +58,11 @@ def padded(found: Any) -> Any:
 
 def read_json(text: str) -> Any:
     return json.loads(text, parse_float=str)
+
+
+def trade_now(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of `trades` without the zeros that the view writes behind all of its numbers."""
+    return {**row, **{name: canonical_decimal(Decimal(row[name])) for name in ("price", "size")}}
 
 
 # ------------------------------------------------------- what is read since then
@@ -112,6 +118,7 @@ def tables_now(then: Mapping[str, list[Plain]]) -> dict[str, list[Plain]]:
         now[name] = [*(row for row in now[name] if row not in rows["went"]), *rows["came"]]
     for row in now["trades"]:
         row["outcome"] = outcomes.get(row["token_id"])
+    now["trades"] = [trade_now(row) for row in now["trades"]]
     return ended_now(now)
 
 

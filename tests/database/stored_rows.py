@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from tests.stored_copies import read_json
+from tests.stored_copies import read_json, trade_now
 
 Row = dict[str, Any]
 Table = list[Row]
@@ -46,6 +46,7 @@ def rows(dsn: str, *names: str) -> dict[str, Table]:
             query = f"select to_jsonb(t)::text from {source} t"  # noqa: S608 - names from above
             texts = connection.execute(query.encode()).fetchall()
             plain = [_plain(read_json(text), tokens, journals) for (text,) in texts]
+            plain = [trade_now(row) for row in plain] if name == "trades" else plain
             found[name] = sorted(plain, key=json.dumps)
         return found
 

@@ -19,7 +19,8 @@ ROW = re.compile(r"^\| a new column in `trades` \|(.*)\|$", re.MULTILINE)
 MIGRATION = """
 alter table tracker.trades add column venue text;
 create or replace view public.trades as
-select t.traded_at, t.received_at, a.condition_id, a.token_id, a.outcome, t.price, t.size,
+select t.traded_at, t.received_at, a.condition_id, a.token_id, a.outcome,
+       t.price::numeric(19, 18) as price, t.size::numeric(38, 18) as size,
        case when t.is_buy then 'BUY' else 'SELL' end as side,
        t.fee_rate_bps::integer as fee_rate_bps,
        '0x' || encode(t.transaction_hash, 'hex') as transaction_hash,
