@@ -30,6 +30,7 @@ from actors.database.server.sequences import HINT
 from actors.database.session import Connection, Session, translate_errors
 from actors.database.transaction import StoredJournal, Transaction, move_watermark
 from actors.database.upkeep.housekeeping import Housekeeping
+from actors.database.upkeep.market_days import MarketDays
 from actors.database.upkeep.settlement import Settlement
 from actors.errors import StorePoisoned, StoreUnavailable
 from actors.model.audit import AuditAnswer, AuditQuestion
@@ -93,6 +94,7 @@ class Store:
         self._settlement: Settlement | None = None
         self._kept: KeptMessages | None = None
         self._housekeeping = Housekeeping()
+        self._market_days = Housekeeping([MarketDays()])
         self._progress = Progress(monotonic)
 
     @property
@@ -221,12 +223,23 @@ class Store:
             StoreUnavailable: The database went away.
             SchemaNewer: This version must not write any more.
         """
+        return self._keep(self._housekeeping)
+
+    def compute_coverage(self) -> Housekept:
+        """Compute some of the coverage by market and day, in a short transaction.
+
+        Raises:
+            StoreUnavailable, SchemaNewer: As `housekeep`.
+        """
+        return self._keep(self._market_days)
+
+    def _keep(self, chores: Housekeeping) -> Housekept:
         now = instant(self._wall_ns())
         with self._waiting():
             connection = self._connection()
             with connection.transaction():
                 move_watermark(connection, self._journal, None, self._migrations)
-                return self._housekeeping.step(connection, now)
+                return chores.step(connection, now)
 
     def take_in(self, after: int) -> TakenIn:
         """Take in some trades that the database had rejected, in a short transaction.

@@ -9,8 +9,8 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from actors.database.server.watchdog import MAX_WAIT_S, QueryWatchdog
 from actors.database.progress import REPORT_EVERY_S, Progress
+from actors.database.server.watchdog import MAX_WAIT_S, QueryWatchdog
 from actors.database.store import Store
 from actors.errors import StoreUnavailable
 from actors.model.storage import Batch, ConnectionEvent
