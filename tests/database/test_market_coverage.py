@@ -251,9 +251,19 @@ class World:
         it.epochs.append(epoch)
 
     def release(self, it: Tracker) -> None:
-        if it.epochs:
-            epoch, reason = self.rng.choice(it.epochs), self.rng.choice(REASONS)
-            it.add(TokensReleased(epoch, self.ns(self.back()), self.some(), reason))
+        """End listening to a token at any time since it began, which may be days ago."""
+        found = self.db.execute(
+            """select l.epoch, a.token_id, l.from_at from listening l
+               join assets a using (asset_key) join journals j using (journal_key)
+               where j.journal_id = %s and l.released_seq is null order by 1, 2""",
+            (it.journal_id,),
+        ).fetchall()
+        going_on = [each for each in found if each[0] in it.epochs]
+        if going_on:
+            epoch, token, since = self.rng.choice(going_on)
+            back = (self.now - since) * self.rng.random()
+            cause = self.rng.choice((*REASONS, "rejected"))
+            it.add(TokensReleased(epoch, self.ns(back), (token,), cause))
 
     def close(self, it: Tracker) -> None:
         if it.epochs:
@@ -333,7 +343,7 @@ class World:
         if self.rng.random() < 0.02 and len(self.trackers) < 3:
             self.trackers.append(it := self._tracker())
         running = {
-            self.stop: 1, self.want: 4, self.unwant: 1, self.listen: 6, self.release: 2,
+            self.stop: 1, self.want: 4, self.unwant: 1, self.listen: 6, self.release: 4,
             self.close: 2, self.settle: 4, self.doubt: 2, self.prove_late: 1,
         }  # fmt: skip
         always = {
