@@ -43,8 +43,9 @@ declare
   it record;
   makers oid[];
   ours constant text[] := array[
-    'assets', 'audits', 'candles', 'connection_events', 'coverage', 'coverage_gaps', 'events', 'labels', 'labels_as_of', 'market_history', 'markets',
-    'rejected_messages', 'resolution_confirmations', 'resolution_conflicts', 'resolution_observations',
+    'assets', 'audits', 'candles', 'connection_events', 'coverage', 'coverage_gaps', 'events', 'labels', 'labels_as_of',
+    'market_coverage', 'market_history', 'markets', 'rejected_messages', 'resolution_confirmations', 'resolution_conflicts',
+    'resolution_observations',
     'resolution_payouts', 'resolutions', 'trades', 'trades_of_transaction', 'unresolved_markets'];
 begin
   select array[c.relowner, n.nspowner] into makers

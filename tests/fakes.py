@@ -211,6 +211,7 @@ class FakeStore:
         ended: The markets of one range that ended; `ranges`: behind what they were asked for.
         conflicts: The open contradictions.
         chores: What the next steps of housekeeping return.
+        computed: What the next steps of computing coverage return.
         rejected_trades: How many trades were rejected before; `taken_in`: what the next steps that
             take them in return, and behind which message each began.
         windows: The time windows for which rechecks were requested.
@@ -250,6 +251,7 @@ class FakeStore:
         self.taken = False
         self.moved_at_ms = 0
         self.chores: list[Housekept] = []
+        self.computed: list[Housekept] = []
         self.rejected_trades = 0
         self.taken_in: list[TakenIn] = []
         self.taken_after: list[int] = []
@@ -363,6 +365,12 @@ class FakeStore:
         if self.away:
             raise StoreUnavailable("server closed the connection")
         return self.chores.pop(0) if self.chores else Housekept(what="samples", is_last=True)
+
+    def compute_coverage(self) -> Housekept:
+        if self.away:
+            raise StoreUnavailable("server closed the connection")
+        done = Housekept(what="market_coverage", is_last=True)
+        return self.computed.pop(0) if self.computed else done
 
     def take_in(self, after: int) -> TakenIn:
         if self.away:

@@ -20,16 +20,18 @@ from msgspec.structs import replace
 
 from actors.database import auditing, binary_copy, cache, queries, reading
 from actors.database.commands.kept import KeptMessages, count_of
-from actors.database.housekeeping import Housekeeping
 from actors.database.insertion import RejectionLimit
+from actors.database.progress import Progress
 from actors.database.reading import Row, decode_market, recheck
 from actors.database.schema import objects, versions
 from actors.database.schema.migration_files import MIGRATIONS, migrations
 from actors.database.server import sequences
 from actors.database.server.sequences import HINT
 from actors.database.session import Connection, Session, translate_errors
-from actors.database.settlement import Settlement
 from actors.database.transaction import StoredJournal, Transaction, move_watermark
+from actors.database.upkeep.housekeeping import Housekeeping
+from actors.database.upkeep.market_days import MarketDays
+from actors.database.upkeep.settlement import Settlement
 from actors.errors import StorePoisoned, StoreUnavailable
 from actors.model.audit import AuditAnswer, AuditQuestion
 from actors.model.conversion import instant, milliseconds
@@ -56,51 +58,7 @@ from actors.model.trade import ConditionId, TokenId
 
 log = logging.getLogger(__name__)
 
-REPORT_EVERY_S = 5.0
-"""How often a long call says that it goes on."""
 _PAGE_ROWS = 250
-
-
-class Progress:
-    """Since when the call that runs has not moved.
-
-    Written by the thread of the store; `since` is read by the watchdog's, without a lock.
-
-    Args:
-        monotonic: The clock.
-
-    Attributes:
-        now: The clock.
-        since: When the call began, or moved last; None: no call runs.
-        on_report: Called with the time while a call goes on, at most every 5 s.
-    """
-
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self.now = monotonic
-        self._reported_at = 0.0
-        self.since: float | None = None
-        self.on_report: Callable[[float], None] = _ignore
-
-    def begin(self) -> None:
-        """Record that a call begins."""
-        self.since = self._reported_at = self.now()
-
-    def moved(self) -> None:
-        """Record that the call moves, if one runs."""
-        if self.since is None:
-            return
-        self.since = now = self.now()
-        if now - self._reported_at >= REPORT_EVERY_S:
-            self._reported_at = now
-            self.on_report(now)
-
-    def end(self) -> None:
-        """Record that no call runs."""
-        self.since = None
-
-
-def _ignore(_now: float) -> None:
-    """Report nothing."""
 
 
 class Store:
@@ -136,6 +94,7 @@ class Store:
         self._settlement: Settlement | None = None
         self._kept: KeptMessages | None = None
         self._housekeeping = Housekeeping()
+        self._market_days = Housekeeping([MarketDays()])
         self._progress = Progress(monotonic)
 
     @property
@@ -264,12 +223,23 @@ class Store:
             StoreUnavailable: The database went away.
             SchemaNewer: This version must not write any more.
         """
+        return self._keep(self._housekeeping)
+
+    def compute_coverage(self) -> Housekept:
+        """Compute some of the coverage by market and day, in a short transaction.
+
+        Raises:
+            StoreUnavailable, SchemaNewer: As `housekeep`.
+        """
+        return self._keep(self._market_days)
+
+    def _keep(self, chores: Housekeeping) -> Housekept:
         now = instant(self._wall_ns())
         with self._waiting():
             connection = self._connection()
             with connection.transaction():
                 move_watermark(connection, self._journal, None, self._migrations)
-                return self._housekeeping.step(connection, now)
+                return chores.step(connection, now)
 
     def take_in(self, after: int) -> TakenIn:
         """Take in some trades that the database had rejected, in a short transaction.

@@ -78,6 +78,9 @@ class Store(Protocol):
     def housekeep(self) -> Housekept:
         """Delete some of what is kept for a time only; raises `SchemaNewer` as `commit` does."""
 
+    def compute_coverage(self) -> Housekept:
+        """Compute some of the coverage by market and day; raises `SchemaNewer` as `commit` does."""
+
     def take_in(self, after: int) -> TakenIn:
         """Take in some trades that the database had rejected, those behind this one.
 

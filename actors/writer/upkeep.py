@@ -1,4 +1,4 @@
-"""What the writer does between commits: settle coverage, delete what is old, take in trades.
+"""What the writer does between commits: settle and count coverage, delete old rows, take in trades.
 
 Last it sends what was committed last, for people to see: nothing that must be done waits for that.
 """
@@ -13,6 +13,8 @@ SETTLE_STEPS = 3
 """So many steps of settling fit between two commits; each takes some ten milliseconds."""
 SETTLE_EVERY_S = 10.0
 """Seconds until it is looked again whether there is something to settle."""
+COVERAGE_EVERY_S = 60.0
+"""Seconds until it is looked again whether a day is over, or something late has changed one."""
 
 
 class Upkeep:
@@ -36,6 +38,7 @@ class Upkeep:
         self.latest = LatestTrades(store, supervisor)
         self._settle_at = now
         self._housekeeping = HousekeepingPace(now)
+        self._coverage = HousekeepingPace(now, first_s=COVERAGE_EVERY_S, rest_s=COVERAGE_EVERY_S)
 
     def step(self, now: float, *, is_live: bool) -> None:
         """Do what is due; what is left waits for the next Tick, behind the commits between.
@@ -54,6 +57,11 @@ class Upkeep:
             done = self._store.housekeep()
             if done.is_last:
                 self._housekeeping.ended(now)
+            self._notifier.housekept(done, now)
+        elif is_live and self._coverage.due(now):
+            done = self._store.compute_coverage()
+            if done.is_last:
+                self._coverage.ended(now)
             self._notifier.housekept(done, now)
         rejected = self._notifier.rejected_trades
         if is_live and rejected.due(now):

@@ -190,3 +190,156 @@ create table public.audits (
 );
 -- For what was found of late, and for what is old.
 create index audits_checked_at on public.audits (checked_at);
+
+-- market_coverage -------------------------------------------------------
+
+-- Coverage by market and day, computed once a day is over, and again where something late changes it: see public.market_coverage.
+--   computed_days         the days that are computed, or are being: one row for each day since the first tracker started.
+--   market_days           what was computed, a row for each market and day on which one of its tokens was wanted.
+--   changed_market_days   what is to be computed again; emptied as that is done.
+-- A day is announced when all journals have passed it, and computed when whatever was under way then has ended: so a change is
+-- either seen by the computation, or finds the row of the day here and leaves one of its own.
+create table tracker.computed_days (
+  day          date primary key,
+  revision     smallint not null default 1,    -- only rows of market_days with this one count
+  announced_at timestamptz not null default now(),
+  computed_at  timestamptz,         -- NULL: it is not computed, or must be as a whole once more
+  journal_key  integer not null default 0,    -- how far that has come: among open wishes of this journal …
+  until_at     timestamptz,         -- … or, when those are done, among wishes that ended then …
+  asset_key    integer not null default 0     -- … at this token
+);
+create index computed_days_due on tracker.computed_days (day) where computed_at is null;
+create table tracker.market_days (
+  asset_key   integer not null,     -- of the tokens of the market the one with the lowest number
+  day         date not null,
+  wanted_ms   integer not null,     -- milliseconds of all its tokens together
+  missed_ms   integer,              -- NULL: none; that saves a third of most rows
+  longest_ms  integer,
+  revision    smallint not null,
+  is_complete boolean not null,
+  causes      text[],
+  primary key (asset_key, day)
+);
+-- For a time of all markets: rows lie by day, but for those that were computed again.
+create index market_days_day on tracker.market_days using brin (day) with (pages_per_range = 16);
+create table tracker.changed_market_days (
+  asset_key integer not null,
+  day       date not null
+);
+create index changed_market_days_by_market on tracker.changed_market_days (asset_key, day);
+-- For the markets that were wanted on a day that is over, beside those that still are.
+create index wanted_ended on tracker.wanted (until_at) where until_at is not null;
+
+-- Marks the days of a token's market that are announced. It only adds rows, so nobody waits for anybody.
+create function tracker.mark_market_days(token integer, from_at timestamptz, to_at timestamptz) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  first_day constant date := (from_at at time zone 'UTC')::date;
+  last_day constant date := (to_at at time zone 'UTC')::date;
+  market integer;
+begin
+  if not exists (select from tracker.computed_days d where d.day between first_day and last_day) then
+    return;    -- also what is stored behind an outage: its days are not announced yet
+  end if;
+  select min(b.asset_key) into market    -- each a look into an index, whatever the planner believes
+  from (select a.condition_id from public.assets a where a.asset_key = token offset 0) a
+  cross join lateral (select b.asset_key from public.assets b where b.condition_id = a.condition_id offset 0) b;
+  insert into tracker.changed_market_days (asset_key, day)
+  select market, d.day from tracker.computed_days d where d.day between first_day and last_day and market is not null;
+end
+$$;
+
+-- Marks what a row changes of days that are over. Each trigger fires for rows alone that tell of a time five minutes ago or
+-- more: a day is announced five minutes after its end at the earliest. So what is stored in time does not come here.
+create function tracker.mark_late_change() returns trigger language plpgsql security definer
+set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+begin
+  case tg_table_name
+  when 'wanted' then
+    if tg_op = 'INSERT' then
+      perform tracker.mark_market_days(new.asset_key, new.from_at, coalesce(new.until_at, 'infinity'));
+    else
+      perform tracker.mark_market_days(new.asset_key, least(old.until_at, new.until_at), 'infinity');
+    end if;
+  when 'listening' then
+    if tg_op = 'INSERT' then
+      perform tracker.mark_market_days(new.asset_key, new.from_at, coalesce(new.until_at, 'infinity'));
+    else
+      perform tracker.mark_market_days(new.asset_key, least(old.until_at, new.until_at), 'infinity');
+    end if;
+  when 'epochs' then    -- a proof of long ago
+    if exists (select from tracker.computed_days d
+               where d.day >= (coalesce(old.proven_until, old.opened_at, '-infinity') at time zone 'UTC')::date) then
+      perform tracker.mark_market_days(l.asset_key, greatest(l.from_at, old.proven_until), new.proven_until)
+      from tracker.listening l where l.journal_key = new.journal_key and l.epoch = new.epoch;
+    end if;
+  when 'rejected_messages' then
+    perform tracker.mark_market_days(a.asset_key, lower(new.uncovered), upper(new.uncovered))
+    from public.assets a where a.token_id = new.doubt;
+  when 'assets' then    -- which market it belongs to
+    perform tracker.mark_market_days(new.asset_key, min(w.from_at), 'infinity')
+    from tracker.wanted w where w.asset_key = new.asset_key;
+    insert into tracker.changed_market_days (asset_key, day)    -- by another number of it
+    select m.asset_key, m.day
+    from (select t.asset_key from public.assets t where t.condition_id = new.condition_id offset 0) a
+    join tracker.market_days m on m.asset_key = a.asset_key;
+  when 'markets' then    -- when trading ended: it is complete up to that
+    perform tracker.mark_market_days(min(a.asset_key), least(old.closed_time, new.closed_time), 'infinity')
+    from (select t.asset_key from public.assets t where t.condition_id = new.condition_id offset 0) a;
+  when 'resolutions' then
+    perform tracker.mark_market_days(min(a.asset_key), new.resolved_at, 'infinity')
+    from (select t.asset_key from public.assets t where t.condition_id = new.condition_id offset 0) a;
+  end case;
+  return null;
+end
+$$;
+create trigger mark_late_wish after insert on tracker.wanted for each row
+  when (new.from_at < now() - interval '5 minutes') execute function tracker.mark_late_change();
+create trigger mark_late_end after update on tracker.wanted for each row
+  when (least(old.until_at, new.until_at) < now() - interval '5 minutes') execute function tracker.mark_late_change();
+create trigger mark_late_listening after insert on tracker.listening for each row
+  when (new.from_at < now() - interval '5 minutes') execute function tracker.mark_late_change();
+create trigger mark_late_end after update on tracker.listening for each row
+  when (least(old.until_at, new.until_at) < now() - interval '5 minutes') execute function tracker.mark_late_change();
+create trigger mark_late_proof after update on tracker.epochs for each row
+  when (new.late_at is distinct from old.late_at) execute function tracker.mark_late_change();
+create trigger mark_rejected after insert on public.rejected_messages for each row
+  when (new.uncovered is not null) execute function tracker.mark_late_change();
+create trigger mark_taken_in after update of taken_in_at on public.rejected_messages for each row
+  when (new.uncovered is not null) execute function tracker.mark_late_change();
+create trigger mark_named after update of condition_id on public.assets for each row
+  when (new.condition_id is distinct from old.condition_id) execute function tracker.mark_late_change();
+create trigger mark_late_close after update of closed_time on public.markets for each row
+  when (new.closed_time is distinct from old.closed_time
+        and least(old.closed_time, new.closed_time) < now() - interval '5 minutes')
+  execute function tracker.mark_late_change();
+create trigger mark_late_resolution after insert on public.resolutions for each row
+  when (new.resolved_at < now() - interval '5 minutes') execute function tracker.mark_late_change();
+
+-- Announces days again as a whole. A tracker that returns wants again what it wanted when it left; one that is retired, or is
+-- so no longer, wanted nothing since it was seen last, or did. That concerns all that it ever wanted; and when nobody ran before
+-- it, it decides of all trackers that they are given up.
+create function tracker.announce_days_again() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  since timestamptz;
+begin
+  if tg_table_name = 'journals' then
+    since := least(old.retired_at, new.retired_at);
+  else
+    since := least(
+      new.started_at,
+      (select coalesce(p.stopped_at, p.alive_at) from tracker.process_life p
+       where p.journal_key = new.journal_key and p.start_seq < new.start_seq
+       order by p.start_seq desc limit 1),
+      (select max(coalesce(p.stopped_at, p.alive_at)) from tracker.process_life p where p.journal_key <> new.journal_key));
+  end if;
+  update tracker.computed_days d
+  set revision = d.revision + 1, announced_at = now(), computed_at = null, journal_key = 0, until_at = null, asset_key = 0
+  where d.day >= (since at time zone 'UTC')::date;
+  return null;
+end
+$$;
+create trigger announce_days_again after update of retired_at on tracker.journals for each row
+  when (new.retired_at is distinct from old.retired_at) execute function tracker.announce_days_again();
+create trigger announce_days_again after insert on tracker.process_life for each row
+  execute function tracker.announce_days_again();

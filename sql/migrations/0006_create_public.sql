@@ -112,7 +112,8 @@ begin atomic
                > coalesce(last.stopped_at, last.alive_at) + interval '24 hours')
              then coalesce(last.stopped_at, last.alive_at) + interval '24 hours' end) as retired_at
     from (select distinct w.journal_key from token join tracker.wanted w using (asset_key)) wanting
-    join tracker.journals j using (journal_key)
+    cross join lateral (select k.journal_key, k.retired_at from tracker.journals k
+                        where k.journal_key = wanting.journal_key offset 0) j
     cross join lateral (select p.* from tracker.process_life p where p.journal_key = wanting.journal_key
                         order by p.start_seq desc limit 1) last
   ), unsettled as (    -- a row for each listening to it that is not settled
@@ -365,3 +366,107 @@ end
 $$;
 -- It shows trades to whoever may execute it.
 revoke all on function public.trades_of_transaction from public;
+
+-- market_coverage -------------------------------------------------------
+
+-- All time until `to_time` in which a token was listened to and no trade of it is missing that the database rejected: what the
+-- view `coverage` says of it. By token in either table: the view would read the rejected trades of all tokens.
+create function tracker.covered_until(token integer, to_time timestamptz) returns tstzmultirange
+language sql stable parallel safe
+begin atomic
+  select coalesce(range_agg(tstzrange(h.from_at, least(h.until_at, covered_until.to_time))), '{}'::tstzmultirange)
+         - coalesce((select range_agg(m.uncovered) from public.assets a join public.rejected_messages m on m.doubt = a.token_id
+                     where a.asset_key = covered_until.token and m.uncovered is not null and m.taken_in_at is null),
+                    '{}'::tstzmultirange)
+  from (select r.from_at, r.until_at from tracker.coverage_ranges r
+        where r.asset_key = covered_until.token and r.from_at < covered_until.to_time
+        union all
+        select n.from_at, n.until_at from tracker.listening_now n
+        where n.asset_key = covered_until.token and n.from_at < covered_until.to_time) h;
+end;
+
+-- What of a market was covered within [from_time, to_time), at least one of its tokens wanted. Gaps are those of coverage_gaps(),
+-- covered is what `coverage` has. It runs with the rights of its caller.
+--   first_at   when its token was listened to first; but that of the whole market where it came more than 10 s after that.
+--   closed_at  when trading ended; without a time for that, when we learned of it. Later gaps do not make it incomplete.
+--   known_at   what is later is not known yet of a token that is listened to now: the last proof.
+--   complete   no gap before closed_at, but for a wait of 10 s at most for the first book; and from first_at to closed_at
+--              all is covered: time in which nobody wanted the token is no gap, and its trades are not there either.
+create function public.market_coverage(condition_id text, from_time timestamptz, to_time timestamptz)
+returns table (wanted_s double precision, covered_s double precision, share double precision, complete boolean,
+               longest_gap_s double precision, causes text[])
+language sql stable parallel safe
+begin atomic
+  with asked as (
+    select coalesce(market_coverage.from_time, '-infinity') as from_at, coalesce(market_coverage.to_time, 'infinity') as to_at
+  ), closing as (    -- one row
+    select coalesce(
+             least((select m.closed_time from public.markets m where m.condition_id = market_coverage.condition_id),
+                   (select r.resolved_at from public.resolutions r where r.condition_id = market_coverage.condition_id)),
+             (select h.known_at from public.market_history h
+              where h.condition_id = market_coverage.condition_id and h.changes -> 'closed' = 'true'
+                and exists (select from public.markets m where m.condition_id = market_coverage.condition_id and m.closed)
+              order by h.known_at limit 1),
+             'infinity') as closed_at
+  ), token as (    -- a row for each token
+    select a.asset_key, a.token_id, heard.spans, lower(heard.spans) as heard_at, min(lower(heard.spans)) over () as first_at,
+           coalesce((select max(n.until_at) from tracker.listening_now n where n.asset_key = a.asset_key and n.is_open), now())
+             as known_at
+    from public.assets a
+    cross join asked
+    cross join lateral (select tracker.covered_until(a.asset_key, asked.to_at) as spans) heard
+    where a.condition_id = market_coverage.condition_id
+  ), missing as (    -- a row for each gap
+    select token.asset_key, g.gap, g.cause, upper(g.gap) - lower(g.gap) as lasts,
+           g.cause = 'never_confirmed' and upper(g.gap) - lower(g.gap) <= interval '10 seconds' as is_first_book
+    from token cross join asked cross join lateral public.coverage_gaps(token.token_id, asked.from_at, asked.to_at) g
+  ), judged as (    -- a row for each token
+    select tstzmultirange(tstzrange(least(greatest(asked.from_at, heard.at), until.at), until.at))
+           - token.spans
+           - coalesce((select range_agg(m.gap) from missing m where m.asset_key = token.asset_key and m.is_first_book),
+                      '{}'::tstzmultirange) as unheard,
+           (select sum(upper(part) - lower(part))
+            from unnest(token.spans * tstzmultirange(tstzrange(asked.from_at, asked.to_at))) part) as covered
+    from token
+    cross join asked
+    cross join closing
+    cross join lateral (
+      select coalesce(case when token.heard_at <= token.first_at + interval '10 seconds' then token.heard_at
+                           else token.first_at end, 'infinity') as at) heard
+    cross join lateral (
+      select greatest(asked.from_at, least(asked.to_at, closing.closed_at, token.known_at)) as at) until
+  ), summed as (    -- one row; milliseconds
+    select round(1000 * coalesce(extract(epoch from (select sum(j.covered) from judged j)), 0)) as covered,
+           round(1000 * coalesce(extract(epoch from (select sum(m.lasts) from missing m)), 0)) as missed,
+           round(1000 * coalesce(extract(epoch from (select max(m.lasts) from missing m)), 0)) as longest
+  )
+  select (s.covered + s.missed)::double precision / 1000, s.covered::double precision / 1000,
+         s.covered::double precision / (s.covered + s.missed)::double precision,
+         (select bool_and(isempty(j.unheard)) from judged j)
+         and not exists (select from missing m cross join closing
+                         where not m.is_first_book and lower(m.gap) < closing.closed_at),
+         s.longest::double precision / 1000,
+         coalesce((select array_agg(distinct m.cause order by m.cause) from missing m), '{}')
+  from summed s
+  where s.covered + s.missed > 0;
+end;
+
+-- Days as they were computed, without those that must be as a whole once more. Of a market and day that is to be computed again
+-- nothing is told but that it is not known to be complete. The name of a market is joined last, so that who counts markets does
+-- not read it.
+create view public.market_coverage as
+select a.condition_id, m.day,
+       case when not known.is_changed then m.wanted_ms / 1000::double precision end as wanted_s,
+       case when not known.is_changed then (m.wanted_ms - coalesce(m.missed_ms, 0)) / 1000::double precision end as covered_s,
+       case when not known.is_changed
+            then (m.wanted_ms - coalesce(m.missed_ms, 0)) / m.wanted_ms::double precision end as share,
+       m.is_complete and not known.is_changed as complete,
+       case when not known.is_changed then coalesce(m.longest_ms, 0) / 1000::double precision end as longest_gap_s,
+       case when not known.is_changed then coalesce(m.causes, '{}') end as causes,
+       case when not known.is_changed then d.computed_at end as computed_at
+from tracker.market_days m
+join tracker.computed_days d on d.day = m.day and d.revision = m.revision and d.computed_at is not null
+cross join lateral (
+  select exists (select from tracker.changed_market_days c where c.asset_key = m.asset_key and c.day = m.day) as is_changed
+  offset 0) known
+left join public.assets a on a.asset_key = m.asset_key;

@@ -281,6 +281,37 @@ The cause says how the listening ended that was the last before the gap:
 - exchange_silent: the exchange sent nothing to any connection.
 - rejected: a trade was received and is not in trades; it is in rejected_messages. Either an event that may be a trade could not be read, or the database could not hold a trade. In the first case the gap reaches from the last trade that was kept before it to the first proof behind it, for its token, or for all tokens of the connection when its token cannot be read. It is closed when a later version understands (docs/how-to/upgrade.md) what was kept: every message in it that may be a trade of the token. In the second case it is the second in which the trade was traded, and is closed when the database has taken the trade after all, which the tracker tries by itself. It is a gap for every tracker that listened, also where all of that was settled before.
 - not_discovered: the market could be traded and the tracker did not know it. The gap begins with its start date, or, if that is older, with the last complete listing of all markets that did not have it, and ends with the first book. Markets that wait for their volume (TRACKER_MIN_VOLUME, TRACKER_MAX_ASSETS) leave none, nor do those that began before the tracker was started and are found by its first listing.';
+comment on view public.market_coverage is
+  'One row for each market and each day (UTC) on which one of its tokens was wanted: whether the market is complete on that day, and how much of it was listened to. It says what coverage and coverage_gaps say of the day, summed over the market''s tokens; a gap is a gap of coverage_gaps. It is fast for a month of all markets, as they are not.
+- A day is there as a whole, or not yet. Its rows are computed when it is over for every tracker that is not retired (docs/how-to/maintain.md) (the rule by which an export (docs/reference/dataset.md) calls a day final): 10 minutes after its end at the earliest, and on the whole exchange half an hour later. A tracker that was killed and does not return holds all later days up until it is retired. Today has no rows: ask the function.
+- What comes late changes it. A message or a trade that is taken in, a trade that is rejected, a wish that is dated back, a resolution: the rows that this concerns have computed_at NULL until they are computed again, within some minutes. Then complete is false and the numbers are NULL. When a tracker returns or is retired, all days since it was seen last are computed again, and are not there until then.
+- Rows are made by a running tracker, those of the oldest day first.';
+comment on column public.market_coverage.condition_id is
+  'the market';
+comment on column public.market_coverage.day is
+  'the day, UTC';
+comment on column public.market_coverage.wanted_s is
+  'seconds of its tokens together that were listened to, or missed: 172,800 for a whole day of two tokens';
+comment on column public.market_coverage.covered_s is
+  'seconds of its tokens together that were listened to';
+comment on column public.market_coverage.share is
+  'covered_s / wanted_s';
+comment on column public.market_coverage.complete is
+  'every token was covered from the first listening to the market until trading ended, as far as that is within the day. Trading ended at markets.closed_time or resolutions.resolved_at, whichever is earlier; where there is neither, when we learned that it is closed. Gaps after that do not count, nor does the wait for the first book of a token (a gap never_confirmed of 10 s at most); every other gap does. So does time in which nobody wanted the market although it went on, which is no gap';
+comment on column public.market_coverage.longest_gap_s is
+  'seconds of the longest gap of one token within the day; 0 without a gap';
+comment on column public.market_coverage.causes is
+  'the causes of its gaps, sorted; empty without a gap';
+comment on column public.market_coverage.computed_at is
+  'when the day was computed as a whole, the database''s clock; NULL: something changed, and the row is not computed again yet';
+comment on function public.market_coverage(text, timestamptz, timestamptz) is
+  'A function: market_coverage(condition_id, from_time, to_time). It computes the same of any time at once, as it is known now, also of today: one row, or none when no token of the market was wanted then, or it is not known. What is not known yet (the last seconds, the future) is neither covered nor missed. A time that is NULL is no limit.
+wanted_s: as above
+covered_s: as above
+share: as above
+complete: as above, within the time that is asked about
+longest_gap_s: as above
+causes: as above';
 comment on table public.connection_events is
   'What happened to connections, for looking back: of the last 90 days, and all marks of disputed trades (docs/how-to/query.md).
 Trades are never left out on suspicion; one that may be stored once too often is marked here. sent_twice: one feed alone had so many identical ones. Each is a row of trades, and the mark names a row beyond those that the other feed had, too. dated_apart: the feeds gave one transaction''s trade two times up to two seconds apart. Both are rows of trades, and the mark names the later. Not marked is what was received in the last half minute before a kill -9 or a power cut, or read back from the journal: what else, and a query (docs/how-to/query.md).';

@@ -8,11 +8,12 @@ declare
   name text;
   is_public boolean;
   -- Rows of these change while they are current: names are added, watermarks and proofs move, listening ends, audits are
-  -- made again.
+  -- made and coverage of days is computed again.
   growing constant text[] := array['events', 'markets', 'journal_progress', 'process_life',
-                                   'epochs', 'listening', 'wanted', 'coverage_ranges', 'audits'];
+                                   'epochs', 'listening', 'wanted', 'coverage_ranges', 'audits', 'computed_days',
+                                   'market_days'];
   -- What is final there moves on into another table.
-  passing constant text[] := array['epochs', 'listening', 'coverage_ranges', 'unresolved'];
+  passing constant text[] := array['epochs', 'listening', 'coverage_ranges', 'unresolved', 'changed_market_days', 'market_days'];
   -- coverage_gaps() reads these with the rights of its caller.
   of_coverage_gaps constant text[] := array['wanted', 'listening', 'listening_now', 'coverage_ranges', 'epochs',
                                             'process_life'];
@@ -76,7 +77,7 @@ begin
                       where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
   loop
     execute format('revoke all on function %s from public, tracker_writer, tracker_reader', it);
-    if is_public or name = 'candle_width' then    -- candles() calls that with the rights of its caller
+    if is_public or name in ('candle_width', 'covered_until') then    -- called with the rights of the caller of another one
       execute format('grant execute on function %s to tracker_writer, tracker_reader', it);
     end if;
     if name = 'add_trade_day' then    -- it makes a table

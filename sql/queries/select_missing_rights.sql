@@ -6,11 +6,11 @@ with needed (rights, place, names) as (values
     'assets', 'audits', 'connection_events', 'events', 'market_history', 'markets', 'rejected_messages', 'resolution_confirmations',
     'resolution_conflicts', 'resolution_observations', 'resolution_payouts', 'resolutions']),
   (array['select', 'insert'], 'tracker', array[
-    'coverage_ranges', 'epochs', 'journal_progress', 'journals', 'listening', 'process_life', 'trades', 'unresolved',
-    'wanted']),
+    'changed_market_days', 'computed_days', 'coverage_ranges', 'epochs', 'journal_progress', 'journals', 'listening',
+    'market_days', 'process_life', 'trades', 'unresolved', 'wanted']),
   (array['update'], 'public', array['assets', 'audits', 'events', 'markets']),
   (array['update'], 'tracker', array[
-    'coverage_ranges', 'epochs', 'journal_progress', 'listening', 'process_life', 'wanted']),
+    'computed_days', 'coverage_ranges', 'epochs', 'journal_progress', 'listening', 'process_life', 'wanted']),
   (array['delete'], 'tracker', array['coverage_ranges', 'epochs', 'listening', 'unresolved']))
 select r.own, m.place || '.' || t.name, current_user::text
 from needed m

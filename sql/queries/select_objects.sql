@@ -8,9 +8,9 @@ with made (kind, place, names, trades) as (values
     'assets', 'audits', 'connection_events', 'events', 'market_history', 'markets', 'rejected_messages', 'resolution_confirmations',
     'resolution_conflicts', 'resolution_observations', 'resolution_payouts', 'resolutions'], null),
   ('table', 'tracker', array[
-    'coverage_ranges', 'epochs', 'journal_progress', 'journals', 'listening', 'process_life', 'trades', 'unresolved',
-    'wanted'], null),
-  ('view', 'public', array['coverage', 'labels', 'trades', 'unresolved_markets'], null),
+    'changed_market_days', 'computed_days', 'coverage_ranges', 'epochs', 'journal_progress', 'journals', 'listening',
+    'market_days', 'process_life', 'trades', 'unresolved', 'wanted'], null),
+  ('view', 'public', array['coverage', 'labels', 'market_coverage', 'trades', 'unresolved_markets'], null),
   ('view', 'tracker', array['listening_now'], null),
   ('sequence', 'public', array['assets_asset_key_seq', 'rejected_messages_message_key_seq'], null),
   ('sequence', 'tracker', array['journals_journal_key_seq'], null),
@@ -20,8 +20,8 @@ with made (kind, place, names, trades) as (values
     'resolution_confirmations_pkey', 'resolution_conflicts_open', 'resolution_conflicts_pkey',
     'resolution_observations_condition_id_source_observed_at_key', 'resolution_payouts_pkey', 'resolutions_pkey'], null),
   ('unique index', 'tracker', array[
-    'coverage_ranges_pkey', 'epochs_pkey', 'journal_progress_pkey', 'journals_journal_id_key', 'journals_pkey',
-    'listening_pkey', 'process_life_pkey', 'unresolved_pkey', 'wanted_pkey'], null),
+    'computed_days_pkey', 'coverage_ranges_pkey', 'epochs_pkey', 'journal_progress_pkey', 'journals_journal_id_key',
+    'journals_pkey', 'listening_pkey', 'market_days_pkey', 'process_life_pkey', 'unresolved_pkey', 'wanted_pkey'], null),
   ('unique index', 'tracker', array['trades_traded_at_asset_key_trade_hash_key'], 'p'),
   ('unique index', 'tracker', array['trades_asset_key_traded_at_trade_hash_key'], 'r'),
   ('index', 'public', array[
@@ -30,17 +30,22 @@ with made (kind, place, names, trades) as (values
     'rejected_messages_to_store', 'rejected_messages_uncovered', 'resolution_observations_recorded_at',
     'resolution_payouts_token', 'resolutions_recorded_at'], null),
   ('index', 'tracker', array[
-    'epochs_ended', 'epochs_held', 'epochs_open', 'listening_by_token', 'listening_released', 'process_life_seen',
-    'trades_received_at', 'wanted_open'], null),
+    'changed_market_days_by_market', 'computed_days_due', 'epochs_ended', 'epochs_held', 'epochs_open', 'listening_by_token',
+    'listening_released', 'market_days_day', 'process_life_seen', 'trades_received_at', 'wanted_ended', 'wanted_open'], null),
   ('index', 'tracker', array['trades_asset', 'trades_transaction'], 'p'),
   ('index', 'tracker', array['trades_traded_at'], 'r'),
-  ('function', 'public', array['candles', 'coverage_gaps', 'labels_as_of', 'trades_of_transaction'], null),
-  ('function', 'tracker', array['add_trade_day', 'candle_width', 'keep_doubtful', 'keep_market_history', 'reject_change'], null),
+  ('function', 'public', array['candles', 'coverage_gaps', 'labels_as_of', 'market_coverage', 'trades_of_transaction'], null),
+  ('function', 'tracker', array[
+    'add_trade_day', 'announce_days_again', 'candle_width', 'covered_until', 'keep_doubtful', 'keep_market_history',
+    'mark_late_change', 'mark_market_days', 'reject_change'], null),
   ('trigger', 'public', array[
-    'market_history.append_only', 'markets.keep_history', 'rejected_messages.keep_doubtful', 'resolution_confirmations.append_only',
-    'resolution_conflicts.append_only', 'resolution_observations.append_only', 'resolution_payouts.append_only',
-    'resolutions.append_only'], null),
-  ('trigger', 'tracker', array['trades.append_only'], null),
+    'assets.mark_named', 'market_history.append_only', 'markets.keep_history', 'markets.mark_late_close',
+    'rejected_messages.keep_doubtful', 'rejected_messages.mark_rejected', 'rejected_messages.mark_taken_in',
+    'resolution_confirmations.append_only', 'resolution_conflicts.append_only', 'resolution_observations.append_only',
+    'resolution_payouts.append_only', 'resolutions.append_only', 'resolutions.mark_late_resolution'], null),
+  ('trigger', 'tracker', array[
+    'epochs.mark_late_proof', 'journals.announce_days_again', 'listening.mark_late_end', 'listening.mark_late_listening',
+    'process_life.announce_days_again', 'trades.append_only', 'wanted.mark_late_end', 'wanted.mark_late_wish'], null),
   ('trigger', 'tracker', array['trades.append_only_rows'], 'r'),
   ('foreign key', 'public', array[
     'connection_events.connection_events_journal_key_fkey', 'rejected_messages.rejected_messages_journal_key_fkey'], null),

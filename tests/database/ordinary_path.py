@@ -116,6 +116,21 @@ FILL: Final = (
        from assets, generate_series(1, 3) n""",
     """insert into wanted (journal_key, asset_key, wanted_seq, from_at)
        select 1, asset_key, 1, now() from assets""",
+    # Wishes that ended, and days of which coverage is computed: two are not finished.
+    """insert into wanted (journal_key, asset_key, wanted_seq, from_at, unwanted_seq, until_at)
+       select 2, asset_key, 1, now() - interval '7 days', 2,
+         now() - interval '6 days' + asset_key * interval '1 second' from assets""",
+    """insert into computed_days (day, computed_at)
+       select '1900-01-01'::date + n, now() from generate_series(1, 20000) n""",
+    f"""insert into computed_days (day, announced_at, until_at, journal_key, asset_key)
+       values ((now() - interval '5 days')::date, now() - interval '1 hour',
+               now() - interval '6 days' + {TOKENS - 50} * interval '1 second', 1, 0),
+              ((now() - interval '4 days')::date, now() - interval '1 hour', null, 1, 0)""",
+    """insert into market_days select asset_key, '1900-01-02'::date + n, 1, 1, 1, 1, true, null
+       from assets, generate_series(1, 2) n""",
+    f"""insert into changed_market_days
+       select asset_key, (now() - interval '5 days')::date from assets
+       where asset_key > {TOKENS - 150}""",
     """insert into connection_events
        select now() - n * interval '1 second', 'a-0001', 'connected', 'x', 1
        from generate_series(1, 30000) n""",
@@ -340,6 +355,10 @@ def _questions(store: Store) -> None:
     )
 
 
+def _compute_coverage(store: Store) -> None:
+    assert not store.compute_coverage().failed
+
+
 def _summary(store: Store) -> None:
     now_ms = round(datetime.now(UTC).timestamp() * 1_000)
     store.for_audit(SummaryQuestion(since_ms=now_ms - 3_600_000))
@@ -354,6 +373,8 @@ def _rechecks(store: Store) -> None:
 def steps() -> Iterator[tuple[str, Act]]:
     """Yield everything that a tracker does, each with a name; the order matters."""
     yield "open", lambda _: None
+    for what in ("changed", "changed_rest", "of_wishes_that_ended", "of_wishes_that_last"):
+        yield f"compute_coverage_{what}", _compute_coverage
     yield "keep_process_alive", _facts(60, ProcessAlive(ns(60)))
     yield "want_tokens_wanted", _wanted(61, _TOKENS)
     yield "want_tokens_new", _wanted(62, _tokens(_NEW))

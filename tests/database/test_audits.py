@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from actors.database.auditing import MOST_SUMS
-from actors.database.housekeeping import AUDITS_KEPT, Housekeeping, OldAudits
 from actors.database.session import Connection
 from actors.database.store import Store
+from actors.database.upkeep.housekeeping import AUDITS_KEPT, Housekeeping, OldAudits
 from actors.model.audit import (
     Audit,
     AuditResult,

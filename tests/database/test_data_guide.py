@@ -54,6 +54,8 @@ GIVEN = {
     "from": at(0).isoformat(),
     "to": at(300).isoformat(),
     "as_of": "2100-01-01 00:00+00",
+    "first_day": "2026-03-01",
+    "end_day": "2026-03-02",
 }
 LITERALS = dict(
     zip(GIVEN, re.findall(r"`('.+?')`", QUERY.partition("change the literals")[2])[:5], strict=True)
@@ -91,10 +93,16 @@ def blocks(text: str, language: str = "sql") -> list[str]:
 
 TABLES = DATA.partition("\n## Relations\n")[2]
 RELATIONS = {
-    name: re.findall(r"^\| (\w+) \| ([a-z\[\]]+) \|", text.partition("|---")[2], re.MULTILINE)
+    name: re.findall(r"^\| (\w+) \| ([a-z\[\] ]+) \|", text.partition("|---")[2], re.MULTILINE)
     for name, text in entries(TABLES, "###").items()
 }
-FUNCTIONS = ("coverage_gaps", "candles", "labels_as_of", "trades_of_transaction")
+FUNCTIONS = (
+    "coverage_gaps",
+    "market_coverage()",
+    "candles",
+    "labels_as_of",
+    "trades_of_transaction",
+)
 UNMARKED = ("Disputed trades", 1)
 """The recipe that finds nothing in good data; it has a test of its own."""
 RECIPES = {
@@ -161,6 +169,16 @@ def filled(database: str, store: Store) -> str:
             watermark=10,
         )
     )
+    do(database, "insert into computed_days (day, computed_at) values ('2026-03-01', now())")
+    for token, missed_s, causes in ((YES, 40, "{frozen}"), ("3", None, None)):
+        do(
+            database,
+            """insert into market_days
+               select asset_key, '2026-03-01', 300000, %s::integer * 1000, %s::integer * 1000, 1,
+                 %s::text[] is null, %s::text[]
+               from assets where token_id = %s""",
+            *(missed_s, missed_s, causes, causes, token),
+        )
     return database
 
 
@@ -194,10 +212,10 @@ def test_a_relation_has_the_columns_that_are_named(database: str, name: str) -> 
     assert sorted(documented) == sorted(there)
 
 
-@pytest.mark.parametrize("name", ["coverage_gaps", "candles"])
+@pytest.mark.parametrize("name", ["coverage_gaps", "market_coverage()", "candles"])
 def test_a_function_gives_the_columns_that_are_named(database: str, name: str) -> None:
     query = "select pg_get_function_result(oid) from pg_proc where proname = %s"
-    ((result,),) = ask(database, query, name)
+    ((result,),) = ask(database, query, name.removesuffix("()"))
     documented = ", ".join(
         f"{column} {ask(database, 'select %s::regtype::text', kind)[0][0]}"
         for column, kind in RELATIONS[name]
@@ -210,7 +228,9 @@ def test_a_function_gives_the_columns_that_are_named(database: str, name: str) -
 def test_the_functions_that_are_named_are_those_there_are(database: str) -> None:
     query = """select proname::text from pg_proc where pronamespace = 'public'::regnamespace
         and not exists (select from pg_depend d where d.objid = pg_proc.oid and d.deptype = 'e')"""
-    assert {name for (name,) in ask(database, query)} == set(FUNCTIONS)
+    assert {name for (name,) in ask(database, query)} == {
+        name.removesuffix("()") for name in FUNCTIONS
+    }
 
 
 def test_every_column_is_explained() -> None:

@@ -5,15 +5,15 @@ from datetime import datetime
 
 import pytest
 
-from actors.database.housekeeping import (
+from actors.database.session import Connection
+from actors.database.store import Store
+from actors.database.upkeep.housekeeping import (
     LEAST_ROWS,
     ROWS_AT_ONCE,
     Chore,
     Deleted,
     Housekeeping,
 )
-from actors.database.session import Connection
-from actors.database.store import Store
 from actors.errors import StoreUnavailable
 from actors.model.storage import Batch
 from tests.database.samples import trade

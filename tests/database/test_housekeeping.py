@@ -5,14 +5,14 @@ from uuid import UUID
 
 import pytest
 
-from actors.database.housekeeping import (
+from actors.database.session import Connection
+from actors.database.store import Store
+from actors.database.upkeep.housekeeping import (
     SAMPLES_KEPT,
     Deleted,
     Housekeeping,
     OldSamples,
 )
-from actors.database.session import Connection
-from actors.database.store import Store
 from actors.errors import SchemaNewer
 from actors.model.storage import Batch, Housekept, RejectedRow
 from actors.model.trade import Rejection, TokenId

@@ -154,6 +154,8 @@ def test_what_is_taken_in_later_reads_no_table_as_a_whole(large: str) -> None:
 QUESTIONS = (
     "select * from coverage_gaps('17', now() - interval '1 day', now())",
     "select * from coverage where token_id = '17'",
+    "select * from market_coverage where condition_id = '0x' || lpad('8', 64, '0')",
+    "select * from market_coverage('0x' || lpad('8', 64, '0'), now() - interval '1 day', now())",
     "select * from candles('17', '2026-03-01 10:00+00', '2026-03-01 12:00+00')",
     "select * from trades where token_id = '17'",
     "select * from trades order by traded_at desc limit 10",

@@ -85,10 +85,14 @@ def test_nothing_planted_is_executed_by_the_administrator_the_owner_the_tracker_
         f"select * from public.candles({token}, {times})",
         f"select * from public.coverage_gaps({token}, {times})",
         f"select * from public.trades_of_transaction('{everything().trades[0].transaction_hash}')",
-        *(f"table public.{view}" for view in ("trades", "coverage", "unresolved_markets")),
+        f"select * from public.market_coverage('{everything().markets[0].condition_id}', {times})",
+        *(f"table public.{view}" for view in VIEWS),
     ):
         run(as_role(hostile, "tracker_reader"), question)
         run(hostile, question)
+
+
+VIEWS = ("trades", "coverage", "market_coverage", "unresolved_markets")
 
 
 def use(store: Store) -> None:
@@ -97,6 +101,7 @@ def use(store: Store) -> None:
     while not store.settle():
         pass
     assert store.housekeep().permitted
+    assert not store.compute_coverage().failed
     list(store.open_markets())
     store.review(condition)
     store.unresolved_after(condition)

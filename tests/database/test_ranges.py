@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.database.ranges import Range, join, spans
+from actors.database.upkeep.ranges import Range, join, spans
 
 ZERO = datetime(2026, 1, 1, tzinfo=UTC)
 

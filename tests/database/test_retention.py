@@ -9,7 +9,9 @@ import pytest
 
 from actors.database import queries
 from actors.database.cache import DAY_MS
-from actors.database.housekeeping import (
+from actors.database.session import Connection
+from actors.database.store import Store
+from actors.database.upkeep.housekeeping import (
     EVENTS_KEPT,
     ROWS_AT_ONCE,
     SAMPLES_KEPT,
@@ -18,8 +20,6 @@ from actors.database.housekeeping import (
     OldEvents,
     OldSamples,
 )
-from actors.database.session import Connection
-from actors.database.store import Store
 from actors.model.storage import Batch
 from actors.model.trade import Trade
 from tests.database.samples import trade

@@ -43,6 +43,10 @@ OF_GAPS = {"wanted", "listening", "listening_now", "coverage_ranges", "epochs", 
 QUESTIONS = {
     "coverage_gaps(text,timestamp with time zone,timestamp with time zone)":
         "select * from public.coverage_gaps('1', now() - interval '1 day', now())",
+    "market_coverage(text,timestamp with time zone,timestamp with time zone)":
+        "select * from public.market_coverage('0x', now() - interval '1 day', now())",
+    "covered_until(integer,timestamp with time zone)":
+        "select tracker.covered_until(1, now())",
     "candles(text,timestamp with time zone,timestamp with time zone,interval)":
         "select * from public.candles('1', now() - interval '1 day', now())",
     "labels_as_of(timestamp with time zone)": "select * from public.labels_as_of(now())",

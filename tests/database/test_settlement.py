@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from actors.database import settlement
 from actors.database.store import Store
+from actors.database.upkeep import settlement
 from actors.model.facts import (
     Fact,
     ListeningClosed,

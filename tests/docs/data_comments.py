@@ -8,14 +8,15 @@ from typing import NamedTuple
 DATA = Path(__file__).parents[2] / "docs" / "reference" / "data.md"
 FUNCTIONS = {
     "coverage_gaps": "coverage_gaps(text, timestamptz, timestamptz)",
+    "market_coverage()": "market_coverage(text, timestamptz, timestamptz)",
     "candles": "candles(text, timestamptz, timestamptz, interval)",
     "labels_as_of": "labels_as_of(timestamptz)",
     "trades_of_transaction": "trades_of_transaction(text, timestamptz, timestamptz)",
 }
-COLUMN = re.compile(r"^\| (\w+) \| [a-z\[\]]+ \| (.*) \|$", re.MULTILINE)
+COLUMN = re.compile(r"^\| (\w+) \| [a-z\[\] ]+ \| (.*) \|$", re.MULTILINE)
 LINK = re.compile(r"\[([^\]]*)\]\(([^)#]*)[^)]*\)")
 ROOT = DATA.parents[2]
-VIEWS = {"trades", "labels", "coverage", "unresolved_markets"}
+VIEWS = {"trades", "labels", "coverage", "market_coverage", "unresolved_markets"}
 
 
 class Comment(NamedTuple):

@@ -4,7 +4,7 @@ from typing import Any
 
 import psycopg
 
-from actors.database.housekeeping import EVENTS_KEPT, SAMPLES_KEPT
+from actors.database.upkeep.housekeeping import EVENTS_KEPT, SAMPLES_KEPT
 from tests.years.size import (
     CONNECTIONS_A_FEED,
     DAY_S,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from actors.database import queries
-from actors.database.housekeeping import EVENTS_KEPT, SAMPLES_KEPT
+from actors.database.upkeep.housekeeping import EVENTS_KEPT, SAMPLES_KEPT
 from tests.chaos.torture import select
 from tests.years.bytes_of import EVENTS, KEPT, SAMPLES, after_retention, judged
 from tests.years.filling import (

@@ -77,10 +77,10 @@ def require_none(connection: Connection) -> None:
     Raises:
         SchemaMismatch: Something has; the message names it.
     """
-    taken = [each for each in look(connection) if each.is_taken]
+    taken = dict.fromkeys(each.name for each in look(connection) if each.is_taken)
     if taken:
         raise SchemaMismatch(
-            f"the database has {named(each.name for each in taken)} and no record of the tracker's"
+            f"the database has {named(taken)} and no record of the tracker's"
             " migrations (tracker.schema_migrations): it is half restored, or another program's."
             " Wait for the end of the restore, restore it whole, or name another database"
         )

@@ -10,6 +10,7 @@ import msgspec
 from actors import __version__
 from actors.database import queries
 from actors.database.server.advice import NAMED
+from actors.database.upkeep.finality import GRACE, why_open
 from actors.dataset import schemas
 from actors.dataset.days import days, start_of
 from actors.dataset.export.day import write_day
@@ -31,8 +32,6 @@ from actors.dataset.manifest import (
 )
 from actors.errors import ConfigError, Internal
 
-GRACE: Final = timedelta(minutes=5)
-"""So long after a day a trade of it may still be received."""
 _KEYS_AT_ONCE: Final = 20_000
 
 Say = Callable[[str, Mapping[str, Any]], None]
@@ -241,15 +240,7 @@ class _Export:
         """Return why more trades of a day may still come; empty: its trades are all stored."""
         if self._wish.as_of is not None and self._wish.as_of < end + GRACE:
             return "the release is as of a time before its end"
-        if now < end + GRACE:
-            return "it has not ended"
-        for key, host, seen_at, stopped in self._source.rows(queries.SELECT_JOURNALS_SEEN):
-            if seen_at is None:
-                return f"journal {key} has stored nothing yet"
-            if not stopped and seen_at < end + GRACE:
-                at = seen_at.isoformat(timespec="seconds").replace("+00:00", "Z")
-                return f"what the tracker of {host} (journal {key}) received after {at} may come"
-        return ""
+        return why_open(end, now, self._source.rows(queries.SELECT_JOURNALS_SEEN))
 
     def _late_markets(self, on: date, keys: Sequence[int]) -> list[str]:
         found: set[str] = set()

@@ -93,7 +93,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the bound of a step of settling",
-        "actors/database/settlement.py",
+        "actors/database/upkeep/settlement.py",
         '"most": EPOCHS_AT_ONCE}',
         '"most": 10**6}',
         ("tests/database/test_settlement.py",),

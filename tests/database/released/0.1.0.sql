@@ -628,6 +628,159 @@ create table public.audits (
 -- For what was found of late, and for what is old.
 create index audits_checked_at on public.audits (checked_at);
 
+-- market_coverage -------------------------------------------------------
+
+-- Coverage by market and day, computed once a day is over, and again where something late changes it: see public.market_coverage.
+--   computed_days         the days that are computed, or are being: one row for each day since the first tracker started.
+--   market_days           what was computed, a row for each market and day on which one of its tokens was wanted.
+--   changed_market_days   what is to be computed again; emptied as that is done.
+-- A day is announced when all journals have passed it, and computed when whatever was under way then has ended: so a change is
+-- either seen by the computation, or finds the row of the day here and leaves one of its own.
+create table tracker.computed_days (
+  day          date primary key,
+  revision     smallint not null default 1,    -- only rows of market_days with this one count
+  announced_at timestamptz not null default now(),
+  computed_at  timestamptz,         -- NULL: it is not computed, or must be as a whole once more
+  journal_key  integer not null default 0,    -- how far that has come: among open wishes of this journal …
+  until_at     timestamptz,         -- … or, when those are done, among wishes that ended then …
+  asset_key    integer not null default 0     -- … at this token
+);
+create index computed_days_due on tracker.computed_days (day) where computed_at is null;
+create table tracker.market_days (
+  asset_key   integer not null,     -- of the tokens of the market the one with the lowest number
+  day         date not null,
+  wanted_ms   integer not null,     -- milliseconds of all its tokens together
+  missed_ms   integer,              -- NULL: none; that saves a third of most rows
+  longest_ms  integer,
+  revision    smallint not null,
+  is_complete boolean not null,
+  causes      text[],
+  primary key (asset_key, day)
+);
+-- For a time of all markets: rows lie by day, but for those that were computed again.
+create index market_days_day on tracker.market_days using brin (day) with (pages_per_range = 16);
+create table tracker.changed_market_days (
+  asset_key integer not null,
+  day       date not null
+);
+create index changed_market_days_by_market on tracker.changed_market_days (asset_key, day);
+-- For the markets that were wanted on a day that is over, beside those that still are.
+create index wanted_ended on tracker.wanted (until_at) where until_at is not null;
+
+-- Marks the days of a token's market that are announced. It only adds rows, so nobody waits for anybody.
+create function tracker.mark_market_days(token integer, from_at timestamptz, to_at timestamptz) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  first_day constant date := (from_at at time zone 'UTC')::date;
+  last_day constant date := (to_at at time zone 'UTC')::date;
+  market integer;
+begin
+  if not exists (select from tracker.computed_days d where d.day between first_day and last_day) then
+    return;    -- also what is stored behind an outage: its days are not announced yet
+  end if;
+  select min(b.asset_key) into market    -- each a look into an index, whatever the planner believes
+  from (select a.condition_id from public.assets a where a.asset_key = token offset 0) a
+  cross join lateral (select b.asset_key from public.assets b where b.condition_id = a.condition_id offset 0) b;
+  insert into tracker.changed_market_days (asset_key, day)
+  select market, d.day from tracker.computed_days d where d.day between first_day and last_day and market is not null;
+end
+$$;
+
+-- Marks what a row changes of days that are over. Each trigger fires for rows alone that tell of a time five minutes ago or
+-- more: a day is announced five minutes after its end at the earliest. So what is stored in time does not come here.
+create function tracker.mark_late_change() returns trigger language plpgsql security definer
+set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+begin
+  case tg_table_name
+  when 'wanted' then
+    if tg_op = 'INSERT' then
+      perform tracker.mark_market_days(new.asset_key, new.from_at, coalesce(new.until_at, 'infinity'));
+    else
+      perform tracker.mark_market_days(new.asset_key, least(old.until_at, new.until_at), 'infinity');
+    end if;
+  when 'listening' then
+    if tg_op = 'INSERT' then
+      perform tracker.mark_market_days(new.asset_key, new.from_at, coalesce(new.until_at, 'infinity'));
+    else
+      perform tracker.mark_market_days(new.asset_key, least(old.until_at, new.until_at), 'infinity');
+    end if;
+  when 'epochs' then    -- a proof of long ago
+    if exists (select from tracker.computed_days d
+               where d.day >= (coalesce(old.proven_until, old.opened_at, '-infinity') at time zone 'UTC')::date) then
+      perform tracker.mark_market_days(l.asset_key, greatest(l.from_at, old.proven_until), new.proven_until)
+      from tracker.listening l where l.journal_key = new.journal_key and l.epoch = new.epoch;
+    end if;
+  when 'rejected_messages' then
+    perform tracker.mark_market_days(a.asset_key, lower(new.uncovered), upper(new.uncovered))
+    from public.assets a where a.token_id = new.doubt;
+  when 'assets' then    -- which market it belongs to
+    perform tracker.mark_market_days(new.asset_key, min(w.from_at), 'infinity')
+    from tracker.wanted w where w.asset_key = new.asset_key;
+    insert into tracker.changed_market_days (asset_key, day)    -- by another number of it
+    select m.asset_key, m.day
+    from (select t.asset_key from public.assets t where t.condition_id = new.condition_id offset 0) a
+    join tracker.market_days m on m.asset_key = a.asset_key;
+  when 'markets' then    -- when trading ended: it is complete up to that
+    perform tracker.mark_market_days(min(a.asset_key), least(old.closed_time, new.closed_time), 'infinity')
+    from (select t.asset_key from public.assets t where t.condition_id = new.condition_id offset 0) a;
+  when 'resolutions' then
+    perform tracker.mark_market_days(min(a.asset_key), new.resolved_at, 'infinity')
+    from (select t.asset_key from public.assets t where t.condition_id = new.condition_id offset 0) a;
+  end case;
+  return null;
+end
+$$;
+create trigger mark_late_wish after insert on tracker.wanted for each row
+  when (new.from_at < now() - interval '5 minutes') execute function tracker.mark_late_change();
+create trigger mark_late_end after update on tracker.wanted for each row
+  when (least(old.until_at, new.until_at) < now() - interval '5 minutes') execute function tracker.mark_late_change();
+create trigger mark_late_listening after insert on tracker.listening for each row
+  when (new.from_at < now() - interval '5 minutes') execute function tracker.mark_late_change();
+create trigger mark_late_end after update on tracker.listening for each row
+  when (least(old.until_at, new.until_at) < now() - interval '5 minutes') execute function tracker.mark_late_change();
+create trigger mark_late_proof after update on tracker.epochs for each row
+  when (new.late_at is distinct from old.late_at) execute function tracker.mark_late_change();
+create trigger mark_rejected after insert on public.rejected_messages for each row
+  when (new.uncovered is not null) execute function tracker.mark_late_change();
+create trigger mark_taken_in after update of taken_in_at on public.rejected_messages for each row
+  when (new.uncovered is not null) execute function tracker.mark_late_change();
+create trigger mark_named after update of condition_id on public.assets for each row
+  when (new.condition_id is distinct from old.condition_id) execute function tracker.mark_late_change();
+create trigger mark_late_close after update of closed_time on public.markets for each row
+  when (new.closed_time is distinct from old.closed_time
+        and least(old.closed_time, new.closed_time) < now() - interval '5 minutes')
+  execute function tracker.mark_late_change();
+create trigger mark_late_resolution after insert on public.resolutions for each row
+  when (new.resolved_at < now() - interval '5 minutes') execute function tracker.mark_late_change();
+
+-- Announces days again as a whole. A tracker that returns wants again what it wanted when it left; one that is retired, or is
+-- so no longer, wanted nothing since it was seen last, or did. That concerns all that it ever wanted; and when nobody ran before
+-- it, it decides of all trackers that they are given up.
+create function tracker.announce_days_again() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  since timestamptz;
+begin
+  if tg_table_name = 'journals' then
+    since := least(old.retired_at, new.retired_at);
+  else
+    since := least(
+      new.started_at,
+      (select coalesce(p.stopped_at, p.alive_at) from tracker.process_life p
+       where p.journal_key = new.journal_key and p.start_seq < new.start_seq
+       order by p.start_seq desc limit 1),
+      (select max(coalesce(p.stopped_at, p.alive_at)) from tracker.process_life p where p.journal_key <> new.journal_key));
+  end if;
+  update tracker.computed_days d
+  set revision = d.revision + 1, announced_at = now(), computed_at = null, journal_key = 0, until_at = null, asset_key = 0
+  where d.day >= (since at time zone 'UTC')::date;
+  return null;
+end
+$$;
+create trigger announce_days_again after update of retired_at on tracker.journals for each row
+  when (new.retired_at is distinct from old.retired_at) execute function tracker.announce_days_again();
+create trigger announce_days_again after insert on tracker.process_life for each row
+  execute function tracker.announce_days_again();
+
 
 -- 0006_create_public.sql
 -- Why: what people read beside the tables of schema `public`. Only narrow questions are answered fast at a hundred million
@@ -744,7 +897,8 @@ begin atomic
                > coalesce(last.stopped_at, last.alive_at) + interval '24 hours')
              then coalesce(last.stopped_at, last.alive_at) + interval '24 hours' end) as retired_at
     from (select distinct w.journal_key from token join tracker.wanted w using (asset_key)) wanting
-    join tracker.journals j using (journal_key)
+    cross join lateral (select k.journal_key, k.retired_at from tracker.journals k
+                        where k.journal_key = wanting.journal_key offset 0) j
     cross join lateral (select p.* from tracker.process_life p where p.journal_key = wanting.journal_key
                         order by p.start_seq desc limit 1) last
   ), unsettled as (    -- a row for each listening to it that is not settled
@@ -997,6 +1151,110 @@ end
 $$;
 -- It shows trades to whoever may execute it.
 revoke all on function public.trades_of_transaction from public;
+
+-- market_coverage -------------------------------------------------------
+
+-- All time until `to_time` in which a token was listened to and no trade of it is missing that the database rejected: what the
+-- view `coverage` says of it. By token in either table: the view would read the rejected trades of all tokens.
+create function tracker.covered_until(token integer, to_time timestamptz) returns tstzmultirange
+language sql stable parallel safe
+begin atomic
+  select coalesce(range_agg(tstzrange(h.from_at, least(h.until_at, covered_until.to_time))), '{}'::tstzmultirange)
+         - coalesce((select range_agg(m.uncovered) from public.assets a join public.rejected_messages m on m.doubt = a.token_id
+                     where a.asset_key = covered_until.token and m.uncovered is not null and m.taken_in_at is null),
+                    '{}'::tstzmultirange)
+  from (select r.from_at, r.until_at from tracker.coverage_ranges r
+        where r.asset_key = covered_until.token and r.from_at < covered_until.to_time
+        union all
+        select n.from_at, n.until_at from tracker.listening_now n
+        where n.asset_key = covered_until.token and n.from_at < covered_until.to_time) h;
+end;
+
+-- What of a market was covered within [from_time, to_time), at least one of its tokens wanted. Gaps are those of coverage_gaps(),
+-- covered is what `coverage` has. It runs with the rights of its caller.
+--   first_at   when its token was listened to first; but that of the whole market where it came more than 10 s after that.
+--   closed_at  when trading ended; without a time for that, when we learned of it. Later gaps do not make it incomplete.
+--   known_at   what is later is not known yet of a token that is listened to now: the last proof.
+--   complete   no gap before closed_at, but for a wait of 10 s at most for the first book; and from first_at to closed_at
+--              all is covered: time in which nobody wanted the token is no gap, and its trades are not there either.
+create function public.market_coverage(condition_id text, from_time timestamptz, to_time timestamptz)
+returns table (wanted_s double precision, covered_s double precision, share double precision, complete boolean,
+               longest_gap_s double precision, causes text[])
+language sql stable parallel safe
+begin atomic
+  with asked as (
+    select coalesce(market_coverage.from_time, '-infinity') as from_at, coalesce(market_coverage.to_time, 'infinity') as to_at
+  ), closing as (    -- one row
+    select coalesce(
+             least((select m.closed_time from public.markets m where m.condition_id = market_coverage.condition_id),
+                   (select r.resolved_at from public.resolutions r where r.condition_id = market_coverage.condition_id)),
+             (select h.known_at from public.market_history h
+              where h.condition_id = market_coverage.condition_id and h.changes -> 'closed' = 'true'
+                and exists (select from public.markets m where m.condition_id = market_coverage.condition_id and m.closed)
+              order by h.known_at limit 1),
+             'infinity') as closed_at
+  ), token as (    -- a row for each token
+    select a.asset_key, a.token_id, heard.spans, lower(heard.spans) as heard_at, min(lower(heard.spans)) over () as first_at,
+           coalesce((select max(n.until_at) from tracker.listening_now n where n.asset_key = a.asset_key and n.is_open), now())
+             as known_at
+    from public.assets a
+    cross join asked
+    cross join lateral (select tracker.covered_until(a.asset_key, asked.to_at) as spans) heard
+    where a.condition_id = market_coverage.condition_id
+  ), missing as (    -- a row for each gap
+    select token.asset_key, g.gap, g.cause, upper(g.gap) - lower(g.gap) as lasts,
+           g.cause = 'never_confirmed' and upper(g.gap) - lower(g.gap) <= interval '10 seconds' as is_first_book
+    from token cross join asked cross join lateral public.coverage_gaps(token.token_id, asked.from_at, asked.to_at) g
+  ), judged as (    -- a row for each token
+    select tstzmultirange(tstzrange(least(greatest(asked.from_at, heard.at), until.at), until.at))
+           - token.spans
+           - coalesce((select range_agg(m.gap) from missing m where m.asset_key = token.asset_key and m.is_first_book),
+                      '{}'::tstzmultirange) as unheard,
+           (select sum(upper(part) - lower(part))
+            from unnest(token.spans * tstzmultirange(tstzrange(asked.from_at, asked.to_at))) part) as covered
+    from token
+    cross join asked
+    cross join closing
+    cross join lateral (
+      select coalesce(case when token.heard_at <= token.first_at + interval '10 seconds' then token.heard_at
+                           else token.first_at end, 'infinity') as at) heard
+    cross join lateral (
+      select greatest(asked.from_at, least(asked.to_at, closing.closed_at, token.known_at)) as at) until
+  ), summed as (    -- one row; milliseconds
+    select round(1000 * coalesce(extract(epoch from (select sum(j.covered) from judged j)), 0)) as covered,
+           round(1000 * coalesce(extract(epoch from (select sum(m.lasts) from missing m)), 0)) as missed,
+           round(1000 * coalesce(extract(epoch from (select max(m.lasts) from missing m)), 0)) as longest
+  )
+  select (s.covered + s.missed)::double precision / 1000, s.covered::double precision / 1000,
+         s.covered::double precision / (s.covered + s.missed)::double precision,
+         (select bool_and(isempty(j.unheard)) from judged j)
+         and not exists (select from missing m cross join closing
+                         where not m.is_first_book and lower(m.gap) < closing.closed_at),
+         s.longest::double precision / 1000,
+         coalesce((select array_agg(distinct m.cause order by m.cause) from missing m), '{}')
+  from summed s
+  where s.covered + s.missed > 0;
+end;
+
+-- Days as they were computed, without those that must be as a whole once more. Of a market and day that is to be computed again
+-- nothing is told but that it is not known to be complete. The name of a market is joined last, so that who counts markets does
+-- not read it.
+create view public.market_coverage as
+select a.condition_id, m.day,
+       case when not known.is_changed then m.wanted_ms / 1000::double precision end as wanted_s,
+       case when not known.is_changed then (m.wanted_ms - coalesce(m.missed_ms, 0)) / 1000::double precision end as covered_s,
+       case when not known.is_changed
+            then (m.wanted_ms - coalesce(m.missed_ms, 0)) / m.wanted_ms::double precision end as share,
+       m.is_complete and not known.is_changed as complete,
+       case when not known.is_changed then coalesce(m.longest_ms, 0) / 1000::double precision end as longest_gap_s,
+       case when not known.is_changed then coalesce(m.causes, '{}') end as causes,
+       case when not known.is_changed then d.computed_at end as computed_at
+from tracker.market_days m
+join tracker.computed_days d on d.day = m.day and d.revision = m.revision and d.computed_at is not null
+cross join lateral (
+  select exists (select from tracker.changed_market_days c where c.asset_key = m.asset_key and c.day = m.day) as is_changed
+  offset 0) known
+left join public.assets a on a.asset_key = m.asset_key;
 
 
 -- 0007_add_comments.sql
@@ -1283,6 +1541,37 @@ The cause says how the listening ended that was the last before the gap:
 - exchange_silent: the exchange sent nothing to any connection.
 - rejected: a trade was received and is not in trades; it is in rejected_messages. Either an event that may be a trade could not be read, or the database could not hold a trade. In the first case the gap reaches from the last trade that was kept before it to the first proof behind it, for its token, or for all tokens of the connection when its token cannot be read. It is closed when a later version understands (docs/how-to/upgrade.md) what was kept: every message in it that may be a trade of the token. In the second case it is the second in which the trade was traded, and is closed when the database has taken the trade after all, which the tracker tries by itself. It is a gap for every tracker that listened, also where all of that was settled before.
 - not_discovered: the market could be traded and the tracker did not know it. The gap begins with its start date, or, if that is older, with the last complete listing of all markets that did not have it, and ends with the first book. Markets that wait for their volume (TRACKER_MIN_VOLUME, TRACKER_MAX_ASSETS) leave none, nor do those that began before the tracker was started and are found by its first listing.';
+comment on view public.market_coverage is
+  'One row for each market and each day (UTC) on which one of its tokens was wanted: whether the market is complete on that day, and how much of it was listened to. It says what coverage and coverage_gaps say of the day, summed over the market''s tokens; a gap is a gap of coverage_gaps. It is fast for a month of all markets, as they are not.
+- A day is there as a whole, or not yet. Its rows are computed when it is over for every tracker that is not retired (docs/how-to/maintain.md) (the rule by which an export (docs/reference/dataset.md) calls a day final): 10 minutes after its end at the earliest, and on the whole exchange half an hour later. A tracker that was killed and does not return holds all later days up until it is retired. Today has no rows: ask the function.
+- What comes late changes it. A message or a trade that is taken in, a trade that is rejected, a wish that is dated back, a resolution: the rows that this concerns have computed_at NULL until they are computed again, within some minutes. Then complete is false and the numbers are NULL. When a tracker returns or is retired, all days since it was seen last are computed again, and are not there until then.
+- Rows are made by a running tracker, those of the oldest day first.';
+comment on column public.market_coverage.condition_id is
+  'the market';
+comment on column public.market_coverage.day is
+  'the day, UTC';
+comment on column public.market_coverage.wanted_s is
+  'seconds of its tokens together that were listened to, or missed: 172,800 for a whole day of two tokens';
+comment on column public.market_coverage.covered_s is
+  'seconds of its tokens together that were listened to';
+comment on column public.market_coverage.share is
+  'covered_s / wanted_s';
+comment on column public.market_coverage.complete is
+  'every token was covered from the first listening to the market until trading ended, as far as that is within the day. Trading ended at markets.closed_time or resolutions.resolved_at, whichever is earlier; where there is neither, when we learned that it is closed. Gaps after that do not count, nor does the wait for the first book of a token (a gap never_confirmed of 10 s at most); every other gap does. So does time in which nobody wanted the market although it went on, which is no gap';
+comment on column public.market_coverage.longest_gap_s is
+  'seconds of the longest gap of one token within the day; 0 without a gap';
+comment on column public.market_coverage.causes is
+  'the causes of its gaps, sorted; empty without a gap';
+comment on column public.market_coverage.computed_at is
+  'when the day was computed as a whole, the database''s clock; NULL: something changed, and the row is not computed again yet';
+comment on function public.market_coverage(text, timestamptz, timestamptz) is
+  'A function: market_coverage(condition_id, from_time, to_time). It computes the same of any time at once, as it is known now, also of today: one row, or none when no token of the market was wanted then, or it is not known. What is not known yet (the last seconds, the future) is neither covered nor missed. A time that is NULL is no limit.
+wanted_s: as above
+covered_s: as above
+share: as above
+complete: as above, within the time that is asked about
+longest_gap_s: as above
+causes: as above';
 comment on table public.connection_events is
   'What happened to connections, for looking back: of the last 90 days, and all marks of disputed trades (docs/how-to/query.md).
 Trades are never left out on suspicion; one that may be stored once too often is marked here. sent_twice: one feed alone had so many identical ones. Each is a row of trades, and the mark names a row beyond those that the other feed had, too. dated_apart: the feeds gave one transaction''s trade two times up to two seconds apart. Both are rows of trades, and the mark names the later. Not marked is what was received in the last half minute before a kill -9 or a power cut, or read back from the journal: what else, and a query (docs/how-to/query.md).';
@@ -1361,9 +1650,9 @@ insert into tracker.schema_migrations overriding system value select * from json
  {"name":"0002_create_catalog.sql","checksum":"a5f47d4db06757955b54c5c11506e86326542f53ba386dfa23ab4f07f0f2d782","applied_at":"2026-11-30T18:15:01.662222+00:00","previous_may_write":false}, 
  {"name":"0003_create_trades.sql","checksum":"c21bc4b930f1ec9e6cc9c3a05550b2a1b9cc1762ce6afaaef86b71d9d75c14b6","applied_at":"2026-11-30T18:15:01.712623+00:00","previous_may_write":false}, 
  {"name":"0004_create_resolutions.sql","checksum":"49ecc7b7ee9c4b4e9b0ef015541762335d0a02997b95a04d118833939b815870","applied_at":"2026-11-30T18:15:01.737038+00:00","previous_may_write":false}, 
- {"name":"0005_create_coverage.sql","checksum":"28b358dd86f13e4e26c2424b440d36febea37773c40259ebd2c46e87b9c73311","applied_at":"2026-11-30T18:15:01.801665+00:00","previous_may_write":false}, 
- {"name":"0006_create_public.sql","checksum":"ea5853af47a77a2715d870d4a7ea130a506427ac5738c44af0732c9bd6c461d3","applied_at":"2026-11-30T18:15:01.944001+00:00","previous_may_write":false}, 
- {"name":"0007_add_comments.sql","checksum":"150a57d65b5f85c3a2f0438094014e9445b3dad8b327d5a3fc1c74f86227fc42","applied_at":"2026-11-30T18:15:02.017428+00:00","previous_may_write":false}]');
+ {"name":"0005_create_coverage.sql","checksum":"58466c662b04e989ded649f3ec4cc92073c3c7925176f715fa43f411116677bf","applied_at":"2026-11-30T18:53:48.375181+00:00","previous_may_write":false}, 
+ {"name":"0006_create_public.sql","checksum":"76d0a33b46adfade2b8b537fc1e163b02d372c24602647529a867d8ba694ab37","applied_at":"2026-11-30T18:53:48.467666+00:00","previous_may_write":false}, 
+ {"name":"0007_add_comments.sql","checksum":"81aea1054ce9ff6f8d9fd20a6aaa72c870cfb1861fa5e26b08aafe2dab2a93c8","applied_at":"2026-11-30T18:53:48.54476+00:00","previous_may_write":false}]');
 insert into tracker.journal_progress overriding system value select * from json_populate_recordset(null::tracker.journal_progress, '[{"journal_key":1,"mark":20,"moved_at":"2026-11-30T18:15:02.187454+00:00","session":"c1888b43-1a04-403b-8d5f-f1c01445e790","stored_on":"2026-11-30","stored_rows":2}]');
 insert into tracker.process_life overriding system value select * from json_populate_recordset(null::tracker.process_life, '[{"journal_key":1,"start_seq":1,"started_at":"2026-03-01T12:00:00+00:00","alive_at":"2026-03-01T12:00:09+00:00","stopped_at":"2026-03-01T12:00:11+00:00","host":"h","version":"1","proven_until":null,"day":null}]');
 insert into events overriding system value select * from json_populate_recordset(null::events, '[{"event_id":"30829","slug":"weather","title":"The weather","series_slug":"daily-weather","neg_risk":true,"neg_risk_augmented":false,"neg_risk_market_id":"0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3","starts_at":"2026-03-02T00:00:00+00:00","end_date":"2026-03-03T00:00:00+00:00","first_seen_at":"2026-11-30T18:15:02.187454+00:00","updated_at":"2026-11-30T18:15:02.187454+00:00"}]');

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 from psycopg.types.numeric import Int8
 
-from actors.database import queries, ranges
-from actors.database.ranges import Range
+from actors.database import queries
 from actors.database.session import Connection
 from actors.database.transaction import StoredJournal, move_watermark
+from actors.database.upkeep import ranges
+from actors.database.upkeep.ranges import Range
 
 EPOCHS_AT_ONCE = 20
 """Each may hold some hundred tokens, and all of their listening is read in one step."""

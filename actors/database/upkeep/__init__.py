@@ -1,0 +1,1 @@
+"""Between two commits: coverage is settled and counted by day, and what is old goes."""
