@@ -54,8 +54,6 @@ GIVEN = {
     "from": at(0).isoformat(),
     "to": at(300).isoformat(),
     "as_of": "2100-01-01 00:00+00",
-    "first_day": "2026-03-01",
-    "end_day": "2026-03-02",
 }
 LITERALS = dict(
     zip(GIVEN, re.findall(r"`('.+?')`", QUERY.partition("change the literals")[2])[:5], strict=True)
