@@ -7,6 +7,9 @@ READY := $(VENV)/.ready
 TOOLS := $(VENV)/.tools
 WITH_DATASET := $(VENV)/.dataset
 export PYTHONDONTWRITEBYTECODE ?= 1
+# What is compiled, of tests and of the programs that they start, is kept where no source is. The libraries
+# are compiled there, too, when they are first used: all of them take half a minute, those that are used six seconds.
+COMPILED := $(CURDIR)/$(VENV)/compiled
 
 # Of `make install`: where to, with the libraries or (INSTALL_VENV=no) the files alone, which units.
 PREFIX ?= /opt/tracker
@@ -35,7 +38,7 @@ $(READY): requirements.lock
 	@touch $@
 
 $(TOOLS): $(READY) requirements-dev.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes --no-deps -r requirements-dev.lock
 	@touch $@
 
 $(WITH_DATASET): $(READY) requirements-dataset.lock
@@ -43,6 +46,11 @@ $(WITH_DATASET): $(READY) requirements-dataset.lock
 	@touch $@
 
 dataset: $(WITH_DATASET)  ## install what tracker-export, tracker-report and actors.dataset need
+
+check test torture drift bench path soak fuzz screens firsthour docs: export PYTHONPYCACHEPREFIX := $(COMPILED)
+check test torture drift bench path soak fuzz screens firsthour docs: export PYTHONDONTWRITEBYTECODE :=
+# What they need first is installed as ever: what the demo imports is compiled beside its source.
+$(READY) $(TOOLS): export PYTHONPYCACHEPREFIX :=
 
 demo: $(READY)  ## simulator + embedded PostgreSQL + tracker, with a live view (DEMO_SECONDS=30 ends by itself)
 	@exec $(BIN)/python bin/tracker --demo $(if $(DEMO_SECONDS),--duration $(DEMO_SECONDS))
@@ -56,9 +64,7 @@ check: $(TOOLS)  ## ruff, mypy --strict, import contracts
 # Two tests at a time, and three of those that mostly wait: each process has a PostgreSQL server of its own.
 TWO := -n 2 --dist worksteal
 THREE := -n 3 --dist worksteal
-# What is compiled, of tests and of the programs that they start, is kept where no source is.
-COMPILED := $(CURDIR)/$(VENV)/compiled
-TESTS := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX='$(COMPILED)' $(BIN)/python -m pytest
+TESTS := $(BIN)/python -m pytest
 
 test: check  ## every check and every test but the long ones, which make torture runs
 	@rm -rf '$(COMPILED)/tmp'  # of copies that earlier tests made
