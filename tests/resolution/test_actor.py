@@ -396,12 +396,14 @@ def test_a_closed_market_is_polled_before_its_end() -> None:
     assert harness.evidence(Source.GAMMA) == ["final"]
 
 
+@pytest.mark.no_cover  # see CONTRIBUTING.md
 def test_a_market_without_an_end_is_polled_every_hour() -> None:
     harness = watching(FakeMarket(1, end_ms=None))
     harness.run(86_400 * 2, step_s=600.0)
     assert 47 <= harness.web.times("data") <= 49
 
 
+@pytest.mark.no_cover  # see CONTRIBUTING.md
 def test_a_stale_market_is_polled_less_and_less() -> None:
     harness = watching(FakeMarket(1, end_ms=ENDED - 30 * 86_400_000))
     harness.run(86_400, step_s=60.0)
@@ -934,6 +936,7 @@ def test_a_new_incarnation_asks_nothing_in_its_first_ten_seconds() -> None:
     assert harness.evidence(Source.GAMMA) == ["open"]
 
 
+@pytest.mark.no_cover  # see CONTRIBUTING.md
 def test_a_chain_that_was_asked_enough_does_not_hold_up_the_others() -> None:
     markets = [FakeMarket(number, end_ms=ENDED) for number in range(1_000)]
     harness = watching(*markets, chain=True)
