@@ -425,6 +425,7 @@ def test_a_dead_source_backs_off_alone() -> None:
     assert harness.web.times("data") < 10
 
 
+@pytest.mark.no_cover  # see CONTRIBUTING.md
 @pytest.mark.parametrize(
     ("method", "status"), [("lookup", 403), ("lookup", 500), ("data", 400), ("clob", 500)]
 )
