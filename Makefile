@@ -82,7 +82,7 @@ tests-compiled: $(TOOLS)
 	@$(TESTS) --collect-only -qq > $(VENV)/collected 2>&1 || { cat $(VENV)/collected; exit 1; }
 
 tests-unit: $(TOOLS)
-	nice -n 5 $(TESTS) $(TWO) -m "not long and not live" --cov --cov-report=
+	nice -n 10 $(TESTS) $(TWO) --timeout 300 -m "not long and not live" --cov --cov-report=
 
 # With `+` it is shown while it runs, and not at its end.
 tests-live: $(TOOLS)
