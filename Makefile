@@ -7,6 +7,9 @@ READY := $(VENV)/.ready
 TOOLS := $(VENV)/.tools
 WITH_DATASET := $(VENV)/.dataset
 export PYTHONDONTWRITEBYTECODE ?= 1
+# What is compiled, of tests and of the programs that they start, is kept where no source is. The libraries
+# are compiled there, too, when they are first used: all of them take half a minute, those that are used six seconds.
+COMPILED := $(CURDIR)/$(VENV)/compiled
 
 # Of `make install`: where to, with the libraries or (INSTALL_VENV=no) the files alone, which units.
 PREFIX ?= /opt/tracker
@@ -22,7 +25,7 @@ UNITS ?= tracker.service tracker@.service tracker-blue.service tracker-green.ser
 TO := $(DESTDIR)$(PREFIX)
 ETC := $(DESTDIR)/etc
 
-.PHONY: help demo dataset test check bench drift torture path soak fuzz screens tutorial firsthour installation install install-venv lock pins sbom docs schema clean
+.PHONY: help demo dataset test tests-compiled tests-unit tests-live check bench drift torture path soak fuzz screens tutorial firsthour installation install install-venv lock pins sbom docs schema clean
 
 help:  ## say what can be made
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +38,7 @@ $(READY): requirements.lock
 	@touch $@
 
 $(TOOLS): $(READY) requirements-dev.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes --no-deps -r requirements-dev.lock
 	@touch $@
 
 $(WITH_DATASET): $(READY) requirements-dataset.lock
@@ -43,6 +46,12 @@ $(WITH_DATASET): $(READY) requirements-dataset.lock
 	@touch $@
 
 dataset: $(WITH_DATASET)  ## install what tracker-export, tracker-report and actors.dataset need
+
+COMPILING := check test tests-compiled tests-unit tests-live torture drift bench path soak fuzz screens tutorial firsthour docs schema
+$(COMPILING): export PYTHONPYCACHEPREFIX := $(COMPILED)
+$(COMPILING): export PYTHONDONTWRITEBYTECODE :=
+# What they need first is installed as ever: what the demo imports is compiled beside its source.
+$(READY) $(TOOLS) $(WITH_DATASET): export PYTHONPYCACHEPREFIX :=
 
 demo: $(READY)  ## simulator + embedded PostgreSQL + tracker, with a live view (DEMO_SECONDS=30 ends by itself)
 	@exec $(BIN)/python bin/tracker --demo $(if $(DEMO_SECONDS),--duration $(DEMO_SECONDS))
@@ -53,19 +62,31 @@ check: $(TOOLS)  ## ruff, mypy --strict, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Two tests at a time, and three of those that mostly wait: each process has a PostgreSQL server of its own.
+# Two tests at a time, and beside them three of those that mostly wait, which go first where both want the
+# processors: each process has a PostgreSQL server of its own.
 TWO := -n 2 --dist worksteal
 THREE := -n 3 --dist worksteal
-# What is compiled, of tests and of the programs that they start, is kept where no source is.
-COMPILED := $(CURDIR)/$(VENV)/compiled
-TESTS := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX='$(COMPILED)' $(BIN)/python -m pytest
+# Without what make tells the makes below it, since some tests run `make`.
+TESTS := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL $(BIN)/python -m pytest
+BESIDE := $(MAKE) --no-print-directory -j2
 
-test: check  ## every check and every test but the long ones, which make torture runs
+test: $(TOOLS)  ## every check and every test but the long ones, which make torture runs
 	@rm -rf '$(COMPILED)/tmp'  # of copies that earlier tests made
-	$(TESTS) $(TWO) -m "not long and not live" --cov --cov-report=
-	$(TESTS) $(THREE) -m "not long and live"
+	@$(BESIDE) check tests-compiled
+	@$(BESIDE) --output-sync=target tests-live tests-unit
 	$(BIN)/coverage report --include="$$($(BIN)/python -m tests.architecture.deciding)"
 	@$(BIN)/coverage json -q -o - | $(BIN)/python -m tests.architecture.deciding judge
+
+# While mypy has one processor: else each of five processes would compile everything.
+tests-compiled: $(TOOLS)
+	@$(TESTS) --collect-only -qq > $(VENV)/collected 2>&1 || { cat $(VENV)/collected; exit 1; }
+
+tests-unit: $(TOOLS)
+	nice -n 10 $(TESTS) $(TWO) --timeout 300 -m "not long and not live" --cov --cov-report=
+
+# With `+` it is shown while it runs, and not at its end.
+tests-live: $(TOOLS)
+	+$(TESTS) $(THREE) -m "not long and live"
 
 torture: $(TOOLS)  ## real processes under every fault, judged (ONLY=F1,F43 ROUNDS=200 HOURS=2 JOBS=1; ONLY=years SCALE=0.05)
 	$(if $(ONLY),,$(BIN)/python -m pytest -q -m long)

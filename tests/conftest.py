@@ -28,6 +28,8 @@ from tests.postgres import FAST, Server, memory, name_of, open_folder
 TESTS = Path(__file__).parent
 DECIDING = {name.split(".")[1] for name in deciding.modules()}
 """Packages of `actors` with a deciding module."""
+ONLY_LIVE = "not long and live"
+"""What the Makefile says for the live tests."""
 
 # What a test makes is for the tracker to write to, which rejects what a group may write to as well.
 os.umask(0o022)
@@ -58,6 +60,23 @@ def _unmeasured() -> Iterator[None]:
         yield
     finally:
         sys.settrace(measuring)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no module without a live test when those alone are wanted: most of them have none."""
+    is_module = collection_path.suffix == ".py" and config.option.markexpr == ONLY_LIVE
+    return (is_module and not _names_live(collection_path)) or None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Raise when a live test would not be found then."""
+    for path in {item.path for item in items if item.get_closest_marker("live")}:
+        if not _names_live(path):
+            raise pytest.UsageError(f"{path}: say `pytest.mark.live` in the file of a live test")
+
+
+def _names_live(path: Path) -> bool:
+    return "pytest.mark.live" in path.read_text()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,7 @@
 """A PostgreSQL server on which tests may create databases."""
 
 import contextlib
+import functools
 import os
 import shutil
 import tempfile
@@ -27,12 +28,20 @@ class Server:
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
 
+    @functools.cached_property
+    def _copied(self) -> sql.SQL:
+        """Return how a database is copied: as files, which costs half of what a log of it does."""
+        with psycopg.connect(self.dsn) as connection:
+            newer = connection.info.server_version >= 150_000
+        return sql.SQL(" strategy file_copy" if newer else "")
+
     @contextlib.contextmanager
     def database(self, template: str = "template0") -> Iterator[str]:
         """Create a database, yield its address, and drop it afterwards."""
         name = f"tracker_test_{os.getpid()}_{next(_numbers)}"
         command = sql.SQL("create database {} template {}")
-        self._run(command.format(sql.Identifier(name), sql.Identifier(template)))
+        named = command.format(sql.Identifier(name), sql.Identifier(template))
+        self._run(named + self._copied)
         try:
             yield make_conninfo(self.dsn, dbname=name)
         finally:

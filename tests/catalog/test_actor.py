@@ -322,6 +322,7 @@ def test_look_ups_that_fail_hold_up_neither_the_sweep_nor_the_newest() -> None:
     assert harness.report().last_error == ""
 
 
+@pytest.mark.no_cover  # see CONTRIBUTING.md
 def test_without_the_keyset_everything_is_found_and_the_report_says_so() -> None:
     web = web_of(2_400)
     web.gone = {Route.KEYSET}
@@ -1157,6 +1158,7 @@ def test_a_placeholder_is_watched_with_the_poll_after_it_can_be_traded(
     assert condition(50) in overlooked(harness)  # until then a gap: nobody knows since when
 
 
+@pytest.mark.no_cover  # see CONTRIBUTING.md
 @pytest.mark.parametrize("restored", [False, True])
 def test_a_closed_market_that_opens_again_is_watched_with_the_poll_after_it(restored: bool) -> None:
     web = web_of(700)

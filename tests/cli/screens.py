@@ -5,10 +5,12 @@ program shows. The texts are kept, and the one picture that README shows;
 pictures of all states go to build/screens, which is not kept.
 """
 
+import copy
 import io
 import re
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +65,13 @@ Spoil = Callable[[HealthState], None]
 
 
 def busy() -> HealthState:
-    """Return a tracker that has been healthy for an hour."""
+    """Return a tracker that has been healthy for an hour, for the caller alone."""
+    return copy.deepcopy(_played())
+
+
+@cache
+def _played() -> HealthState:
+    """Return one whose hour has been played, to be copied: each costs a quarter of a second."""
     health = state(VERSION)
     health.universe_planned(wanted=2 * TOKENS)
     for number, name in enumerate(CONNECTIONS):
@@ -275,6 +283,12 @@ SPOILS: Mapping[str, Spoil] = {
 }
 
 
+def names() -> list[str]:
+    """Return the name of each screen, without making any."""
+    return ["healthy", "starting", "stopping", *map(named, SPOILS), "unreachable"]
+
+
+@cache
 def screens() -> dict[str, tuple[tuple[str, ...], RenderableType]]:
     """Return each screen with the codes of its document, by name."""
     found: dict[str, tuple[tuple[str, ...], RenderableType]] = {}

@@ -51,7 +51,7 @@ _OTHERS: Final = """
       and backend_type = 'client backend'"""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # of other modules, too
 def filled(server: Server, template: str) -> Iterator[str]:
     """Return the name of a database in which every table is large, and nothing is analyzed."""
     with server.database(template) as dsn:

@@ -119,6 +119,7 @@ def dispute(database: str, request: pytest.FixtureRequest) -> Iterator[Dispute]:
     found.tracker.close()
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("dispute", "into_hold_s"),
     [

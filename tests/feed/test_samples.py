@@ -4,6 +4,7 @@ import itertools
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -178,6 +179,7 @@ def test_a_message_that_is_not_kept_counts_among_those_that_are_alike() -> None:
     assert [occurrence for *_, occurrence in doubtful] == [1, 2, 3, 4]
 
 
+@pytest.mark.no_cover  # see CONTRIBUTING.md
 def test_a_flood_does_not_make_the_numbers_of_what_may_be_a_trade_forgotten() -> None:
     taking = connection(Samples())
     bad = framed(price="7")

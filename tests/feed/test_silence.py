@@ -89,6 +89,7 @@ def test_a_quiet_hour_costs_no_gap_and_no_reconnect(answer: str) -> None:
     assert proven_ns >= (harness.wall_ms - 3_000) * MS
 
 
+@pytest.mark.no_cover  # see CONTRIBUTING.md
 @pytest.mark.parametrize("answer", ["NO NEW ASSETS", ""])
 def test_what_proves_nothing_is_asked_ever_less_often_and_counted(answer: str) -> None:
     harness = listening()

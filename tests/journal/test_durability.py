@@ -213,6 +213,7 @@ def test_what_was_in_doubt_is_not_any_more_once_it_is_released(
     assert not [name for name in disk.files if name.startswith(SUSPECT)]
 
 
+@pytest.mark.no_cover  # see CONTRIBUTING.md
 def test_only_what_may_have_been_unsynced_is_written_again(opened: Open, disk: MemoryDisk) -> None:
     """An old marker that came back costs no more than a fresh one."""
     journal = opened(segment_bytes=1 << 19)

@@ -253,6 +253,7 @@ def test_how_the_token_that_pays_is_named_is_told() -> None:
     assert observe(facts(2, 2, 1, 1)).naming is Naming.BOTH_ALIKE
 
 
+@pytest.mark.no_cover  # see CONTRIBUTING.md
 @given(st.lists(st.text(max_size=80), min_size=4, max_size=4))
 def test_no_texts_raise_or_are_final(texts: list[str]) -> None:
     slots, denominator, first, second = texts

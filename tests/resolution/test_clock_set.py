@@ -36,6 +36,7 @@ class WrongClock(Harness):
             drain(self.actor)
 
 
+@pytest.mark.no_cover  # see CONTRIBUTING.md
 @pytest.mark.parametrize("hinted_at", range(14, 22))
 @pytest.mark.parametrize("liar", [True, False])
 @pytest.mark.parametrize("slow_s", [3.0, 5.0])

@@ -269,6 +269,7 @@ def listened(harness: SupervisorHarness) -> dict[str, list[TokenId]]:
     return found
 
 
+@pytest.mark.no_cover  # see CONTRIBUTING.md
 @pytest.mark.parametrize("seed", range(5))
 def test_after_any_changes_and_deaths_connections_listen_to_what_is_planned(
     seed: int,

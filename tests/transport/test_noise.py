@@ -313,6 +313,7 @@ frames = st.builds(
 )
 
 
+@pytest.mark.no_cover  # see CONTRIBUTING.md
 @settings(max_examples=300)
 @given(
     st.lists(st.tuples(frames, st.integers(1, 30)), max_size=8),

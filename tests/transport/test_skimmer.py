@@ -151,6 +151,7 @@ def skim_all(walker: FrameSkimmer, chunks: list[bytes], gap: int) -> Iterator[Sk
         assert walker.held <= TAIL_BYTES
 
 
+@pytest.mark.no_cover  # see CONTRIBUTING.md
 @settings(max_examples=300)
 @given(
     chunkings(),

@@ -1,3 +1,5 @@
+import pytest
+
 from actors.model.trade import TokenId, Trade
 from actors.writer.feed_comparison import MOST_AT_ONCE, MOST_DISPUTED, MOST_WAITING, FeedComparison
 from tests.polymarket.feed_samples import sample_trade
@@ -186,6 +188,7 @@ def test_of_very_many_disputed_trades_some_are_named_at_a_time() -> None:
     assert comparison.disputed_total == MOST_DISPUTED + 5
 
 
+@pytest.mark.no_cover  # see CONTRIBUTING.md
 def test_of_more_disputed_trades_than_may_wait_all_are_counted() -> None:
     comparison = FeedComparison(2)
     many = [at(0, occurrence=1 + number) for number in range(MOST_WAITING + 6)]
