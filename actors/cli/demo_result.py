@@ -23,7 +23,8 @@ from actors.process import output
 from actors.simulator.judge import Judgement, judge
 
 EXAMPLE = (
-    "SELECT traded_at, slug, outcome, side, price, size FROM trades"
+    "SELECT traded_at, slug, outcome, side, trim_scale(price) AS price, trim_scale(size) AS size"
+    " FROM trades"
     " JOIN markets USING (condition_id) ORDER BY traded_at DESC LIMIT 10"
 )
 """A question about the data, as README asks it."""

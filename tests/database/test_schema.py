@@ -46,7 +46,7 @@ COLUMNS = """select c.relname, a.attname, format_type(a.atttypid, a.atttypmod), 
     join pg_attribute a on a.attrelid = c.oid
     left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
     where n.nspname in ('public', 'tracker') and a.attnum > 0 and not a.attisdropped
-    order by 1, 2"""
+    order by 1, 2, n.nspname desc"""
 SNAPSHOT = (
     COLUMNS,
     """select conrelid::regclass::text, conname, pg_get_constraintdef(oid) from pg_constraint

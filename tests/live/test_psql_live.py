@@ -122,7 +122,8 @@ def test_beside_a_tracker_it_leaves_the_server_running(processes: Processes) -> 
     asked = psql(
         processes.folder / "state",
         *("-XAt", "-v", f"token={newest['token_id']}", "-v", f"at={newest['traded_at']}"),
-        says="SELECT price, size, side, slug, outcome FROM trades JOIN markets USING (condition_id)"
+        says="SELECT trim_scale(price), trim_scale(size), side, slug, outcome"
+        " FROM trades JOIN markets USING (condition_id)"
         " WHERE token_id = :'token' AND traded_at = :'at';",
     )
     shown = "|".join(newest[name] for name in ("price", "size", "side", "market_slug", "outcome"))

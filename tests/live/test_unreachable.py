@@ -15,6 +15,7 @@ pytestmark = pytest.mark.live
 NOWHERE = "127.0.0.1:9"
 URLS = {
     "ws_url": f"ws://{NOWHERE}/ws",
+    "rtds_url": f"ws://{NOWHERE}/rtds",
     **{f"{name}_url": f"http://{NOWHERE}/{name}" for name in ("gamma", "clob", "data", "rpc")},
 }
 
