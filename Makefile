@@ -47,7 +47,7 @@ $(WITH_DATASET): $(READY) requirements-dataset.lock
 
 dataset: $(WITH_DATASET)  ## install what tracker-export, tracker-report and actors.dataset need
 
-COMPILING := check test tests-compiled tests-unit tests-live torture drift bench path soak fuzz screens tutorial firsthour docs schema
+COMPILING := check bench test tests-compiled tests-unit tests-live torture drift path soak fuzz screens tutorial firsthour docs schema
 $(COMPILING): export PYTHONPYCACHEPREFIX := $(COMPILED)
 $(COMPILING): export PYTHONDONTWRITEBYTECODE :=
 # What they need first is installed as ever: what the demo imports is compiled beside its source.

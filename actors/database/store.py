@@ -21,7 +21,6 @@ from msgspec.structs import replace
 from actors.database import auditing, binary_copy, cache, queries, reading
 from actors.database.commands.kept import KeptMessages, count_of
 from actors.database.insertion import RejectionLimit
-from actors.database.progress import Progress
 from actors.database.reading import Row, decode_market, recheck
 from actors.database.schema import objects, versions
 from actors.database.schema.migration_files import MIGRATIONS, migrations
@@ -35,12 +34,7 @@ from actors.database.upkeep.settlement import Settlement
 from actors.errors import StorePoisoned, StoreUnavailable
 from actors.model.audit import AuditAnswer, AuditQuestion
 from actors.model.conversion import instant, milliseconds
-from actors.model.market import (
-    Market,
-    Recheck,
-    StoredEvidence,
-    TimeWindow,
-)
+from actors.model.market import Market, Recheck, StoredEvidence, TimeWindow
 from actors.model.storage import (
     Batch,
     Committed,
@@ -58,7 +52,51 @@ from actors.model.trade import ConditionId, TokenId
 
 log = logging.getLogger(__name__)
 
+REPORT_EVERY_S = 5.0
+"""How often a long call says that it goes on."""
 _PAGE_ROWS = 250
+
+
+class Progress:
+    """Since when the call that runs has not moved.
+
+    Written by the thread of the store; `since` is read by the watchdog's, without a lock.
+
+    Args:
+        monotonic: The clock.
+
+    Attributes:
+        now: The clock.
+        since: When the call began, or moved last; None: no call runs.
+        on_report: Called with the time while a call goes on, at most every 5 s.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self.now = monotonic
+        self._reported_at = 0.0
+        self.since: float | None = None
+        self.on_report: Callable[[float], None] = _ignore
+
+    def begin(self) -> None:
+        """Record that a call begins."""
+        self.since = self._reported_at = self.now()
+
+    def moved(self) -> None:
+        """Record that the call moves, if one runs."""
+        if self.since is None:
+            return
+        self.since = now = self.now()
+        if now - self._reported_at >= REPORT_EVERY_S:
+            self._reported_at = now
+            self.on_report(now)
+
+    def end(self) -> None:
+        """Record that no call runs."""
+        self.since = None
+
+
+def _ignore(_now: float) -> None:
+    """Report nothing."""
 
 
 class Store:
@@ -217,20 +255,11 @@ class Store:
             return self._settlement.step().is_done
 
     def housekeep(self) -> Housekept:
-        """Delete some of what is kept for a time only, in a short transaction.
-
-        Raises:
-            StoreUnavailable: The database went away.
-            SchemaNewer: This version must not write any more.
-        """
+        """Delete some of what is kept for a time only, in a short step; raises as `settle`."""
         return self._keep(self._housekeeping)
 
     def compute_coverage(self) -> Housekept:
-        """Compute some of the coverage by market and day, in a short transaction.
-
-        Raises:
-            StoreUnavailable, SchemaNewer: As `housekeep`.
-        """
+        """Compute some coverage by market and day, in a short step; raises as `settle`."""
         return self._keep(self._market_days)
 
     def _keep(self, chores: Housekeeping) -> Housekept:

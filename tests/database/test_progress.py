@@ -9,9 +9,8 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from actors.database.progress import REPORT_EVERY_S, Progress
 from actors.database.server.watchdog import MAX_WAIT_S, QueryWatchdog
-from actors.database.store import Store
+from actors.database.store import REPORT_EVERY_S, Progress, Store
 from actors.errors import StoreUnavailable
 from actors.model.storage import Batch, ConnectionEvent
 from tests.database.samples import ns, trade

@@ -364,8 +364,8 @@ OF_SOURCES = (
     Mutation(
         "one request a second to public nodes",
         "actors/polymarket/contract/nodes.py",
-        "self._pace = Pace(1, 1.0) if public",
-        "self._pace = Pace(99, 1.0) if public",
+        "return Pace(1, 1.0) if public",
+        "return Pace(99, 1.0) if public",
         (CHAIN_CLIENT + "test_public_nodes_are_asked_once_a_second_in_all",),
         NODES,
     ),
