@@ -74,6 +74,7 @@ test: $(TOOLS)  ## every check and every test but the long ones, which make tort
 	@rm -rf '$(COMPILED)/tmp'  # of copies that earlier tests made
 	@$(BESIDE) check tests-compiled
 	@$(BESIDE) --output-sync=target tests-live tests-unit
+	$(TESTS) -m "not long and alone"
 	$(BIN)/coverage report --include="$$($(BIN)/python -m tests.architecture.deciding)"
 	@$(BIN)/coverage json -q -o - | $(BIN)/python -m tests.architecture.deciding judge
 
@@ -86,7 +87,7 @@ tests-unit: $(TOOLS)
 
 # With `+` it is shown while it runs, and not at its end.
 tests-live: $(TOOLS)
-	+$(TESTS) $(THREE) -m "not long and live"
+	+$(TESTS) $(THREE) -m "not long and live and not alone"
 
 torture: $(TOOLS)  ## real processes under every fault, judged (ONLY=F1,F43 ROUNDS=200 HOURS=2 JOBS=1; ONLY=years SCALE=0.05)
 	$(if $(ONLY),,$(BIN)/python -m pytest -q -m long)

@@ -28,7 +28,7 @@ from tests.postgres import FAST, Server, memory, name_of, open_folder
 TESTS = Path(__file__).parent
 DECIDING = {name.split(".")[1] for name in deciding.modules()}
 """Packages of `actors` with a deciding module."""
-ONLY_LIVE = "not long and live"
+ONLY_LIVE = ("not long and live and not alone", "not long and alone")
 """What the Makefile says for the live tests."""
 
 # What a test makes is for the tracker to write to, which rejects what a group may write to as well.
@@ -64,7 +64,7 @@ def _unmeasured() -> Iterator[None]:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Import no module without a live test when those alone are wanted: most of them have none."""
-    is_module = collection_path.suffix == ".py" and config.option.markexpr == ONLY_LIVE
+    is_module = collection_path.suffix == ".py" and config.option.markexpr in ONLY_LIVE
     return (is_module and not _names_live(collection_path)) or None
 
 

@@ -68,6 +68,8 @@ def replayed(processes: Processes, folder: Path, *options: str) -> Process:
     return processes.simulator("--replay", str(folder), *options)
 
 
+# How far a listing comes, and how late trades are, differs where two looks have not the same time.
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "broken", [pytest.param((), marks=pytest.mark.long), BROKEN], ids=["intact", "broken"]
 )
