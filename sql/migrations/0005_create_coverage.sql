@@ -293,6 +293,32 @@ begin
   return null;
 end
 $$;
+-- Marks tokens to which a tracker listens again for the first time since it returned: it has wanted them all the time, and until
+-- now counted what other trackers had decided meanwhile. Each is a look into an index or two, also where there is nothing to mark.
+create function tracker.mark_heard_again() returns trigger language plpgsql security definer
+set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+begin
+  perform tracker.mark_market_days(n.asset_key, run.seen_at, 'infinity')
+  from added n
+  cross join lateral (    -- what it listened to last before, or wanted
+    select coalesce(
+             greatest((select max(l.epoch) from tracker.listening l    -- by the token: by the epoch it would meet all others
+                       where l.asset_key = n.asset_key and l.journal_key + 0 = n.journal_key and l.epoch < n.epoch),
+                      (select r.epoch from tracker.coverage_ranges r
+                       where r.asset_key = n.asset_key and r.journal_key = n.journal_key order by r.from_at desc limit 1)),
+             (select min(w.wanted_seq) from tracker.wanted w
+              where w.asset_key = n.asset_key and w.journal_key = n.journal_key)) as seq offset 0) before
+  cross join lateral (    -- the run of that
+    select p.start_seq, coalesce(p.stopped_at, p.alive_at) as seen_at from tracker.process_life p
+    where p.journal_key = n.journal_key and p.start_seq < before.seq order by p.start_seq desc limit 1) run
+  where n.epoch > 0 and exists (select from tracker.process_life later
+                                where later.journal_key = n.journal_key and later.start_seq > run.start_seq
+                                  and later.start_seq < n.epoch);
+  return null;
+end
+$$;
+create trigger mark_heard_again after insert on tracker.listening referencing new table as added
+  for each statement execute function tracker.mark_heard_again();
 create trigger mark_late_wish after insert on tracker.wanted for each row
   when (new.from_at < now() - interval '5 minutes') execute function tracker.mark_late_change();
 create trigger mark_late_end after update on tracker.wanted for each row

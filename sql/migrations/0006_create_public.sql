@@ -144,7 +144,8 @@ begin atomic
              order by r.from_at desc limit 1)) ends) last_end on true
     left join lateral (    -- the epoch of the listening of this journal that ended last, or goes on
       select last.epoch
-      from (select l.epoch, case when l.is_open then 'infinity' else l.until_at end as until_at from unsettled l
+      from (select l.epoch, case when l.is_open and l.epoch > itself.start_seq then 'infinity' else l.until_at end as until_at
+            from unsettled l    -- what an earlier run has left open has ended, also before settling ends it
             where l.journal_key = w.journal_key
             union all
             (select r.epoch, r.until_at from tracker.coverage_ranges r

@@ -37,14 +37,15 @@ with made (kind, place, names, trades) as (values
   ('function', 'public', array['candles', 'coverage_gaps', 'labels_as_of', 'market_coverage', 'trades_of_transaction'], null),
   ('function', 'tracker', array[
     'add_trade_day', 'announce_days_again', 'candle_width', 'covered_until', 'keep_doubtful', 'keep_market_history',
-    'mark_late_change', 'mark_market_days', 'reject_change'], null),
+    'mark_heard_again', 'mark_late_change', 'mark_market_days', 'reject_change'], null),
   ('trigger', 'public', array[
     'assets.mark_named', 'market_history.append_only', 'markets.keep_history', 'markets.mark_late_close',
     'rejected_messages.keep_doubtful', 'rejected_messages.mark_rejected', 'rejected_messages.mark_taken_in',
     'resolution_confirmations.append_only', 'resolution_conflicts.append_only', 'resolution_observations.append_only',
     'resolution_payouts.append_only', 'resolutions.append_only', 'resolutions.mark_late_resolution'], null),
   ('trigger', 'tracker', array[
-    'epochs.mark_late_proof', 'journals.announce_days_again', 'listening.mark_late_end', 'listening.mark_late_listening',
+    'epochs.mark_late_proof', 'journals.announce_days_again', 'listening.mark_heard_again', 'listening.mark_late_end',
+    'listening.mark_late_listening',
     'process_life.announce_days_again', 'trades.append_only', 'wanted.mark_late_end', 'wanted.mark_late_wish'], null),
   ('trigger', 'tracker', array['trades.append_only_rows'], 'r'),
   ('foreign key', 'public', array[

@@ -214,8 +214,9 @@ class World:
     # each changes something
 
     def pass_time(self) -> None:
+        before = self.now
         self.now += timedelta(hours=self.rng.choice((0.001, 1, 5, 9)))
-        self.now = min(self.now, datetime.now(UTC) - timedelta(minutes=20))
+        self.now = max(before, min(self.now, datetime.now(UTC) - timedelta(minutes=20)))
         for each in self.trackers:
             if each.runs and self.rng.random() < 0.9:
                 each.add(ListeningProven(tuple((epoch, self.ns()) for epoch in each.epochs)))

@@ -1,6 +1,6 @@
 """When a day of `market_coverage` is computed, what makes a market complete, what goes wrong."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -318,3 +318,34 @@ def test_a_tracker_that_is_retired_or_returns_takes_its_days_back(
 ) -> None:
     late(store, database, AS_A_WHOLE[what], end=20 * H)
     assert ask(database, ROWS, at(0).date()) == []
+
+
+def test_a_tracker_that_returned_takes_days_back_when_it_listens_again(
+    store: Store, database: str, open_store: Callable[[UUID], Store]
+) -> None:
+    """What another one had decided in its absence does not count any more."""
+    heard(store, end=10 * H)
+    other = open_store(UUID(int=2))
+    facts = (
+        ProcessStarted(ns(0), "host", "1"),
+        TokensWanted(ns(9 * H), (YES, NO)),
+        ListeningOpened(ns(9 * H), "a-0001", 0),
+        TokensConfirmed(3, ns(9 * H), (YES, NO)),
+        ListeningClosed(3, ns(12 * H), ns(12 * H), "released"),
+        TokensUnwanted(ns(12 * H), (YES, NO)),
+        ProcessStopped(ns(40 * H)),
+    )
+    told(other, *facts)
+    first = 20
+    told(store, ProcessStarted(ns(30 * H), "host", "1"), ProcessAlive(ns(30 * H)), first=first)
+    compute(store, database)
+    query = "select wanted_s from market_coverage where day = %s"
+    assert ask(database, query, at(0).date()) == [(2 * 11 * H,)]
+    listening = (
+        ListeningOpened(ns(30 * H), "a-0001", 0),
+        TokensConfirmed(first + 2, ns(30 * H + 1), (YES, NO)),
+    )
+    told(store, *listening, first=first + 2)
+    assert ask(database, query, at(0).date()) == [(None,)]
+    compute(store, database)
+    assert ask(database, query, at(0).date()) == [(2 * 23 * H,)]

@@ -730,6 +730,32 @@ begin
   return null;
 end
 $$;
+-- Marks tokens to which a tracker listens again for the first time since it returned: it has wanted them all the time, and until
+-- now counted what other trackers had decided meanwhile. Each is a look into an index or two, also where there is nothing to mark.
+create function tracker.mark_heard_again() returns trigger language plpgsql security definer
+set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+begin
+  perform tracker.mark_market_days(n.asset_key, run.seen_at, 'infinity')
+  from added n
+  cross join lateral (    -- what it listened to last before, or wanted
+    select coalesce(
+             greatest((select max(l.epoch) from tracker.listening l    -- by the token: by the epoch it would meet all others
+                       where l.asset_key = n.asset_key and l.journal_key + 0 = n.journal_key and l.epoch < n.epoch),
+                      (select r.epoch from tracker.coverage_ranges r
+                       where r.asset_key = n.asset_key and r.journal_key = n.journal_key order by r.from_at desc limit 1)),
+             (select min(w.wanted_seq) from tracker.wanted w
+              where w.asset_key = n.asset_key and w.journal_key = n.journal_key)) as seq offset 0) before
+  cross join lateral (    -- the run of that
+    select p.start_seq, coalesce(p.stopped_at, p.alive_at) as seen_at from tracker.process_life p
+    where p.journal_key = n.journal_key and p.start_seq < before.seq order by p.start_seq desc limit 1) run
+  where n.epoch > 0 and exists (select from tracker.process_life later
+                                where later.journal_key = n.journal_key and later.start_seq > run.start_seq
+                                  and later.start_seq < n.epoch);
+  return null;
+end
+$$;
+create trigger mark_heard_again after insert on tracker.listening referencing new table as added
+  for each statement execute function tracker.mark_heard_again();
 create trigger mark_late_wish after insert on tracker.wanted for each row
   when (new.from_at < now() - interval '5 minutes') execute function tracker.mark_late_change();
 create trigger mark_late_end after update on tracker.wanted for each row
@@ -929,7 +955,8 @@ begin atomic
              order by r.from_at desc limit 1)) ends) last_end on true
     left join lateral (    -- the epoch of the listening of this journal that ended last, or goes on
       select last.epoch
-      from (select l.epoch, case when l.is_open then 'infinity' else l.until_at end as until_at from unsettled l
+      from (select l.epoch, case when l.is_open and l.epoch > itself.start_seq then 'infinity' else l.until_at end as until_at
+            from unsettled l    -- what an earlier run has left open has ended, also before settling ends it
             where l.journal_key = w.journal_key
             union all
             (select r.epoch, r.until_at from tracker.coverage_ranges r
@@ -1650,8 +1677,8 @@ insert into tracker.schema_migrations overriding system value select * from json
  {"name":"0002_create_catalog.sql","checksum":"a5f47d4db06757955b54c5c11506e86326542f53ba386dfa23ab4f07f0f2d782","applied_at":"2026-11-30T18:15:01.662222+00:00","previous_may_write":false}, 
  {"name":"0003_create_trades.sql","checksum":"c21bc4b930f1ec9e6cc9c3a05550b2a1b9cc1762ce6afaaef86b71d9d75c14b6","applied_at":"2026-11-30T18:15:01.712623+00:00","previous_may_write":false}, 
  {"name":"0004_create_resolutions.sql","checksum":"49ecc7b7ee9c4b4e9b0ef015541762335d0a02997b95a04d118833939b815870","applied_at":"2026-11-30T18:15:01.737038+00:00","previous_may_write":false}, 
- {"name":"0005_create_coverage.sql","checksum":"58466c662b04e989ded649f3ec4cc92073c3c7925176f715fa43f411116677bf","applied_at":"2026-11-30T18:53:48.375181+00:00","previous_may_write":false}, 
- {"name":"0006_create_public.sql","checksum":"76d0a33b46adfade2b8b537fc1e163b02d372c24602647529a867d8ba694ab37","applied_at":"2026-11-30T18:53:48.467666+00:00","previous_may_write":false}, 
+ {"name":"0005_create_coverage.sql","checksum":"0dceb5dd7f91f2c6b309d245762febee1561446f9615b8423a62b22d51033deb","applied_at":"2026-11-30T20:01:10.908828+00:00","previous_may_write":false}, 
+ {"name":"0006_create_public.sql","checksum":"cde5fa98aff09058449cea0de4cd4a6e8e2ba4838c477eb02891c66a2ce1c19c","applied_at":"2026-11-30T20:01:10.937261+00:00","previous_may_write":false}, 
  {"name":"0007_add_comments.sql","checksum":"81aea1054ce9ff6f8d9fd20a6aaa72c870cfb1861fa5e26b08aafe2dab2a93c8","applied_at":"2026-11-30T18:53:48.54476+00:00","previous_may_write":false}]');
 insert into tracker.journal_progress overriding system value select * from json_populate_recordset(null::tracker.journal_progress, '[{"journal_key":1,"mark":20,"moved_at":"2026-11-30T18:15:02.187454+00:00","session":"c1888b43-1a04-403b-8d5f-f1c01445e790","stored_on":"2026-11-30","stored_rows":2}]');
 insert into tracker.process_life overriding system value select * from json_populate_recordset(null::tracker.process_life, '[{"journal_key":1,"start_seq":1,"started_at":"2026-03-01T12:00:00+00:00","alive_at":"2026-03-01T12:00:09+00:00","stopped_at":"2026-03-01T12:00:11+00:00","host":"h","version":"1","proven_until":null,"day":null}]');
