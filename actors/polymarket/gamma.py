@@ -10,7 +10,7 @@ still worth listening to. An outcome is stricter: it is never read from a damage
 """
 
 import re
-from decimal import Decimal, DecimalException
+from decimal import Context, Decimal, DecimalException
 
 import msgspec
 
@@ -46,6 +46,7 @@ NO_TOKENS, NOT_TWO = "no tokens", "not two outcomes"
 """Why markets are rejected that are in order and not for us: placeholders, more outcomes."""
 NO_JSON = "not JSON"
 MAX_NAME_CHARS = 40
+_VOLUME_STEP, _WIDE = Decimal("1e-18"), Context(prec=60)
 _SPELLING = {share: share for share in (NOTHING, HALF, ALL)}  # 1.00 becomes 1
 _UNDER_WAY = frozenset({"proposed", "disputed", "active"})
 _CONDITION = re.compile(rb'"conditionId"\s*:\s*"(0[xX][0-9a-fA-F]{1,64})"')
@@ -288,15 +289,21 @@ def _volume(found: _Answer, drift: list[str]) -> Decimal | None:
         except (PayloadRejected, DecimalException):
             continue
         if volume.is_finite() and volume >= 0 and _is_small(volume):
-            return volume
+            return _as_stored(volume)
     if any(is_present(raw) and bytes(raw) != b'""' for raw in (found.volume, found.volume_num)):
         drift.append("volume")
     return None
 
 
 def _is_small(number: Decimal) -> bool:
-    # A database numeric has its limits; no volume needs more than these.
-    return abs(number.adjusted()) < 30 and len(number.as_tuple().digits) < 60
+    # The column is a numeric(38, 18); no volume needs more than it holds.
+    return -30 < number.adjusted() < 20 and len(number.as_tuple().digits) < 60
+
+
+def _as_stored(volume: Decimal) -> Decimal:
+    # What the column would round is rounded here: else each listing would change the row.
+    rounded = volume.quantize(_VOLUME_STEP, context=_WIDE)
+    return volume if volume == rounded else rounded
 
 
 def _slugs(found: _Answer, drift: list[str]) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ _hex_id = re.compile(r"0x[0-9a-f]{1,64}").fullmatch
 _decimal = msgspec.json.Decoder(Decimal)
 _object = msgspec.json.Decoder(dict[str, Any])
 _SMALLEST_TICK = Decimal("1e-12")
-_MOST_TICK_DIGITS = 30
+_MOST_TICK_DIGITS, _MOST_TICK_DECIMALS = 30, 18
 
 
 class _EventAnswer(msgspec.Struct, rename="camel", frozen=True):
@@ -126,7 +126,8 @@ def _tick_size(raw: msgspec.Raw, drift: list[str]) -> Decimal | None:
     if size == 0:
         return None
     is_step = size.is_finite() and _SMALLEST_TICK <= size < 1
-    if not is_step or len(size.as_tuple().digits) > _MOST_TICK_DIGITS:
+    is_short = is_step and len(size.as_tuple().digits) <= _MOST_TICK_DIGITS
+    if not is_short or size != round(size, _MOST_TICK_DECIMALS):
         drift.append("orderPriceMinTickSize")
         return None
     return size

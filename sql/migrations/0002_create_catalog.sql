@@ -48,19 +48,21 @@ create table public.markets (
   active             boolean not null,
   neg_risk           boolean not null,
   version            text not null,
-  volume             numeric,
+  volume             numeric(38, 18),
   tags               text[] not null,
   event_id           text,
   neg_risk_market_id text,
   group_title        text,
   game_start         timestamptz,
   closed_time        timestamptz,
-  tick_size          numeric,
+  tick_size          numeric(19, 18),
   fee_schedule       jsonb,
   description        text,
   first_seen_at      timestamptz not null default now(),
   updated_at         timestamptz not null default now()
 );
+-- For readers who know a market by its address. By its hash: nobody asks for an order of slugs.
+create index markets_slug on public.markets using hash (slug);
 -- For readers who look for the siblings of a market (docs/how-to/query.md).
 create index markets_event on public.markets (event_id) where event_id is not null;
 create index markets_neg_risk on public.markets (neg_risk_market_id) where neg_risk_market_id is not null;

@@ -13,7 +13,7 @@ create table public.resolutions (
   kind             text not null check (kind in ('winner', 'split')),
   winning_token_id text check ((winning_token_id is not null) = (kind = 'winner')),
   winning_outcome  text check (winning_outcome is null or kind = 'winner'),
-  payouts          numeric[] not null,
+  payouts          numeric(19, 18)[] not null,
   resolved_at      timestamptz not null,
   recorded_at      timestamptz not null default now(),
   sources          text[] not null

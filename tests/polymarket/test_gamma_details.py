@@ -171,7 +171,7 @@ def test_an_id_of_any_usual_length_is_taken() -> None:
     assert (reading.market.gamma_id, reading.drift) == ("x" * 200, ())
 
 
-@pytest.mark.parametrize("value", ["0." + "1" * 31, "0.5" + "0" * 9_000], ids=len)
+@pytest.mark.parametrize("value", ["0." + "1" * 31, "0." + "1" * 19, "0.5" + "0" * 9_000], ids=len)
 def test_a_tick_size_with_more_digits_than_a_column_holds_is_none_and_named(value: str) -> None:
     found, drift = details(orderPriceMinTickSize=value)
     assert (found.tick_size, drift) == (None, ("orderPriceMinTickSize",))
