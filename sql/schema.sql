@@ -124,6 +124,8 @@ create table public.events (
   first_seen_at       timestamptz not null default now(),
   updated_at          timestamptz not null default now()
 );
+-- For readers who know an event by its address.
+create index events_slug on public.events (slug text_pattern_ops) where slug is not null;
 
 create table public.markets (
   condition_id       text primary key,
@@ -149,8 +151,9 @@ create table public.markets (
   first_seen_at      timestamptz not null default now(),
   updated_at         timestamptz not null default now()
 );
--- For readers who know a market by its address. By its hash: nobody asks for an order of slugs.
-create index markets_slug on public.markets using hash (slug);
+-- For readers who know a market by its address, or a series by how its slugs begin. New slugs of a series lie side by side, so
+-- adding one touches a page that is in memory, which a hash of them does not.
+create index markets_slug on public.markets (slug text_pattern_ops);
 -- For readers who look for the siblings of a market (docs/how-to/query.md).
 create index markets_event on public.markets (event_id) where event_id is not null;
 create index markets_neg_risk on public.markets (neg_risk_market_id) where neg_risk_market_id is not null;

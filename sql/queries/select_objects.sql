@@ -25,7 +25,8 @@ with made (kind, place, names, trades) as (values
   ('unique index', 'tracker', array['trades_traded_at_asset_key_trade_hash_key'], 'p'),
   ('unique index', 'tracker', array['trades_asset_key_traded_at_trade_hash_key'], 'r'),
   ('index', 'public', array[
-    'assets_condition', 'assets_unnamed', 'audits_checked_at', 'markets_event', 'markets_neg_risk', 'markets_slug',
+    'assets_condition', 'assets_unnamed', 'audits_checked_at', 'events_slug', 'markets_event', 'markets_neg_risk',
+    'markets_slug',
     'rejected_messages_doubts', 'rejected_messages_kept', 'rejected_messages_received_at', 'rejected_messages_records',
     'rejected_messages_samples', 'rejected_messages_to_store', 'rejected_messages_uncovered', 'resolution_observations_recorded_at',
     'resolution_payouts_token', 'resolutions_recorded_at'], null),

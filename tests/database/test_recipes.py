@@ -111,9 +111,10 @@ def usdc(some: list[Trade]) -> Decimal:
 
 
 def test_a_market_is_found_by_words_address_and_slug(filled: str) -> None:
-    by_words, by_address, tokens = RECIPES["Find a market"]
+    by_words, by_address, by_begin, tokens = RECIPES["Find a market"]
     assert {row[0] for row in run(filled, by_words)} == {CONDITION}
     assert {row[0] for row in run(filled, by_address)} == {CONDITION}
+    assert {row[0] for row in run(filled, by_begin)} == {CONDITION, SNOW}
     address = "https://polymarket.com/event/weather/will-it-rain?tid=1"
     for other, expected in (
         ("will-it-snow", {SNOW}),

@@ -57,6 +57,12 @@ QUESTIONS = (
            where received_at between %(at)s::timestamptz - interval '10 minutes' and %(at)s
              and traded_at > %(at)s::timestamptz - interval '1 day'""",
     ),
+    ("market of a slug", "select * from markets where slug = %(slug)s"),
+    ("event of a slug", "select * from events where slug = %(slug)s"),
+    (
+        "markets of a series",
+        "select * from markets where slug like 'btc-updown-5m-1%%' limit 50",
+    ),
     ("coverage", "select * from coverage where token_id = %(token)s"),
     (
         "coverage_gaps",
@@ -139,6 +145,7 @@ def grows(place: Path, outcome: Outcome, scale: float) -> None:
     found = []
     for each in (scale / SMALLER, scale):
         with years(built(each, tell), place / f"{each:g}") as run:
+            run.read_files()
             durations = _same_work(run)
             read = run.read_as_a_whole()
             if read:
@@ -183,14 +190,14 @@ def _asked(run: Years) -> dict[str, list[float]]:
     with psycopg.connect(run.server.database_dsn, autocommit=True) as connection:
         run_one = connection.execute
         newest = run_one(
-            b"select token_id, received_at from trades"
+            b"select token_id, received_at, m.slug from trades join markets m using (condition_id)"
             b" where traded_at < now() - least(interval '12 hours',"  # the smallest has fewer
             b" (select (now() - min(traded_at)) / 2 from trades))"
             b" order by traded_at desc limit 1"
         )
         row = newest.fetchone()
         assert row is not None
-        given = {"token": row[0], "at": row[1]}
+        given = {"token": row[0], "at": row[1], "slug": row[2]}
         for name, question in QUESTIONS:
             for _ in range(5):
                 began = time.monotonic()

@@ -242,6 +242,18 @@ class Years:
                 found[pid] = int(waited) / 1e9
         return found
 
+    def read_files(self) -> None:
+        """Read all files of the database, so that they are in memory as far as they fit.
+
+        A page that must come from the disk takes a hundred times as long as one in memory, and
+        whether it must depends on what was copied last, and not on the work.
+        """
+        for path in sorted((self._folder / "pg" / "data").rglob("*")):
+            if path.is_file():
+                with path.open("rb") as file:
+                    while file.read(1 << 20):
+                        pass
+
     def older(self) -> None:
         """Put the copy back under the running writer: stop, copy, start."""
         self._limits.close()

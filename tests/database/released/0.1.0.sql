@@ -101,6 +101,8 @@ create table public.events (
   first_seen_at       timestamptz not null default now(),
   updated_at          timestamptz not null default now()
 );
+-- For readers who know an event by its address.
+create index events_slug on public.events (slug text_pattern_ops) where slug is not null;
 
 create table public.markets (
   condition_id       text primary key,
@@ -126,8 +128,9 @@ create table public.markets (
   first_seen_at      timestamptz not null default now(),
   updated_at         timestamptz not null default now()
 );
--- For readers who know a market by its address. By its hash: nobody asks for an order of slugs.
-create index markets_slug on public.markets using hash (slug);
+-- For readers who know a market by its address, or a series by how its slugs begin. New slugs of a series lie side by side, so
+-- adding one touches a page that is in memory, which a hash of them does not.
+create index markets_slug on public.markets (slug text_pattern_ops);
 -- For readers who look for the siblings of a market (docs/how-to/query.md).
 create index markets_event on public.markets (event_id) where event_id is not null;
 create index markets_neg_risk on public.markets (neg_risk_market_id) where neg_risk_market_id is not null;
@@ -1676,7 +1679,7 @@ insert into tracker.journals overriding system value select * from json_populate
 insert into assets overriding system value select * from json_populate_recordset(null::assets, '[{"asset_key":1,"token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","outcome":"Yes","outcome_index":0}, 
  {"asset_key":2,"token_id":"222222222222222222222222222222222222222222222222222222222222222222222222222222","condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","outcome":"No","outcome_index":1}]');
 insert into tracker.schema_migrations overriding system value select * from json_populate_recordset(null::tracker.schema_migrations, '[{"name":"0001_create_journals.sql","checksum":"dabebc7f88330bf40916f2a354d12fcddbccb80b2b4cb83a2ec4700c2d258bc3","applied_at":"2026-11-30T18:15:01.600112+00:00","previous_may_write":false}, 
- {"name":"0002_create_catalog.sql","checksum":"a2fdd0b00eef66ad81f0dd1caff5092f891537a735732fabad4e25dfadd1e8a3","applied_at":"2026-11-30T20:39:59.237467+00:00","previous_may_write":false}, 
+ {"name":"0002_create_catalog.sql","checksum":"44a15588aa51c31a9966ceda00324c7b1a7a439935c2eb46891a8144d7eafcbf","applied_at":"2026-11-30T21:27:36.804292+00:00","previous_may_write":false}, 
  {"name":"0003_create_trades.sql","checksum":"c21bc4b930f1ec9e6cc9c3a05550b2a1b9cc1762ce6afaaef86b71d9d75c14b6","applied_at":"2026-11-30T18:15:01.712623+00:00","previous_may_write":false}, 
  {"name":"0004_create_resolutions.sql","checksum":"df3028812bc07965c8b6a8080f5bde01edd40a3e144a4c37606326be64ea1d31","applied_at":"2026-11-30T20:39:59.252997+00:00","previous_may_write":false}, 
  {"name":"0005_create_coverage.sql","checksum":"0dceb5dd7f91f2c6b309d245762febee1561446f9615b8423a62b22d51033deb","applied_at":"2026-11-30T20:01:10.908828+00:00","previous_may_write":false}, 
