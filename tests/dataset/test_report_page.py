@@ -21,7 +21,7 @@ import pytest
 from actors.dataset.report import page, sections
 from actors.dataset.report.markup import MARK
 from actors.dataset.report.text import days
-from actors.dataset.report.values import Contents, Coverage, Labels, Trades
+from actors.dataset.report.values import Contents, Coverage, Labels, MarketDays, Trades
 from actors.model.connection import GapCause
 from actors.model.conversion import INVISIBLE
 from tests.architecture.test_security import HOSTILE
@@ -167,6 +167,19 @@ EMPTY: dict[str, Any] = {
     "overdue": (), "conflicts": (), "rejected": (), "events": (), "said": (), "names": {},
     "outcomes": {},
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        (MarketDays(), "no day of it is computed yet"),
+        (MarketDays(3_000, 3_000), '<span class="good">100 %</span>'),
+        (MarketDays(3_000, 2_999), '<span class="bad">99.96 %</span>'),
+        (MarketDays(3_000, 2_999, 1), "of 3,000 markets, of which 1 are computed again"),
+    ],
+)
+def test_all_markets_count_for_whether_a_day_is_complete(days: MarketDays, said: str) -> None:
+    assert said in page.render(contents(coverage=Coverage(days=days)))
 
 
 @pytest.mark.parametrize("lacks", [*EMPTY, "all"])

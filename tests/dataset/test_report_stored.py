@@ -11,6 +11,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
@@ -18,7 +19,7 @@ from actors.database import queries
 from actors.database.queries import SQL
 from actors.database.schema import migrate
 from actors.database.server.embedded import Embedded
-from actors.dataset.report import program, snapshot
+from actors.dataset.report import page, program, snapshot
 from actors.dataset.report.coverage import outages, total
 from actors.dataset.report.values import Span
 from actors.errors import ConfigError
@@ -115,6 +116,66 @@ def test_the_coverage_of_a_day_is_that_of_the_relations(stored: str) -> None:
     }  # fmt: skip
     (down,) = (each for each in outages(found.stretches) if each.cause == "process_down")
     assert (down.start, down.end) == (hour(9.2), hour(9.46))
+
+
+@pytest.fixture
+def computed(server: Server, template: str) -> Iterator[str]:
+    """Return a database with one day whose coverage by market is computed."""
+    with server.database(template) as dsn:
+        StoredDay().fill(dsn)
+        do(dsn, "insert into tracker.computed_days (day, computed_at) values ('2026-03-01', now())")
+        keys = [key for (key,) in ask(dsn, "select asset_key from assets")]
+        with psycopg.connect(dsn) as connection:
+            connection.execute(
+                queries.COMPUTE_MARKET_DAYS,
+                {"assets": keys, "days": [DAY.start.date()] * len(keys)},
+            )
+        yield dsn
+
+
+def test_a_day_that_is_computed_tells_how_many_of_all_markets_were_complete(computed: str) -> None:
+    with snapshot.opened(computed) as reader:
+        found = reader.contents(DAY, None).coverage.days
+    assert found is not None
+    assert [tuple(found[:2])] == ask(
+        computed, "select count(*), count(*) filter (where complete) from market_coverage"
+    )
+    assert (found.number, found.changed) == (20, 0)
+    assert 0 <= found.complete < 20
+
+
+def test_a_market_and_day_that_is_to_be_computed_again_is_none_that_is_complete(
+    computed: str,
+) -> None:
+    mark = "insert into tracker.changed_market_days (asset_key, day) values (1, '2026-03-01')"
+    do(computed, mark)
+    with snapshot.opened(computed) as reader:
+        found = reader.contents(DAY, None).coverage.days
+    assert found is not None
+    assert (found.number, found.changed) == (20, 1)
+
+
+def test_a_market_that_nobody_traded_is_looked_at_when_it_missed_most(
+    computed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot, "MOST_COVERED", 3)
+    monkeypatch.setattr(snapshot, "MOST_MISSED", 1)
+    worst = ask(
+        computed, "select condition_id from market_coverage order by covered_s - wanted_s limit 1"
+    )
+    with snapshot.opened(computed) as reader:
+        found = reader.contents(DAY, None)
+    names = {each.condition_id for each in found.coverage.stretches}
+    assert {(name,) for name in names} >= set(worst)
+    assert names - {each.condition_id for each in found.trades.markets[:3]} == {worst[0][0]}
+    assert found.coverage.markets == 3
+
+
+def test_a_day_that_is_not_computed_tells_so(stored: str) -> None:
+    with snapshot.opened(stored) as reader:
+        found = reader.contents(DAY, None)
+    assert found.coverage.days == (0, 0, 0)
+    assert "no day of it is computed yet" in page.render(found)
 
 
 def test_labels_contradictions_and_what_was_not_used_are_read(stored: str) -> None:

@@ -97,6 +97,7 @@ class _Page:
         yield "Trades", count(trades.total), f"of {counted(trades.market_count, 'market')}"
         yield "Traded, USDC", usdc(trades.usdc), "price times size, summed"
         yield self._covered()
+        yield self._complete()
         lost = spent.outages(self._stretches)
         yield (
             "Missed",
@@ -123,6 +124,17 @@ class _Page:
         kind = "bad" if self._time.lost else "good" if self._time.wanted else ""
         of = counted(self._contents.coverage.markets, "market")
         return "Covered", f'<span class="{kind}">{value}</span>', f"of the wanted time of {of}"
+
+    def _complete(self) -> tuple[str, str, str]:
+        days = self._contents.coverage.days
+        if not days or not days.number:
+            return "Complete", "unknown", "no day of it is computed yet"
+        rest = f", of which {count(days.changed)} are computed again" if days.changed else ""
+        kind = "good" if days.complete == days.number else "bad"
+        value = f'<span class="{kind}">{share(days.complete, days.number)}</span>'
+        what = counted(days.number, "market" if self._span.lasts <= DAY else "market and day",
+                       "markets" if self._span.lasts <= DAY else "markets and days")  # fmt: skip
+        return "Complete", value, f"of {what}{rest}"
 
     def _each(self) -> str:
         names = {timedelta(hours=1): "an hour", DAY: "a day", 7 * DAY: "a week"}

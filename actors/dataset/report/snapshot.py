@@ -31,6 +31,7 @@ from actors.dataset.report.values import (
     LabelCount,
     Labels,
     Market,
+    MarketDays,
     Name,
     Overdue,
     Path,
@@ -49,6 +50,8 @@ STATEMENT_S: Final = 900
 """Longest a statement may take: a month of the whole exchange takes some minutes."""
 MOST_COVERED: Final = 400
 """Markets whose coverage is read."""
+MOST_MISSED: Final = 100
+"""Of these, markets that are chosen since they missed most, on the days that are computed."""
 MOST_STRETCHES: Final = 200_000
 MOST_PATHS: Final = 6
 MOST_CANDLES: Final = 300
@@ -209,15 +212,27 @@ class Reader:
         return Trades(tuple(sorted(bins)), tuple(markets), total)
 
     def _coverage(self, span: Span, trades: Trades, only: str | None) -> Coverage:
-        names = [only] if only else self._candidates(span, trades)
+        days, missed = (None, []) if only else self._market_days(span)
+        names = [only] if only else self._candidates(span, trades, missed)
         given = {**_of(span), "markets": names, "most": MOST_STRETCHES + 1}
         found = tuple(Stretch(*row) for row in self._rows(queries.REPORT_COVERAGE, **given))
         return Coverage(found[:MOST_STRETCHES], len({each.condition_id for each in found}),
-                        cut=len(found) > MOST_STRETCHES)  # fmt: skip
+                        cut=len(found) > MOST_STRETCHES, days=days)  # fmt: skip
 
-    def _candidates(self, span: Span, trades: Trades) -> list[str]:
-        """Return the markets whose coverage is looked at: the most traded, then the largest."""
-        names = [each.condition_id for each in trades.markets]
+    def _market_days(self, span: Span) -> tuple[MarketDays, list[str]]:
+        """Return what is computed about all markets, and those that missed most, worst first."""
+        (whole, *rows) = self._rows(queries.REPORT_MARKET_DAYS, **_of(span), most=MOST_MISSED)
+        return MarketDays(*whole[1:]), [name for (name, *_) in rows]
+
+    def _candidates(self, span: Span, trades: Trades, missed: list[str]) -> list[str]:
+        """Return the markets whose coverage is looked at.
+
+        Args:
+            span: When.
+            trades: Those that were traded most come behind `missed`, then the largest.
+            missed: Those that missed most: a gap of a market that nobody trades shows, too.
+        """
+        names = list(dict.fromkeys((*missed, *(each.condition_id for each in trades.markets))))
         if len(names) < MOST_COVERED:
             rows = self._rows(queries.REPORT_OPEN_MARKETS, **_of(span), most=MOST_COVERED)
             names = list(dict.fromkeys((*names, *(name for (name,) in rows))))

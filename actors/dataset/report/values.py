@@ -104,6 +104,20 @@ class Stretch(NamedTuple):
         return (self.end - self.start).total_seconds()
 
 
+class MarketDays(NamedTuple):
+    """How many markets were complete on the days that are computed.
+
+    Attributes:
+        number: Markets, each counted on each day on which it was wanted.
+        complete: So many of them.
+        changed: So many of them are to be computed again, and count as not complete.
+    """
+
+    number: int = 0
+    complete: int = 0
+    changed: int = 0
+
+
 class Coverage(NamedTuple):
     """What was listened to, and what was missed, of some markets.
 
@@ -111,11 +125,13 @@ class Coverage(NamedTuple):
         stretches: In the order of their start.
         markets: Of so many markets.
         cut: There are more than were read.
+        days: Of all markets; None in a report of one.
     """
 
     stretches: tuple[Stretch, ...] = ()
     markets: int = 0
     cut: bool = False
+    days: MarketDays | None = None
 
 
 class Candle(NamedTuple):
