@@ -3,7 +3,7 @@
 Needs TRACKER_TEST_TIMESCALE_URL: a server that preloads TimescaleDB 2.18 or newer.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from uuid import UUID
 
@@ -12,7 +12,9 @@ import pytest
 from actors.database.queries import SQL
 from actors.database.schema import migrate
 from actors.database.store import Store
-from actors.errors import SchemaMismatch
+from actors.dataset.export.source import Source
+from actors.dataset.report.snapshot import opened
+from actors.errors import ConfigError, SchemaMismatch, StoreUnavailable
 from actors.model.storage import Batch
 from tests.database.samples import YES, at, trade
 from tests.database.test_roles import ROLES, as_role
@@ -68,6 +70,50 @@ def test_candles_agree_with_trades_that_come_a_week_late(store: Store, timescale
     query = "select open, close, trades from candles(%s, %s, %s)"
     rows = ask(timescale, query, YES, at(0), at(60))
     assert rows == [(Decimal("0.2"), Decimal("0.6"), 3)]
+
+
+def ways_in(dsn: str) -> tuple[Callable[[], object], ...]:
+    """Return whatever stores trades or reads them for somebody."""
+    return (
+        lambda: Store(dsn).open(UUID(int=1)),
+        lambda: migrate.apply(dsn),
+        lambda: migrate.check(dsn),
+        lambda: Source(dsn),
+        lambda: opened(dsn).__enter__(),
+    )
+
+
+def test_while_it_is_restored_nothing_is_stored_or_read(store: Store, timescale: str) -> None:
+    """A row would go into the table itself then, where no query finds it afterwards."""
+    assert store.commit(Batch(trades=(trade(1),))).stored == 1
+    store.close()
+    ask(timescale, "select timescaledb_pre_restore()")
+    for way in ways_in(timescale):
+        with pytest.raises(StoreUnavailable, match="timescaledb_post_restore"):
+            way()
+    ask(timescale, "select timescaledb_post_restore()")
+    store.open(UUID(int=1))
+    assert store.commit(Batch(trades=(trade(1), trade(2)))).stored == 1
+    assert ask(timescale, "select count(*) from trades") == [(2,)]
+
+
+def test_a_server_that_does_not_load_it_is_not_used(store: Store, timescale: str) -> None:
+    """As after a restart without shared_preload_libraries: rows would go there, too."""
+    assert store.commit(Batch(trades=(trade(1),))).stored == 1
+    for way in ways_in(f"{timescale} options='-c timescaledb.disable_load=on'"):
+        with pytest.raises(ConfigError, match="shared_preload_libraries"):
+            way()
+
+
+def test_what_lies_in_partitions_needs_it_not(timescale_server: Server) -> None:
+    with timescale_server.database() as dsn:
+        migrate.apply(f"{dsn} options='-c tracker.timescale=off'")
+        do(dsn, "create extension timescaledb")
+        store = Store(f"{dsn} options='-c timescaledb.disable_load=on'")
+        store.open(UUID(int=1))
+        assert store.commit(Batch(trades=(trade(1),))).stored == 1
+        store.close()
+        assert ask(dsn, "select count(*) from trades") == [(1,)]
 
 
 def test_it_can_be_turned_off(timescale_server: Server) -> None:
