@@ -3,10 +3,12 @@
 Needs TRACKER_TEST_TIMESCALE_URL: a server that preloads TimescaleDB 2.18 or newer.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from actors.database.queries import SQL
@@ -20,7 +22,17 @@ from tests.database.samples import YES, at, trade
 from tests.database.test_roles import ROLES, as_role
 from tests.postgres import Server, ask, do
 
+MAINTAIN = (SQL.parent / "docs" / "how-to" / "maintain.md").read_text()
+CHUNKS = """select c.oid::regclass::text from pg_class c
+    where c.relnamespace = '_timescaledb_internal'::regnamespace and c.relkind = 'r'
+      and c.relname ~ '^(compress_hyper|_hyper).*chunk$'"""
+
 pytestmark = [pytest.mark.db, pytest.mark.timescale]
+
+
+def version_of(dsn: str) -> tuple[int, ...]:
+    ((version,),) = ask(dsn, "select extversion from pg_extension where extname = 'timescaledb'")
+    return tuple(map(int, version.split("-")[0].split(".")))
 
 
 @pytest.fixture
@@ -70,6 +82,16 @@ def test_candles_agree_with_trades_that_come_a_week_late(store: Store, timescale
     query = "select open, close, trades from candles(%s, %s, %s)"
     rows = ask(timescale, query, YES, at(0), at(60))
     assert rows == [(Decimal("0.2"), Decimal("0.6"), 3)]
+
+
+def test_trades_of_days_on_which_there_are_none_are_rejected(store: Store, timescale: str) -> None:
+    """As on plain PostgreSQL, where no such day is made: each would be a chunk."""
+    edges = (trade(-86_400 * 365 * 6), trade(86_400 * 365 * 73))
+    beyond = (trade(-86_400 * 365 * 7), trade(86_400 * 365 * 75))
+    usual = tuple(trade(second) for second in range(200))
+    committed = store.commit(Batch(trades=(*beyond, *edges, *usual)))
+    assert (committed.stored, committed.rejected_rows) == (202, (("trade", 2),))
+    assert ask(timescale, "select count(*) from show_chunks('tracker.trades')") == [(3,)]
 
 
 def ways_in(dsn: str) -> tuple[Callable[[], object], ...]:
@@ -146,8 +168,24 @@ def test_the_tracker_that_owns_nothing_stores_into_chunks_and_the_policy_is_the_
         finally:
             store.close()
         ask(as_role(dsn, "tracker_reader"), "select * from public.trades")
+        chunks = [chunk for (chunk,) in ask(dsn, CHUNKS)]
+        assert len(chunks) == 4  # of each day one, and the table that its compressed rows lie in
+        for chunk in chunks:
+            for command in ("delete from {}", "update {} set asset_key = null", "truncate {}"):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    do(as_role(dsn, "tracker_writer"), command.format(chunk))
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                ask(as_role(dsn, "tracker_reader"), f"select * from {chunk}")  # noqa: S608
+        do(dsn, (SQL / "roles.sql").read_text())
+        for role in ("tracker_reader", "tracker_writer"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="add_job"):
+                ask(as_role(dsn, role), "select add_job('pg_catalog.pg_sleep', '1 hour')")
         jobs = """select distinct owner::text from timescaledb_information.jobs
             where hypertable_name = 'trades'"""
+        if made_by != "the owner" and version_of(dsn) < (2, 26):
+            assert ask(dsn, jobs) != [("tracker_owner",)]  # else the page need not speak of it
+            for call in re.findall(r"call \w+_columnstore_policy\(.*?\);", MAINTAIN):
+                do(as_role(dsn, "tracker_owner"), call)
         assert ask(dsn, jobs) == [("tracker_owner",)]
         owners = """select distinct c.relowner::regrole::text from pg_class c
             where c.oid = 'tracker.trades'::regclass
