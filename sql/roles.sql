@@ -71,15 +71,20 @@ alter schema tracker owner to tracker_owner;
 grant usage on schema tracker to tracker_writer, tracker_reader;    -- coverage_gaps() reads our own tables
 
 -- What is granted to everybody from the start, and would let a reader store something (large objects, the log that is written
--- ahead) or take locks that others wait for, or all locks that the server has.
+-- ahead) or take locks that others wait for, or all locks that the server has; with TimescaleDB, once it is there, a job that goes
+-- on running when the reader is gone.
 do $$
 declare
   it regprocedure;
 begin
   for it in select p.oid from pg_proc p
-            where p.pronamespace = 'pg_catalog'::regnamespace
-              and (p.proname ~ '^(lo_|pg_advisory_|pg_try_advisory_)'
-                   or p.proname in ('loread', 'lowrite', 'pg_logical_emit_message'))
+            where (p.pronamespace = 'pg_catalog'::regnamespace
+                   and (p.proname ~ '^(lo_|pg_advisory_|pg_try_advisory_)'
+                        or p.proname in ('loread', 'lowrite', 'pg_logical_emit_message'))
+                   or p.proname = 'add_job'
+                   and exists (select from pg_depend d join pg_extension e on e.oid = d.refobjid
+                               where d.classid = 'pg_proc'::regclass and d.objid = p.oid
+                                 and d.refclassid = 'pg_extension'::regclass and e.extname = 'timescaledb'))
               and has_function_privilege('public', p.oid, 'execute') loop
     execute format('revoke execute on function %s from public', it);
   end loop;

@@ -18,6 +18,8 @@ _numbers = count(1)
 _MEMORY = Path("/dev/shm")
 _SPACE = 4 << 30
 """So many bytes must be free in memory: a server and its databases need a tenth of it."""
+_CLONINGS = 5
+_END_WORKERS = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s"
 FAST = ("fsync=off", "full_page_writes=off", "max_wal_size=128MB")
 """Settings of a server that has nothing to survive: commits do not wait for the disk."""
 
@@ -41,11 +43,24 @@ class Server:
         name = f"tracker_test_{os.getpid()}_{next(_numbers)}"
         command = sql.SQL("create database {} template {}")
         named = command.format(sql.Identifier(name), sql.Identifier(template))
-        self._run(named + self._copied)
+        self._clone(named + self._copied, template)
         try:
             yield make_conninfo(self.dsn, dbname=name)
         finally:
             self._run(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+    def _clone(self, command: sql.Composed, template: str) -> None:
+        """Create a database; end what TimescaleDB runs in the template, which nobody may be in.
+
+        The server waits five seconds for it to leave; it may also come back meanwhile.
+        """
+        for _ in range(_CLONINGS):
+            try:
+                self._run(command)
+                return
+            except psycopg.errors.ObjectInUse:
+                ask(self.dsn, _END_WORKERS, template)
+        self._run(command)
 
     def _run(self, command: sql.Composed) -> None:
         with psycopg.connect(self.dsn, autocommit=True) as connection:

@@ -47,6 +47,7 @@ SELECT_SERVER = read("select_server")
 SELECT_SERVER_START = read("select_server_start")
 SELECT_DATABASE = read("select_database")
 SELECT_TIMESCALE_TO_CREATE = read("select_timescale_to_create")
+SELECT_TIMESCALE_STATE = read("select_timescale_state")
 
 SET_MIGRATION = read("set_migration")
 CREATE_SCHEMA_MIGRATIONS = read("create_schema_migrations")

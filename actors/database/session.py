@@ -27,7 +27,7 @@ from psycopg.waiting import READY_NONE
 
 from actors.database import queries
 from actors.database.server import verification
-from actors.database.server.facts import Server
+from actors.database.server.facts import Server, require_chunks
 from actors.database.server.login import Login
 from actors.database.server.pooling import LOST_SESSION, Place, client_beside, keeps_session
 from actors.errors import ConfigError, StoreUnavailable
@@ -238,6 +238,7 @@ class Session:
             raise StoreUnavailable("the server did not answer what it is")
         found = Server(*row)
         found.require_usable()
+        require_chunks(run(queries.SELECT_TIMESCALE_STATE).fetchone())
         self._version, self.timescale = found.version, found.timescale is not None
         self.unsafe = tuple(found.unsafe)
         if self.timescale:

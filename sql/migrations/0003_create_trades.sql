@@ -87,6 +87,8 @@ begin
       with (pages_per_range = 64, autosummarize = on);
   else
     alter table tracker.trades add unique (asset_key, traded_at, trade_hash);
+    -- The days that tracker.add_trade_day makes elsewhere: each other one would be a chunk.
+    alter table tracker.trades add check (traded_at >= '2020-01-01 00:00+00' and traded_at < '2100-01-01 00:00+00');
     execute format($q$select %1$I.create_hypertable('tracker.trades', %1$I.by_range('traded_at', interval '1 day'),
                                              create_default_indexes => false)$q$, place);
     execute $q$create index trades_traded_at on tracker.trades (traded_at)$q$;

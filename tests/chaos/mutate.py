@@ -21,8 +21,8 @@ from tests.chaos.mutations.mutation import Mutation
 ROOT = Path(__file__).parents[2]
 TREE = (
     "actors", "bin", "docs", "sql", "systemd", "tests", "setup.cfg", "pyproject.toml", "Makefile",
-    "requirements.lock", "requirements-dev.lock", "requirements-dataset.lock", "LICENSE", "README.md",
-    "CHANGELOG.md", "CONTRIBUTING.md", "Dockerfile",
+    "requirements.lock", "requirements-dev.lock", "requirements-dataset.lock", "LICENSE",
+    "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "Dockerfile",
 )  # fmt: skip
 GREEN = 0
 

@@ -1,6 +1,7 @@
 """What the server at the other end is, and whether its answers and commits can be relied on."""
 
 import re
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from actors.errors import ConfigError, StoreUnavailable
@@ -68,6 +69,29 @@ def require_timescale(version: str, what_to_do: str = _UPDATE) -> None:
             f"TimescaleDB {version or '(unknown)'} loses rows that are stored together with known"
             f" ones: {what_to_do}"
         )
+
+
+def require_chunks(found: Sequence[object] | None) -> None:
+    """Check that the session reaches the chunks of the trades, and not an empty table before them.
+
+    Args:
+        found: The row of `select_timescale_state`, or None.
+
+    Raises:
+        ConfigError: The server does not load TimescaleDB; the message says what to do.
+        StoreUnavailable: The database is being restored.
+    """
+    if found is None:
+        return
+    if found[0] == "restoring":
+        raise StoreUnavailable(
+            "the database is being restored (timescaledb.restoring is on):"
+            " `select timescaledb_post_restore()` ends that"
+        )
+    raise ConfigError(
+        "the trades are kept by TimescaleDB, which the server has not loaded: name it in its"
+        " shared_preload_libraries, turn timescaledb.disable_load off, and restart the server"
+    )
 
 
 def _as_numbers(version: str) -> tuple[int, int, int, bool]:

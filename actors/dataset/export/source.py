@@ -18,6 +18,7 @@ from psycopg.conninfo import make_conninfo
 from actors.database import queries
 from actors.database.server import verification
 from actors.database.server.advice import NAMED, advice
+from actors.database.server.facts import require_chunks
 from actors.database.session import Connection, check_dsn, translate_errors
 from actors.errors import NO_PERMISSION, ConfigError, StoreUnavailable
 
@@ -72,6 +73,7 @@ class Source:
             self._trades = dbapi.connect(whole, autocommit=True)
             opened.callback(self._trades.close)
             self._rows.execute(queries.SET_SEARCH_PATH)
+            require_chunks(self._rows.execute(queries.SELECT_TIMESCALE_STATE).fetchone())
             self._rows.execute(queries.SET_DATASET_LIMITS)
             self._run(queries.filled(queries.SET_SEARCH_PATH).as_string(self._rows))
             self._run(queries.filled(queries.SET_DATASET_LIMITS).as_string(self._rows))

@@ -13,6 +13,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from actors.database import queries
+from actors.database.server.facts import require_chunks
 from actors.database.server.verification import permitted
 from actors.database.session import translate_errors
 from actors.dataset.report import coverage as spent
@@ -87,6 +88,7 @@ def opened(dsn: str) -> Iterator["Reader"]:
         address = make_conninfo(dsn, **options, options=ours)
         with psycopg.connect(address, autocommit=True) as connection:
             connection.execute(queries.SET_SEARCH_PATH)
+            require_chunks(connection.execute(queries.SELECT_TIMESCALE_STATE).fetchone())
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.read_only = True
             with connection.transaction():

@@ -268,6 +268,8 @@ begin
       with (pages_per_range = 64, autosummarize = on);
   else
     alter table tracker.trades add unique (asset_key, traded_at, trade_hash);
+    -- The days that tracker.add_trade_day makes elsewhere: each other one would be a chunk.
+    alter table tracker.trades add check (traded_at >= '2020-01-01 00:00+00' and traded_at < '2100-01-01 00:00+00');
     execute format($q$select %1$I.create_hypertable('tracker.trades', %1$I.by_range('traded_at', interval '1 day'),
                                              create_default_indexes => false)$q$, place);
     execute $q$create index trades_traded_at on tracker.trades (traded_at)$q$;
@@ -1680,7 +1682,7 @@ insert into assets overriding system value select * from json_populate_recordset
  {"asset_key":2,"token_id":"222222222222222222222222222222222222222222222222222222222222222222222222222222","condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","outcome":"No","outcome_index":1}]');
 insert into tracker.schema_migrations overriding system value select * from json_populate_recordset(null::tracker.schema_migrations, '[{"name":"0001_create_journals.sql","checksum":"dabebc7f88330bf40916f2a354d12fcddbccb80b2b4cb83a2ec4700c2d258bc3","applied_at":"2026-11-30T18:15:01.600112+00:00","previous_may_write":false}, 
  {"name":"0002_create_catalog.sql","checksum":"44a15588aa51c31a9966ceda00324c7b1a7a439935c2eb46891a8144d7eafcbf","applied_at":"2026-11-30T21:27:36.804292+00:00","previous_may_write":false}, 
- {"name":"0003_create_trades.sql","checksum":"c21bc4b930f1ec9e6cc9c3a05550b2a1b9cc1762ce6afaaef86b71d9d75c14b6","applied_at":"2026-11-30T18:15:01.712623+00:00","previous_may_write":false}, 
+ {"name":"0003_create_trades.sql","checksum":"c02b6d9c2db0cdbc35f18fa3180d0218468942a5f839377f1b98f6b03c91f0b2","applied_at":"2026-11-30T21:42:29.50943+00:00","previous_may_write":false}, 
  {"name":"0004_create_resolutions.sql","checksum":"df3028812bc07965c8b6a8080f5bde01edd40a3e144a4c37606326be64ea1d31","applied_at":"2026-11-30T20:39:59.252997+00:00","previous_may_write":false}, 
  {"name":"0005_create_coverage.sql","checksum":"0dceb5dd7f91f2c6b309d245762febee1561446f9615b8423a62b22d51033deb","applied_at":"2026-11-30T20:01:10.908828+00:00","previous_may_write":false}, 
  {"name":"0006_create_public.sql","checksum":"cde5fa98aff09058449cea0de4cd4a6e8e2ba4838c477eb02891c66a2ce1c19c","applied_at":"2026-11-30T20:01:10.937261+00:00","previous_may_write":false}, 
