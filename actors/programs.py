@@ -3,6 +3,7 @@
 An interrupt while a program is still being imported ends it with one line; a missing library, too.
 """
 
+import functools
 import os
 import signal
 import sys
@@ -26,8 +27,8 @@ def tracker() -> NoReturn:
         from actors.cli.main import main  # noqa: PLC0415 - see above
     except ImportError as missing:
         end_without(missing, "tracker")
-    signal.signal(signal.SIGINT, heeded)
-    _end("tracker", main)
+    imported = functools.partial(signal.signal, signal.SIGINT, heeded)
+    _end("tracker", lambda: main(imported=imported))
 
 
 def status() -> NoReturn:
@@ -49,10 +50,12 @@ def export() -> NoReturn:
     close_memory()  # before a secret is read
     try:
         from actors.dataset.export.program import main  # noqa: PLC0415 - see above
+
+        # Imports more.
+        imported = functools.partial(signal.signal, signal.SIGINT, heeded)
+        _end("tracker-export", lambda: main(imported=imported))
     except ImportError as missing:
         end_without(missing, "tracker-export")
-    signal.signal(signal.SIGINT, heeded)
-    _end("tracker-export", main)
 
 
 def report() -> NoReturn:

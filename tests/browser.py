@@ -56,13 +56,15 @@ class Browser:
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self._call(f"{domain}.enable")
-        self._call(
-            "Emulation.setDeviceMetricsOverride",
-            width=width, height=height, deviceScaleFactor=1, mobile=False,
-        )  # fmt: skip
+        self._size(width, height)
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self._call("Emulation.setEmulatedMedia", features=features)
         self._call("Page.navigate", url=url)
+
+    def resize(self, width: int, height: int = 800) -> None:
+        """Give the window of the page another size, and wait until the page is laid out in it."""
+        self._size(width, height)
+        self.until(f"innerWidth === {width}")
 
     def run(self, script: str) -> Any:
         """Return the value of an expression in the page."""
@@ -109,6 +111,12 @@ class Browser:
         ]
 
     # ------------------------------------------------------------------- the protocol
+
+    def _size(self, width: int, height: int) -> None:
+        self._call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=height, deviceScaleFactor=1, mobile=False,
+        )  # fmt: skip
 
     def _call(self, method: str, **params: Any) -> dict[str, Any]:
         self._number += 1

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from actors.app.factory import DATABASE, prepare_state_dir
+from actors.app.places import DATABASE, prepare_state_dir
 from actors.config.settings import Config
 from actors.database.server.advice import advice
 from actors.database.server.embedded import Embedded

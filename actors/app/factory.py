@@ -4,7 +4,6 @@ A resource is something outside of the actors that one uses: journal, reactor, d
 """
 
 import logging
-import os
 import random
 import threading
 import time
@@ -14,11 +13,11 @@ from typing import Any, NamedTuple
 
 import pykka
 
-from actors import files
 from actors.actor import Address, Addresses, Incarnation
 from actors.app.auditing import AuditFactory
 from actors.app.dialling import FeedDialler
 from actors.app.filters import filters_of
+from actors.app.places import DATABASE, JOURNAL
 from actors.catalog.actor import CatalogActor, CatalogSettings
 from actors.catalog.rest import Rest
 from actors.catalog.universe import ASSETS_PER_MARKET, MOST_MARKETS
@@ -35,15 +34,11 @@ from actors.errors import (
     SchemaMismatch,
     SchemaNewer,
     StoreUnavailable,
-    start_error,
 )
 from actors.feed.actor import ConnectionActor
 from actors.feed.ports import ConnectionSettings
 from actors.feed.samples import DOUBTFUL_SHARE, Samples
-from actors.health import status_socket
-from actors.journal.inspection import inspect
 from actors.journal.journal import Journal
-from actors.journal.marker_files import NO_SPACE
 from actors.journal.recorder import Recorder
 from actors.messages import Report, Tick
 from actors.model.connection import ConnectionSpec, DescriptorLimit
@@ -63,67 +58,12 @@ from actors.writer.actor import WriterActor, WriterSettings
 log = logging.getLogger(__name__)
 
 STOP_ACTOR_S = 5.0
-JOURNAL, DATABASE = "journal", "postgres"
-"""Names in the state directory."""
 CLOSING_SOCKETS = 16
 """So many sockets may be closing beside those that are open; they are in the reserve."""
 Ref = pykka.ActorRef[Any]
 
 
 # -------------------------------------------- resources that every run needs
-
-
-def prepare_state_dir(state_dir: Path) -> Path:
-    """Create the state directory if need be, check that it is ours to write to, and return it.
-
-    Raises:
-        ConfigError: It cannot be created or written, or others may write to it.
-        Shortage: The machine lacks what it takes to create it.
-    """
-    try:
-        # 711: started by root, the embedded database runs as another user
-        # and must pass through here.
-        directory = files.open_directory(state_dir, mode=0o711, may_be_link=True)
-        try:
-            files.require_writable(directory)
-        finally:
-            os.close(directory)
-    except files.NotOurs as exc:
-        raise ConfigError(
-            f"state directory: {exc.strerror}, or name another with TRACKER_STATE_DIR"
-        ) from exc
-    except NotADirectoryError as exc:
-        raise ConfigError(
-            f"state directory {state_dir}: {exc.filename} is no directory; remove it, or name"
-            " another place with TRACKER_STATE_DIR"
-        ) from exc
-    except OSError as exc:
-        if exc.errno in NO_SPACE and state_dir.is_dir():
-            return state_dir  # what the journal in it holds may be all that takes the space
-        raise start_error(
-            exc,
-            f"state directory {state_dir}",
-            "give the tracker's user write access, or name another with TRACKER_STATE_DIR",
-        ) from exc
-    return state_dir
-
-
-def check_places(config: Config) -> bool:
-    """Check every place that a start writes to, without changing anything in it.
-
-    Return whether a tracker works there now.
-
-    Raises:
-        ConfigError: It cannot be used, or others could put something there.
-        JournalUnreadable: So is the journal.
-        Shortage: The machine lacks what it takes to create the state directory, or to look.
-    """
-    state_dir = prepare_state_dir(config.state_dir)
-    is_running = inspect(state_dir / JOURNAL)
-    status_socket.require_guarded(config.status_socket)
-    if not config.dsn:
-        Embedded(state_dir / DATABASE).check()
-    return is_running
 
 
 def open_journal(config: Config, state_dir: Path) -> Journal:

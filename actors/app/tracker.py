@@ -33,8 +33,8 @@ from actors.app.factory import (
     check_schema,
     database,
     open_journal,
-    prepare_state_dir,
 )
+from actors.app.places import prepare_state_dir
 from actors.app.shutdown import FORCED_EXIT_S, STOP_S, Shutdown, force_exit_after
 from actors.config.load import Config
 from actors.database.schema.opening import MigrationRule

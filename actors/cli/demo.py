@@ -20,12 +20,13 @@ from typing import Any
 
 from rich.live import Live
 
+from actors.app.places import prepare_state_dir
 from actors.cli import demo_processes, status, status_table
 from actors.cli.demo_dir import DemoDir, require_own_settings
 from actors.cli.demo_processes import Processes, ask_simulator, end, start_tracker
 from actors.cli.demo_result import RunFigures, conclude, plain_console
 from actors.cli.demo_screen import DemoScreen
-from actors.config.load import Config
+from actors.config.load import Config, Invocation
 from actors.errors import (
     EXIT_CONFIG,
     EXIT_INTERNAL,
@@ -83,6 +84,13 @@ def check_broken(broken: str) -> None:
         parse_broken(broken)
     except ValueError as exc:
         raise ConfigError(f"--broken: {exc}") from exc
+
+
+def start(invocation: Invocation) -> int:
+    """Run the demo that the command line asks for; raises what `run` raises."""
+    check_broken(invocation.broken)
+    prepare_state_dir(invocation.config.state_dir)
+    return run(invocation.config, duration_s=invocation.duration_s, broken=invocation.broken)
 
 
 def run(config: Config, *, duration_s: float | None, broken: str = "") -> int:

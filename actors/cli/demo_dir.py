@@ -14,7 +14,7 @@ from psycopg.conninfo import make_conninfo
 
 from actors import files
 from actors.app.database_of import VERSION_FILE
-from actors.app.factory import DATABASE
+from actors.app.places import DATABASE
 from actors.cli import status
 from actors.config.load import Config
 from actors.config.manual import flag, variable

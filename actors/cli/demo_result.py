@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 from rich.console import Console
 
 from actors.app.database_of import VERSION_FILE
-from actors.app.factory import DATABASE
+from actors.app.places import DATABASE
 from actors.cli.demo_dir import LOG, DemoDir, reading_address
 from actors.database import queries
 from actors.database.server.embedded import Embedded

@@ -10,7 +10,8 @@ import psycopg
 import pytest
 
 from actors.app.database_of import database_of
-from actors.app.factory import DATABASE, database, migrating_store
+from actors.app.factory import database, migrating_store
+from actors.app.places import DATABASE
 from actors.cli.main import main
 from actors.config.load import Config, load
 from actors.database.schema.opening import MigrationRule

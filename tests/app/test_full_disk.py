@@ -8,7 +8,8 @@ from typing import NoReturn
 import pytest
 
 from actors import files
-from actors.app.factory import open_journal, prepare_state_dir
+from actors.app.factory import open_journal
+from actors.app.places import prepare_state_dir
 from actors.config.load import Config
 from actors.errors import EXIT_IO, SHORTAGES, ConfigError, Fatal
 from actors.journal.filesystem import Disk

@@ -14,6 +14,9 @@ from actors.simulator.market import Market
 from actors.simulator.sources.chain import chain_answer
 from tests.audit.test_simulated import NOW_MS, QUIRKS, World
 
+# Thousands of receipts are read: to measure their coverage would take three times as long.
+pytestmark = pytest.mark.no_cover
+
 RECEIPTS = (
     "receipts_null",
     "receipts_empty",

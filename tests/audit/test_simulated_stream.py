@@ -14,6 +14,9 @@ from actors.simulator.market import Market
 from actors.simulator.sources.matched import Stream
 from tests.audit.test_simulated import NOW_MS, START_MS, World
 
+# As in test_simulated.py.
+pytestmark = pytest.mark.no_cover
+
 QUIRKS = (
     "rtds_twice",
     "rtds_trades",

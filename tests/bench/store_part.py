@@ -7,7 +7,7 @@ Every run has a database of its own on the same server. Raw COPY gets the same
 rows prepared, with their keys and hashes, and removes no duplicates: it is the limit
 rather than a rival. The tracker's store gets what connections send, trades and their
 hashes, of tokens that the catalog has stored before. Python's garbage collector runs as
-often as in the tracker (`YOUNG_OBJECTS` of `actors.cli.main`), for all of them.
+often as in the tracker (`YOUNG_OBJECTS` of `actors.cli.run`), for all of them.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from uuid import uuid4
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from actors.cli.main import YOUNG_OBJECTS
+from actors.cli.run import YOUNG_OBJECTS
 from actors.database import columns, queries
 from actors.database.store import Store
 from actors.model.conversion import chunks

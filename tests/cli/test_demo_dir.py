@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from actors.app.database_of import VERSION_FILE
-from actors.app.factory import DATABASE
+from actors.app.places import DATABASE
 from actors.cli import demo, main
 from actors.cli.demo_dir import DemoDir, free_socket, require_own_data, require_own_settings
 from actors.cli.demo_processes import last_errors, tracker_environment, without_settings

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from actors.cli import main, status
-from actors.config.load import Mode
 from actors.errors import EXIT_INTERRUPTED
 from tests.postgres import open_folder
 
@@ -30,7 +29,7 @@ def interrupt(*_: object) -> int:
 def test_an_interrupted_mode_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(main._MODES, Mode.VERSION, interrupt)
+    monkeypatch.setattr(main, "_mode", lambda _: interrupt)
     assert main.main(["--version"]) == EXIT_INTERRUPTED
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", "tracker: interrupted\n")

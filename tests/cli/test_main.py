@@ -12,7 +12,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from actors.cli import main
-from actors.config.load import Config, Mode
+from actors.config.load import Config
 from actors.database.schema import migrate
 from actors.database.schema.migration_files import migrations
 from actors.errors import EXIT_CONFIG, EXIT_INTERNAL, EXIT_IO, EXIT_OK, SHORTAGES, StoreUnavailable
@@ -62,7 +62,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def fail(*_: object) -> NoReturn:
         raise error
 
-    monkeypatch.setitem(main._MODES, Mode.RUN, fail)
+    monkeypatch.setattr(main, "_mode", lambda _: fail)
 
 
 @pytest.mark.parametrize("code", sorted(SHORTAGES))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from actors.cli import main
-from actors.config.load import Mode, secret_variables
+from actors.config.load import secret_variables
 from actors.errors import EXIT_INTERNAL
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +20,6 @@ NODES = f"http://127.0.0.1:1/v2/{KEY}, http://127.0.0.1:2/"
 IN_A_THREAD = """
 import sys, threading
 from actors.cli import main
-from actors.config.load import Mode
 
 def fail():
     raise RuntimeError("it is " + sys.argv[1])
@@ -31,7 +30,7 @@ def run(invocation):
     thread.join()
     return 0
 
-main._MODES[Mode.CHECK] = run
+main._mode = lambda _: run
 sys.exit(main.main(["--check"]))
 """
 
@@ -64,7 +63,7 @@ def test_an_error_of_ours_is_logged_without_secrets(
         raise RuntimeError(f"the cause is {text}")
 
     if where == "mode":
-        monkeypatch.setitem(main._MODES, Mode.CHECK, fail)
+        monkeypatch.setattr(main, "_mode", lambda _: fail)
     else:
         monkeypatch.setattr(main, "load", fail)
     assert main.main(["--check"]) == EXIT_INTERNAL

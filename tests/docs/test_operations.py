@@ -12,7 +12,7 @@ import pytest
 
 from actors import errors
 from actors.cli import status
-from actors.dataset.export import program
+from actors.dataset.export import commands
 from actors.health import rules
 from actors.model.connection import END_REASONS
 from actors.model.storage import Committed
@@ -228,7 +228,7 @@ def test_every_exit_code_is_documented() -> None:
         "tracker": codes,
         "tracker-report": codes - {errors.EXIT_INTERNAL},
         "tracker-status": asked | {errors.EXIT_IO, errors.EXIT_CONFIG, errors.EXIT_INTERRUPTED},
-        "tracker-export": codes | {program.EXIT_FAULTS},
+        "tracker-export": codes | {commands.EXIT_FAULTS},
         "tracker-simulator": simulated | {errors.EXIT_INTERRUPTED},
     }
     assert len(rows) == sum(map(len, told.values()))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.app.factory import DATABASE
+from actors.app.places import DATABASE
 from actors.database.schema import migrate
 from actors.database.server.embedded import Embedded
 from tests.live.processes import ROOT, Processes, processes_in

@@ -98,7 +98,7 @@ OF_DATABASE = (
     ),
     Mutation(
         "the owner's address of a migration by hand",
-        "actors/cli/main.py",
+        "actors/cli/tools.py",
         "return _apply(server.prepare().owner)",
         "return _apply(server.dsn())",
         (APP + "test_the_embedded_database_is_migrated_by_hand_as_its_owner",),
@@ -247,7 +247,7 @@ ON_THE_WAY = (
     ),
     Mutation(
         "the check warns",
-        "actors/cli/main.py",
+        "actors/cli/check.py",
         "unverified_sentence(found.unverified), ",
         "",
         (VERIFICATION + "test_the_check_warns_of_it",),

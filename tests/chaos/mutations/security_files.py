@@ -79,7 +79,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a link of systemd is followed",
-        "actors/app/factory.py",
+        "actors/app/places.py",
         "directory = files.open_directory(state_dir, mode=0o711, may_be_link=True)",
         "directory = files.open_directory(state_dir, mode=0o711)",
         (PLACES + "test_a_link_as_systemd_makes_it_is_followed",),

@@ -118,7 +118,7 @@ OF_SOCKETS = (
     ),
     Mutation(
         "a check of the port of the metrics",
-        "actors/cli/main.py",
+        "actors/cli/check.py",
         "has_others = is_running or",
         "has_others = True or",
         ("tests/cli/test_main.py::test_the_check_names_a_metrics_port_that_is_in_use",),
