@@ -57,9 +57,10 @@ class Server:
         for _ in range(_CLONINGS):
             try:
                 self._run(command)
-                return
             except psycopg.errors.ObjectInUse:
                 ask(self.dsn, _END_WORKERS, template)
+            else:
+                return
         self._run(command)
 
     def _run(self, command: sql.Composed) -> None:
