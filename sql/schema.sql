@@ -762,13 +762,15 @@ create trigger announce_days_again after insert on tracker.process_life for each
 
 -- Numbers have a scale: readers that find none in the type take that of the first value for all, and round the others. No
 -- cast rounds, since tracker.trades holds no more digits.
+-- Each trade has its token there, stored with it or before. Yet the join is a left one: who counts trades, or asks for no
+-- names, then reads trades alone (20,000 of ten minutes: 5 ms instead of 90).
 create view public.trades as
 select t.traded_at, t.received_at, a.condition_id, a.token_id, a.outcome,
        t.price::numeric(19, 18) as price, t.size::numeric(38, 18) as size,
        case when t.is_buy then 'BUY' else 'SELL' end as side, t.fee_rate_bps::integer as fee_rate_bps,
        '0x' || encode(t.transaction_hash, 'hex') as transaction_hash, t.occurrence::integer as occurrence,
        t.epoch, t.sequence, t.trade_id, t.extra
-from tracker.trades t join public.assets a using (asset_key);
+from tracker.trades t left join public.assets a using (asset_key);
 
 -- A row for each token of a resolved market. Contested is what labels_as_of(now()) would say.
 create view public.labels as

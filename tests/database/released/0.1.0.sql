@@ -824,13 +824,15 @@ create trigger announce_days_again after insert on tracker.process_life for each
 
 -- Numbers have a scale: readers that find none in the type take that of the first value for all, and round the others. No
 -- cast rounds, since tracker.trades holds no more digits.
+-- Each trade has its token there, stored with it or before. Yet the join is a left one: who counts trades, or asks for no
+-- names, then reads trades alone (20,000 of ten minutes: 5 ms instead of 90).
 create view public.trades as
 select t.traded_at, t.received_at, a.condition_id, a.token_id, a.outcome,
        t.price::numeric(19, 18) as price, t.size::numeric(38, 18) as size,
        case when t.is_buy then 'BUY' else 'SELL' end as side, t.fee_rate_bps::integer as fee_rate_bps,
        '0x' || encode(t.transaction_hash, 'hex') as transaction_hash, t.occurrence::integer as occurrence,
        t.epoch, t.sequence, t.trade_id, t.extra
-from tracker.trades t join public.assets a using (asset_key);
+from tracker.trades t left join public.assets a using (asset_key);
 
 -- A row for each token of a resolved market. Contested is what labels_as_of(now()) would say.
 create view public.labels as
@@ -1685,7 +1687,7 @@ insert into tracker.schema_migrations overriding system value select * from json
  {"name":"0003_create_trades.sql","checksum":"c02b6d9c2db0cdbc35f18fa3180d0218468942a5f839377f1b98f6b03c91f0b2","applied_at":"2026-11-30T21:42:29.50943+00:00","previous_may_write":false}, 
  {"name":"0004_create_resolutions.sql","checksum":"df3028812bc07965c8b6a8080f5bde01edd40a3e144a4c37606326be64ea1d31","applied_at":"2026-11-30T20:39:59.252997+00:00","previous_may_write":false}, 
  {"name":"0005_create_coverage.sql","checksum":"0dceb5dd7f91f2c6b309d245762febee1561446f9615b8423a62b22d51033deb","applied_at":"2026-11-30T20:01:10.908828+00:00","previous_may_write":false}, 
- {"name":"0006_create_public.sql","checksum":"cde5fa98aff09058449cea0de4cd4a6e8e2ba4838c477eb02891c66a2ce1c19c","applied_at":"2026-11-30T20:01:10.937261+00:00","previous_may_write":false}, 
+ {"name":"0006_create_public.sql","checksum":"6e7f8d7a48e2dfa1d18555ec22d6f709a6a5bbb6eb7199c29e6bd4c24467ba63","applied_at":"2026-11-30T22:03:58.17308+00:00","previous_may_write":false}, 
  {"name":"0007_add_comments.sql","checksum":"81aea1054ce9ff6f8d9fd20a6aaa72c870cfb1861fa5e26b08aafe2dab2a93c8","applied_at":"2026-11-30T20:50:20.990134+00:00","previous_may_write":false}]');
 insert into tracker.journal_progress overriding system value select * from json_populate_recordset(null::tracker.journal_progress, '[{"journal_key":1,"mark":20,"moved_at":"2026-11-30T18:15:02.187454+00:00","session":"c1888b43-1a04-403b-8d5f-f1c01445e790","stored_on":"2026-11-30","stored_rows":2}]');
 insert into tracker.process_life overriding system value select * from json_populate_recordset(null::tracker.process_life, '[{"journal_key":1,"start_seq":1,"started_at":"2026-03-01T12:00:00+00:00","alive_at":"2026-03-01T12:00:09+00:00","stopped_at":"2026-03-01T12:00:11+00:00","host":"h","version":"1","proven_until":null,"day":null}]');
