@@ -82,8 +82,10 @@ test: $(TOOLS)  ## every check and every test but the long ones, which make tort
 tests-compiled: $(TOOLS)
 	@$(TESTS) --collect-only -qq > $(VENV)/collected 2>&1 || { cat $(VENV)/collected; exit 1; }
 
+# Only deciding modules are measured: to trace all lines of the others took more time than to run them.
 tests-unit: $(TOOLS)
-	nice -n 10 $(TESTS) $(TWO) --timeout 300 -m "not long and not live" --cov --cov-report=
+	nice -n 10 $(TESTS) $(TWO) --timeout 300 -m "not long and not live" --cov-report= \
+	  $$($(BIN)/python -m tests.architecture.deciding measured)
 
 # With `+` it is shown while it runs, and not at its end.
 tests-live: $(TOOLS)

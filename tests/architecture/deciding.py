@@ -4,6 +4,10 @@
 
 prints them as a pattern for `coverage report --include`.
 
+    python -m tests.architecture.deciding measured
+
+as options of pytest-cov; and
+
     coverage json -o - | python -m tests.architecture.deciding judge
 
 says how many of their branches are covered, and fails when that is too few.
@@ -71,6 +75,9 @@ def judge(document: dict[str, Any], names: Iterable[str]) -> tuple[str, bool]:
 
 
 def main() -> int:
+    if sys.argv[1:] == ["measured"]:
+        sys.stdout.write(" ".join(f"--cov={name}" for name in modules()) + "\n")
+        return 0
     if sys.argv[1:] != ["judge"]:
         sys.stdout.write(f"{pattern()}\n")
         return 0

@@ -30,7 +30,7 @@ RUN = {
     "coverage": ("Makefile", "$(BIN)/coverage report"),
     "import-linter": ("Makefile", "$(BIN)/lint-imports"),
     "mypy": ("Makefile", "$(BIN)/mypy"),
-    "pytest-cov": ("Makefile", '"not long and not live" --cov'),
+    "pytest-cov": ("Makefile", "--cov-report="),
     "pytest-timeout": ("setup.cfg", "\ntimeout = "),
     "pytest-xdist": ("Makefile", "TWO := -n 2"),
     "ruff": ("Makefile", "$(BIN)/ruff check"),
