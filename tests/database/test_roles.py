@@ -19,10 +19,10 @@ from actors.database.schema.migration_files import MIGRATIONS
 from actors.database.schema.opening import MigratingStore, MigrationRule
 from actors.database.store import Store
 from actors.errors import SchemaMismatch, StoreUnavailable
-from actors.model.storage import Batch, Housekept
+from actors.model.storage import Batch, ConnectionEvent, Housekept
 from actors.model.trade import TokenId
 from tests.database.everything import everything
-from tests.database.samples import YES, trade
+from tests.database.samples import YES, ns, trade
 from tests.database.test_kept import Feed, all_of, take_in
 from tests.postgres import Server, ask, do, name_of
 
@@ -172,6 +172,8 @@ def test_the_role_of_the_tracker_deletes_what_is_old_or_says_that_it_may_not(sec
     try:
         store.open(UUID(int=78))
         Feed(store, secured).reject(13)
+        opened = ConnectionEvent(at_ns=ns(1), connection="c", event="opened", reason="")
+        store.commit(Batch(events=(opened,)))
         do(secured, "update rejected_messages set received_at = now() - interval '40 days'")
         do(secured, "update connection_events set at = at - interval '91 days'")
         ((events,),) = ask(secured, "select count(*) from connection_events")
