@@ -14,7 +14,7 @@ Times are monotonic seconds, except for the latest start of the polls, which is 
 """
 
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from actors.catalog.lookups import PendingLookups, Placeholders
@@ -231,6 +231,9 @@ class Discovery:
             self.late.tried(lookup.ids, self._now, age_s=age_s)
         elif lookup.closed:
             self._pop_missing(lookup)
+            closed = {market.condition_id for market in found}
+            absent = [each for each in lookup.ids if each not in closed]
+            self._neither_open_nor_closed(absent, age_s)
         if lookup.closed:
             return ()
         self._lookup_at = self._now + LOOKUP_S
@@ -268,6 +271,14 @@ class Discovery:
         for condition_id in late:
             self.late.add(condition_id, self._now)
         return late
+
+    def _neither_open_nor_closed(self, asked: Sequence[ConditionId], age_s: float) -> None:
+        # The listings of open markets have them not, nor had this answer, which may come out of a
+        # cache and be older than their end. The next sweep is half an hour away, and if they have
+        # closed no `book` comes until then.
+        for condition_id in asked:
+            self.late.add(condition_id, self._now)
+        self.late.tried(asked, self._now, age_s=age_s)
 
     def _pop_missing(self, lookup: Lookup) -> None:
         # Found or not: what is still missing after the next sweep is looked up again then.

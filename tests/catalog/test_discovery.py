@@ -698,10 +698,36 @@ def test_a_look_up_of_them_that_fails_is_tried_again_and_blocks_no_other() -> No
     first = following(discovery, Kind.CLOSED)
     assert first == Lookup((cid(9),), closed=True)
     assert isinstance(first, Lookup)
-    discovery.looked_up(first, ())
+    discovery.looked_up(first, [ending(9, -5)])
     late = following(discovery, Kind.CLOSED)
     assert isinstance(late, Lookup)
     discovery.failed(late, SourceUnavailable("away"))
     assert following(discovery, Kind.CLOSED) is None
     at(discovery, 2.0)
     assert following(discovery, Kind.CLOSED) == late
+
+
+@pytest.mark.parametrize("age_s", [0.0, 200.0])
+def test_a_market_that_is_neither_listed_nor_among_the_closed_is_looked_up_again(
+    age_s: float,
+) -> None:
+    """An answer out of a cache of five minutes knows nothing of what has closed since."""
+    discovery = started()
+    at(discovery, 0.0)
+    sweep_through(discovery)
+    discovery.restored([cid(1), cid(2)])  # stored by an earlier process, and not listed as open
+    first = following(discovery, Kind.CLOSED)
+    assert first == Lookup((cid(1), cid(2)), closed=True)
+    assert isinstance(first, Lookup)
+    discovery.looked_up(first, [ending(1, -5)], age_s=age_s)
+    assert following(discovery, Kind.CLOSED) is None
+    for seconds in range(2, 300, 2):
+        at(discovery, float(seconds))
+        if (again := following(discovery, Kind.CLOSED)) is not None:
+            assert again == Lookup((cid(2),), closed=True, late=True)
+            assert isinstance(again, Lookup)
+            answer = [ending(2, -5)] if seconds > 200 else []
+            discovery.looked_up(again, answer, age_s=age_s if seconds <= 200 else 0.0)
+    assert Kind.CLOSED in discovery.idle()
+    at(discovery, 300.0)
+    assert following(discovery, Kind.CLOSED) is None
