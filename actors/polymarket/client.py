@@ -119,6 +119,17 @@ class _DataRoute:
 class Polymarket:
     """The public read interfaces. Any thread may call.
 
+    A cache before Gamma answers what it was asked before for up to five minutes, so the limits
+    that a look-up names change from one to the next.
+
+    Args:
+        gamma_url, clob_url, data_url: Of the services.
+        user_agent: Who asks.
+        deadline_s: Of each call.
+        stop: Ends calls that are under way.
+        on_call: Told of each call.
+        first_asked: Where the limits begin: a process must not ask what the one before it did.
+
     All methods raise `SourceUnavailable` when there is no good answer in time,
     and `PayloadRejected` when a 200 has an unexpected body.
     """
@@ -133,6 +144,7 @@ class Polymarket:
         deadline_s: float = DEADLINE_S,
         stop: threading.Event | None = None,
         on_call: OnCall | None = None,
+        first_asked: int = 0,
     ) -> None:
         self._gamma_url = gamma_url.rstrip("/")
         self._clob_url = clob_url.rstrip("/")
@@ -143,7 +155,7 @@ class Polymarket:
             _DataRoute("/v2/resolutions", _CONDITION.fullmatch),
             _DataRoute("/v2/tokens", _ANY_CONDITION.fullmatch),
         )
-        self._asked = count()
+        self._asked = count(first_asked)
 
     def markets_page(
         self,

@@ -23,13 +23,14 @@ from tests.polymarket.http_peer import Peer, Script, answering
 IDS = tuple(ConditionId(f"0x{number:064x}") for number in range(1, 102))
 
 
-def client(peer: Peer) -> Polymarket:
+def client(peer: Peer, first_asked: int = 0) -> Polymarket:
     return Polymarket(
         gamma_url=f"{peer.url}/gamma/",
         clob_url=f"{peer.url}/clob",
         data_url=f"{peer.url}/data",
         user_agent="tracker/1",
         deadline_s=5,
+        first_asked=first_asked,
     )
 
 
@@ -375,3 +376,11 @@ def test_every_other_status_is_an_unavailable_source(status: str) -> None:
         for call in ALL:
             with pytest.raises(SourceUnavailable, match=status[:3]):
                 call(client(peer))
+
+
+def test_a_process_looks_up_by_another_address_than_the_one_before_it() -> None:
+    """A cache between would answer what the market was for that one."""
+    with Peer(answering(b'{"markets": [], "next_cursor": null}')) as peer:
+        for start in (1_000, 1_100 + 15):
+            client(peer, start).markets_by_condition(IDS[:1], closed=True)
+        assert len(set(peer.paths)) == len(peer.paths) == 2
