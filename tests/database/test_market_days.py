@@ -39,6 +39,11 @@ class Day:
 
 @pytest.fixture(autouse=True)
 def _three_days_ago() -> None:
+    set_start()
+
+
+def set_start() -> None:
+    """Let times begin three days ago."""
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     Day.start = today - timedelta(days=3)
 
