@@ -2,15 +2,17 @@
 -- What TimescaleDB changes (tracker.trades is a hypertable with a columnstore) stands at the head of
 -- sql/migrations/0003_create_trades.sql. sql/schema.sql is not used to make a database.
 --
--- Schema `public` is for readers: assets, events, markets, market_history, trades, candles(),
--- trades_of_transaction(), resolutions, resolution_payouts, resolution_observations, resolution_confirmations,
--- resolution_conflicts, unresolved_markets, coverage, coverage_gaps(), connection_events, rejected_messages, audits.
+-- Schema `public` is for readers: assets, events, markets, market_history, trades, candles(), trades_of_transaction(), resolutions,
+-- resolution_payouts, labels, labels_as_of(), resolution_observations, resolution_confirmations, resolution_conflicts,
+-- unresolved_markets, coverage, coverage_gaps(), market_coverage (a view), market_coverage() (a function), connection_events,
+-- rejected_messages, audits.
 -- What each of them and of their columns means is told by its comment, at the end; a `--` beside it says why it is so.
 -- Schema `tracker` is the tracker's own; there a `--` tells everything (columns as those of a public relation are told there).
 --
 -- Rights (sql/roles.sql, sql/queries/grant_rights.sql): readers may select from all of `public`, and from those tables of
--- `tracker` that coverage_gaps() reads with their rights. Views, trades_of_transaction() and tracker.add_trade_day() have the
--- rights of the owner, all else those of the caller.
+-- `tracker` that coverage_gaps() reads with their rights. What has the rights of the owner: views; trades_of_transaction() and
+-- tracker.add_trade_day(); and the trigger functions tracker.mark_late_change(), mark_heard_again(), mark_new_tokens() and
+-- announce_days_again(). All other functions have the rights of their caller.
 --
 -- Words (more in docs/glossary.md):
 --   tracker     one process that records; it has one journal, and several trackers may share a database
@@ -34,12 +36,15 @@
 --   Gamma       the service of Polymarket that lists markets; a listing is its answer. CLOB, Data API, chain: the other sources
 -- Times are by one of four clocks: the exchange's (traded_at, proofs and ends of coverage); ours, which is that of the tracker's
 -- host (received_at, observed_at); the database's (now(), the start of the transaction that wrote it: recorded_at, moved_at,
--- late_at); or a source's own (dates of markets and events, closed_time, resolved_at, generated_at). Ours and the database's are
--- compared with each other, so both hosts need NTP.
+-- late_at; but market_history.known_at is clock_timestamp(), the moment of writing); or a source's own (dates of markets and events,
+-- closed_time, resolved_at, generated_at). Ours and the database's are compared with each other, so both hosts need NTP.
 --
--- Nothing is deleted but connection_events after 90 days (marks of disputed trades stay), samples in rejected_messages after 30,
--- audits after 400,
--- tracker.unresolved with the resolution, tracker.epochs and tracker.listening when they are settled, and ranges that are joined.
+-- Nothing is deleted but
+--   what is old: connection_events after 90 days (marks of disputed trades stay), samples in rejected_messages after 30, audits
+--   after 400;
+--   what has moved on: tracker.unresolved with the resolution, tracker.epochs and tracker.listening when they are settled, ranges of
+--   tracker.coverage_ranges that are joined, tracker.changed_market_days when they are computed, and a row of tracker.market_days
+--   when the market was not wanted on that day after all, or is kept by the number of another of its tokens.
 -- The tracker alone writes; what a person does is told where it is.
 
 set search_path = pg_catalog, pg_temp;    -- whatever somebody has planted elsewhere
@@ -589,14 +594,19 @@ create index audits_checked_at on public.audits (checked_at);
 --   changed_market_days   what is to be computed again; emptied as that is done.
 -- A day is announced when all journals have passed it, and computed when whatever was under way then has ended: so a change is
 -- either seen by the computation, or finds the row of the day here and leaves one of its own.
+-- The markets of a day are found by the tokens that were wanted on it, some in each step (sql/queries/select_open_wishes.sql,
+-- select_ended_wishes.sql): first the tokens that are still wanted, ordered by journal and token; then those that are wanted no
+-- more, ordered by when that ended and by token. So three columns tell what is done, and the next step goes on behind it.
 create table tracker.computed_days (
   day          date primary key,
   revision     smallint not null default 1,    -- only rows of market_days with this one count
   announced_at timestamptz not null default now(),
   computed_at  timestamptz,         -- NULL: it is not computed, or must be as a whole once more
-  journal_key  integer not null default 0,    -- how far that has come: among open wishes of this journal …
-  until_at     timestamptz,         -- … or, when those are done, among wishes that ended then …
-  asset_key    integer not null default 0     -- … at this token
+  journal_key  integer not null default 0,    -- while until_at is NULL: up to here among the tokens that are still wanted, at
+                                    -- those of this journal; 0: none is done yet
+  until_at     timestamptz,         -- NULL: these are not all done. Else up to here among the others: at wishes (wanted.until_at)
+                                    -- that ended then
+  asset_key    integer not null default 0     -- in either case, the last token there that is done; 0: none there
 );
 create index computed_days_due on tracker.computed_days (day) where computed_at is null;
 create table tracker.market_days (
@@ -1576,7 +1586,7 @@ The cause says how the listening ended that was the last before the gap:
 comment on view public.market_coverage is
   'One row for each market and each day (UTC) on which one of its tokens was wanted: whether the market is complete on that day, and how much of it was listened to. It says what coverage and coverage_gaps say of the day, summed over the market''s tokens; a gap is a gap of coverage_gaps. It is fast for a month of all markets, as they are not.
 - A day is there as a whole, or not yet. Its rows are computed when it is over for every tracker that is not retired (docs/how-to/maintain.md) (the rule by which an export (docs/reference/dataset.md) calls a day final): 10 minutes after its end at the earliest, and on the whole exchange half an hour later. A tracker that was killed and does not return holds all later days up until it is retired. Today has no rows: ask the function.
-- What comes late changes it. A message or a trade that is taken in, a trade that is rejected, a wish that is dated back, a resolution: the rows that this concerns have computed_at NULL until they are computed again, within some minutes. Then complete is false and the numbers are NULL. When a tracker returns or is retired, all days since it was seen last are computed again, and are not there until then.
+- What comes late changes it. A message or a trade that is taken in, a trade that is rejected, a wish that is dated back, a market or a token that is stored late, a resolution, or another end of trading: the rows that this concerns have computed_at NULL until they are computed again, within some minutes. Then complete is false and the numbers are NULL. When a tracker returns or is retired, all days since it was seen last are computed again, and are not there until then.
 - Rows are made by a running tracker, those of the oldest day first.';
 comment on column public.market_coverage.condition_id is
   'the market';
@@ -1589,7 +1599,7 @@ comment on column public.market_coverage.covered_s is
 comment on column public.market_coverage.share is
   'covered_s / wanted_s';
 comment on column public.market_coverage.complete is
-  'every token was covered from the first listening to the market until trading ended, as far as that is within the day. Trading ended at markets.closed_time or resolutions.resolved_at, whichever is earlier; where there is neither, when we learned that it is closed. Gaps after that do not count, nor does the wait for the first book of a token (a gap never_confirmed of 10 s at most); every other gap does. So does time in which nobody wanted the market although it went on, which is no gap';
+  'every token was covered from the first listening to the market until trading ended, as far as that is within the day. Trading ended at markets.closed_time of a market that is closed, or at resolutions.resolved_at, whichever is earlier; where there is neither, when we learned that it is closed, the last time if it was opened again. Gaps after that do not count, nor does the wait for the first book of a token (a gap never_confirmed that lasted 10 s at most, as a whole, and ended with the book); every other gap does. So does time in which nobody wanted the market although it went on, which is no gap';
 comment on column public.market_coverage.longest_gap_s is
   'seconds of the longest gap of one token within the day; 0 without a gap';
 comment on column public.market_coverage.causes is
@@ -1597,7 +1607,7 @@ comment on column public.market_coverage.causes is
 comment on column public.market_coverage.computed_at is
   'when the day was computed as a whole, the database''s clock; NULL: something changed, and the row is not computed again yet';
 comment on function public.market_coverage(text, timestamptz, timestamptz) is
-  'A function: market_coverage(condition_id, from_time, to_time). It computes the same of any time at once, as it is known now, also of today: one row, or none when no token of the market was wanted then, or it is not known. What is not known yet (the last seconds, the future) is neither covered nor missed. A time that is NULL is no limit.
+  'A function: market_coverage(condition_id, from_time, to_time). It computes the same of any time at once, as it is known now, also of today: one row, or none when no token of the market was wanted then, or it is not known. What is not known yet (the last seconds, the future) is neither covered nor missed. A time that is NULL is no limit; one that ends before it begins has no row.
 wanted_s: as above
 covered_s: as above
 share: as above

@@ -199,14 +199,19 @@ create index audits_checked_at on public.audits (checked_at);
 --   changed_market_days   what is to be computed again; emptied as that is done.
 -- A day is announced when all journals have passed it, and computed when whatever was under way then has ended: so a change is
 -- either seen by the computation, or finds the row of the day here and leaves one of its own.
+-- The markets of a day are found by the tokens that were wanted on it, some in each step (sql/queries/select_open_wishes.sql,
+-- select_ended_wishes.sql): first the tokens that are still wanted, ordered by journal and token; then those that are wanted no
+-- more, ordered by when that ended and by token. So three columns tell what is done, and the next step goes on behind it.
 create table tracker.computed_days (
   day          date primary key,
   revision     smallint not null default 1,    -- only rows of market_days with this one count
   announced_at timestamptz not null default now(),
   computed_at  timestamptz,         -- NULL: it is not computed, or must be as a whole once more
-  journal_key  integer not null default 0,    -- how far that has come: among open wishes of this journal …
-  until_at     timestamptz,         -- … or, when those are done, among wishes that ended then …
-  asset_key    integer not null default 0     -- … at this token
+  journal_key  integer not null default 0,    -- while until_at is NULL: up to here among the tokens that are still wanted, at
+                                    -- those of this journal; 0: none is done yet
+  until_at     timestamptz,         -- NULL: these are not all done. Else up to here among the others: at wishes (wanted.until_at)
+                                    -- that ended then
+  asset_key    integer not null default 0     -- in either case, the last token there that is done; 0: none there
 );
 create index computed_days_due on tracker.computed_days (day) where computed_at is null;
 create table tracker.market_days (

@@ -645,14 +645,19 @@ create index audits_checked_at on public.audits (checked_at);
 --   changed_market_days   what is to be computed again; emptied as that is done.
 -- A day is announced when all journals have passed it, and computed when whatever was under way then has ended: so a change is
 -- either seen by the computation, or finds the row of the day here and leaves one of its own.
+-- The markets of a day are found by the tokens that were wanted on it, some in each step (sql/queries/select_open_wishes.sql,
+-- select_ended_wishes.sql): first the tokens that are still wanted, ordered by journal and token; then those that are wanted no
+-- more, ordered by when that ended and by token. So three columns tell what is done, and the next step goes on behind it.
 create table tracker.computed_days (
   day          date primary key,
   revision     smallint not null default 1,    -- only rows of market_days with this one count
   announced_at timestamptz not null default now(),
   computed_at  timestamptz,         -- NULL: it is not computed, or must be as a whole once more
-  journal_key  integer not null default 0,    -- how far that has come: among open wishes of this journal …
-  until_at     timestamptz,         -- … or, when those are done, among wishes that ended then …
-  asset_key    integer not null default 0     -- … at this token
+  journal_key  integer not null default 0,    -- while until_at is NULL: up to here among the tokens that are still wanted, at
+                                    -- those of this journal; 0: none is done yet
+  until_at     timestamptz,         -- NULL: these are not all done. Else up to here among the others: at wishes (wanted.until_at)
+                                    -- that ended then
+  asset_key    integer not null default 0     -- in either case, the last token there that is done; 0: none there
 );
 create index computed_days_due on tracker.computed_days (day) where computed_at is null;
 create table tracker.market_days (
@@ -1642,7 +1647,7 @@ The cause says how the listening ended that was the last before the gap:
 comment on view public.market_coverage is
   'One row for each market and each day (UTC) on which one of its tokens was wanted: whether the market is complete on that day, and how much of it was listened to. It says what coverage and coverage_gaps say of the day, summed over the market''s tokens; a gap is a gap of coverage_gaps. It is fast for a month of all markets, as they are not.
 - A day is there as a whole, or not yet. Its rows are computed when it is over for every tracker that is not retired (docs/how-to/maintain.md) (the rule by which an export (docs/reference/dataset.md) calls a day final): 10 minutes after its end at the earliest, and on the whole exchange half an hour later. A tracker that was killed and does not return holds all later days up until it is retired. Today has no rows: ask the function.
-- What comes late changes it. A message or a trade that is taken in, a trade that is rejected, a wish that is dated back, a resolution: the rows that this concerns have computed_at NULL until they are computed again, within some minutes. Then complete is false and the numbers are NULL. When a tracker returns or is retired, all days since it was seen last are computed again, and are not there until then.
+- What comes late changes it. A message or a trade that is taken in, a trade that is rejected, a wish that is dated back, a market or a token that is stored late, a resolution, or another end of trading: the rows that this concerns have computed_at NULL until they are computed again, within some minutes. Then complete is false and the numbers are NULL. When a tracker returns or is retired, all days since it was seen last are computed again, and are not there until then.
 - Rows are made by a running tracker, those of the oldest day first.';
 comment on column public.market_coverage.condition_id is
   'the market';
@@ -1655,7 +1660,7 @@ comment on column public.market_coverage.covered_s is
 comment on column public.market_coverage.share is
   'covered_s / wanted_s';
 comment on column public.market_coverage.complete is
-  'every token was covered from the first listening to the market until trading ended, as far as that is within the day. Trading ended at markets.closed_time or resolutions.resolved_at, whichever is earlier; where there is neither, when we learned that it is closed. Gaps after that do not count, nor does the wait for the first book of a token (a gap never_confirmed of 10 s at most); every other gap does. So does time in which nobody wanted the market although it went on, which is no gap';
+  'every token was covered from the first listening to the market until trading ended, as far as that is within the day. Trading ended at markets.closed_time of a market that is closed, or at resolutions.resolved_at, whichever is earlier; where there is neither, when we learned that it is closed, the last time if it was opened again. Gaps after that do not count, nor does the wait for the first book of a token (a gap never_confirmed that lasted 10 s at most, as a whole, and ended with the book); every other gap does. So does time in which nobody wanted the market although it went on, which is no gap';
 comment on column public.market_coverage.longest_gap_s is
   'seconds of the longest gap of one token within the day; 0 without a gap';
 comment on column public.market_coverage.causes is
@@ -1663,7 +1668,7 @@ comment on column public.market_coverage.causes is
 comment on column public.market_coverage.computed_at is
   'when the day was computed as a whole, the database''s clock; NULL: something changed, and the row is not computed again yet';
 comment on function public.market_coverage(text, timestamptz, timestamptz) is
-  'A function: market_coverage(condition_id, from_time, to_time). It computes the same of any time at once, as it is known now, also of today: one row, or none when no token of the market was wanted then, or it is not known. What is not known yet (the last seconds, the future) is neither covered nor missed. A time that is NULL is no limit.
+  'A function: market_coverage(condition_id, from_time, to_time). It computes the same of any time at once, as it is known now, also of today: one row, or none when no token of the market was wanted then, or it is not known. What is not known yet (the last seconds, the future) is neither covered nor missed. A time that is NULL is no limit; one that ends before it begins has no row.
 wanted_s: as above
 covered_s: as above
 share: as above
@@ -1744,13 +1749,13 @@ alter table public.markets disable trigger keep_history;
 insert into tracker.journals overriding system value select * from json_populate_recordset(null::tracker.journals, '[{"journal_key":1,"journal_id":"00000000-0000-0000-0000-000000000001","first_seen_at":"2026-11-30T18:15:02.122929+00:00","retired_at":null}]');
 insert into assets overriding system value select * from json_populate_recordset(null::assets, '[{"asset_key":1,"token_id":"11111111111111111111111111111111111111111111111111111111111111111111111111111","condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","outcome":"Yes","outcome_index":0}, 
  {"asset_key":2,"token_id":"222222222222222222222222222222222222222222222222222222222222222222222222222222","condition_id":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","outcome":"No","outcome_index":1}]');
-insert into tracker.schema_migrations overriding system value select * from json_populate_recordset(null::tracker.schema_migrations, '[{"name":"0001_create_journals.sql","checksum":"7c4cd731dd2031879a179c1862319a37acc40a7f4a1cebb05db6b5c32bdf636b","applied_at":"2026-11-30T22:24:46.295386+00:00","previous_may_write":false}, 
+insert into tracker.schema_migrations overriding system value select * from json_populate_recordset(null::tracker.schema_migrations, '[{"name":"0001_create_journals.sql","checksum":"7c4cd731dd2031879a179c1862319a37acc40a7f4a1cebb05db6b5c32bdf636b","applied_at":"2026-11-30T22:24:54.367013+00:00","previous_may_write":false}, 
  {"name":"0002_create_catalog.sql","checksum":"44a15588aa51c31a9966ceda00324c7b1a7a439935c2eb46891a8144d7eafcbf","applied_at":"2026-11-30T21:27:36.804292+00:00","previous_may_write":false}, 
  {"name":"0003_create_trades.sql","checksum":"2be2931823df9ed18b0e91db97ef443a6378ed00d7ac75529db6fd4b0b90be29","applied_at":"2026-11-30T21:54:30.170202+00:00","previous_may_write":false}, 
  {"name":"0004_create_resolutions.sql","checksum":"df3028812bc07965c8b6a8080f5bde01edd40a3e144a4c37606326be64ea1d31","applied_at":"2026-11-30T20:39:59.252997+00:00","previous_may_write":false}, 
- {"name":"0005_create_coverage.sql","checksum":"687233ca4d2187252a4d4a8d52147f9259920132dde48650cf75803e0c91f8d5","applied_at":"2026-11-30T22:24:46.456348+00:00","previous_may_write":false}, 
- {"name":"0006_create_public.sql","checksum":"c754ede20b89f8dd0f5b2c27c96f4defde4fd7328c8e793f727c3446b590e078","applied_at":"2026-11-30T22:24:46.623294+00:00","previous_may_write":false}, 
- {"name":"0007_add_comments.sql","checksum":"81aea1054ce9ff6f8d9fd20a6aaa72c870cfb1861fa5e26b08aafe2dab2a93c8","applied_at":"2026-11-30T20:50:20.990134+00:00","previous_may_write":false}]');
+ {"name":"0005_create_coverage.sql","checksum":"200730e2725b6abb0473a01f1e26899bbabd85bbab7562ddca6e836e375f6540","applied_at":"2026-11-30T22:24:54.563265+00:00","previous_may_write":false}, 
+ {"name":"0006_create_public.sql","checksum":"c754ede20b89f8dd0f5b2c27c96f4defde4fd7328c8e793f727c3446b590e078","applied_at":"2026-11-30T22:24:54.659762+00:00","previous_may_write":false}, 
+ {"name":"0007_add_comments.sql","checksum":"988bec071947d4768766931a68e747a05ad2f0e28a1cb197202410d51b83471d","applied_at":"2026-11-30T22:24:54.727165+00:00","previous_may_write":false}]');
 insert into tracker.journal_progress overriding system value select * from json_populate_recordset(null::tracker.journal_progress, '[{"journal_key":1,"mark":20,"moved_at":"2026-11-30T18:15:02.187454+00:00","session":"c1888b43-1a04-403b-8d5f-f1c01445e790","stored_on":"2026-11-30","stored_rows":2}]');
 insert into tracker.process_life overriding system value select * from json_populate_recordset(null::tracker.process_life, '[{"journal_key":1,"start_seq":1,"started_at":"2026-03-01T12:00:00+00:00","alive_at":"2026-03-01T12:00:09+00:00","stopped_at":"2026-03-01T12:00:11+00:00","host":"h","version":"1","proven_until":null,"day":null}]');
 insert into events overriding system value select * from json_populate_recordset(null::events, '[{"event_id":"30829","slug":"weather","title":"The weather","series_slug":"daily-weather","neg_risk":true,"neg_risk_augmented":false,"neg_risk_market_id":"0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3","starts_at":"2026-03-02T00:00:00+00:00","end_date":"2026-03-03T00:00:00+00:00","first_seen_at":"2026-11-30T18:15:02.187454+00:00","updated_at":"2026-11-30T18:15:02.187454+00:00"}]');
