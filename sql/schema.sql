@@ -2,15 +2,17 @@
 -- What TimescaleDB changes (tracker.trades is a hypertable with a columnstore) stands at the head of
 -- sql/migrations/0003_create_trades.sql. sql/schema.sql is not used to make a database.
 --
--- Schema `public` is for readers: assets, events, markets, market_history, trades, candles(),
--- trades_of_transaction(), resolutions, resolution_payouts, resolution_observations, resolution_confirmations,
--- resolution_conflicts, unresolved_markets, coverage, coverage_gaps(), connection_events, rejected_messages, audits.
+-- Schema `public` is for readers: assets, events, markets, market_history, trades, candles(), trades_of_transaction(), resolutions,
+-- resolution_payouts, labels, labels_as_of(), resolution_observations, resolution_confirmations, resolution_conflicts,
+-- unresolved_markets, coverage, coverage_gaps(), market_coverage (a view), market_coverage() (a function), connection_events,
+-- rejected_messages, audits.
 -- What each of them and of their columns means is told by its comment, at the end; a `--` beside it says why it is so.
 -- Schema `tracker` is the tracker's own; there a `--` tells everything (columns as those of a public relation are told there).
 --
 -- Rights (sql/roles.sql, sql/queries/grant_rights.sql): readers may select from all of `public`, and from those tables of
--- `tracker` that coverage_gaps() reads with their rights. Views, trades_of_transaction() and tracker.add_trade_day() have the
--- rights of the owner, all else those of the caller.
+-- `tracker` that coverage_gaps() reads with their rights. What has the rights of the owner: views; trades_of_transaction() and
+-- tracker.add_trade_day(); and the trigger functions tracker.mark_late_change(), mark_heard_again(), mark_new_tokens() and
+-- announce_days_again(). All other functions have the rights of their caller.
 --
 -- Words (more in docs/glossary.md):
 --   tracker     one process that records; it has one journal, and several trackers may share a database
@@ -34,12 +36,15 @@
 --   Gamma       the service of Polymarket that lists markets; a listing is its answer. CLOB, Data API, chain: the other sources
 -- Times are by one of four clocks: the exchange's (traded_at, proofs and ends of coverage); ours, which is that of the tracker's
 -- host (received_at, observed_at); the database's (now(), the start of the transaction that wrote it: recorded_at, moved_at,
--- late_at); or a source's own (dates of markets and events, closed_time, resolved_at, generated_at). Ours and the database's are
--- compared with each other, so both hosts need NTP.
+-- late_at; but market_history.known_at is clock_timestamp(), the moment of writing); or a source's own (dates of markets and events,
+-- closed_time, resolved_at, generated_at). Ours and the database's are compared with each other, so both hosts need NTP.
 --
--- Nothing is deleted but connection_events after 90 days (marks of disputed trades stay), samples in rejected_messages after 30,
--- audits after 400,
--- tracker.unresolved with the resolution, tracker.epochs and tracker.listening when they are settled, and ranges that are joined.
+-- Nothing is deleted but
+--   what is old: connection_events after 90 days (marks of disputed trades stay), samples in rejected_messages after 30, audits
+--   after 400;
+--   what has moved on: tracker.unresolved with the resolution, tracker.epochs and tracker.listening when they are settled, ranges of
+--   tracker.coverage_ranges that are joined, tracker.changed_market_days when they are computed, and a row of tracker.market_days
+--   when the market was not wanted on that day after all, or is kept by the number of another of its tokens.
 -- The tracker alone writes; what a person does is told where it is.
 
 set search_path = pg_catalog, pg_temp;    -- whatever somebody has planted elsewhere
@@ -94,6 +99,8 @@ create table tracker.process_life (
 );
 -- For coverage_gaps(): whether any other tracker was seen later than some time.
 create index process_life_seen on tracker.process_life ((coalesce(stopped_at, alive_at)));
+-- For the first day of market_coverage.
+create index process_life_started on tracker.process_life (started_at);
 
 -- catalog ---------------------------------------------------------------
 
@@ -587,14 +594,19 @@ create index audits_checked_at on public.audits (checked_at);
 --   changed_market_days   what is to be computed again; emptied as that is done.
 -- A day is announced when all journals have passed it, and computed when whatever was under way then has ended: so a change is
 -- either seen by the computation, or finds the row of the day here and leaves one of its own.
+-- The markets of a day are found by the tokens that were wanted on it, some in each step (sql/queries/select_open_wishes.sql,
+-- select_ended_wishes.sql): first the tokens that are still wanted, ordered by journal and token; then those that are wanted no
+-- more, ordered by when that ended and by token. So three columns tell what is done, and the next step goes on behind it.
 create table tracker.computed_days (
   day          date primary key,
   revision     smallint not null default 1,    -- only rows of market_days with this one count
   announced_at timestamptz not null default now(),
   computed_at  timestamptz,         -- NULL: it is not computed, or must be as a whole once more
-  journal_key  integer not null default 0,    -- how far that has come: among open wishes of this journal …
-  until_at     timestamptz,         -- … or, when those are done, among wishes that ended then …
-  asset_key    integer not null default 0     -- … at this token
+  journal_key  integer not null default 0,    -- while until_at is NULL: up to here among the tokens that are still wanted, at
+                                    -- those of this journal; 0: none is done yet
+  until_at     timestamptz,         -- NULL: these are not all done. Else up to here among the others: at wishes (wanted.until_at)
+                                    -- that ended then
+  asset_key    integer not null default 0     -- in either case, the last token there that is done; 0: none there
 );
 create index computed_days_due on tracker.computed_days (day) where computed_at is null;
 create table tracker.market_days (
@@ -637,8 +649,30 @@ begin
 end
 $$;
 
--- Marks what a row changes of days that are over. Each trigger fires for rows alone that tell of a time five minutes ago or
--- more: a day is announced five minutes after its end at the earliest. So what is stored in time does not come here.
+-- Marks all days of a market since one of its tokens was wanted first.
+create function tracker.mark_market(condition text) returns void language sql set search_path = pg_catalog, pg_temp as $$
+  select tracker.mark_market_days(min(w.asset_key), min(w.from_at), 'infinity')
+  from (select t.asset_key from public.assets t where t.condition_id = condition offset 0) t
+  cross join lateral (select w.asset_key, w.from_at from tracker.wanted w where w.asset_key = t.asset_key offset 0) w
+$$;
+
+-- Marks the days of a market since any time that was, or is now, the end of its trading: it is complete up to that, and the end
+-- may become an earlier or a later one. `ended_at` is that of the row that changes.
+create function tracker.mark_close(condition text, ended_at timestamptz) returns void
+language sql set search_path = pg_catalog, pg_temp as $$
+  select tracker.mark_market_days(
+           min(t.asset_key),
+           least(ended_at,
+                 (select m.closed_time from public.markets m where m.condition_id = condition),
+                 (select r.resolved_at from public.resolutions r where r.condition_id = condition),
+                 (select min(h.known_at) from public.market_history h
+                  where h.condition_id = condition and h.changes -> 'closed' = 'true')),
+           'infinity')
+  from (select t.asset_key from public.assets t where t.condition_id = condition offset 0) t
+$$;
+
+-- Marks what a row changes of days that are over. Most triggers fire for rows alone that tell of a time five minutes ago
+-- or more: a day is announced five minutes after its end at the earliest. So what is stored in time does not come here.
 create function tracker.mark_late_change() returns trigger language plpgsql security definer
 set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 begin
@@ -665,18 +699,15 @@ begin
     perform tracker.mark_market_days(a.asset_key, lower(new.uncovered), upper(new.uncovered))
     from public.assets a where a.token_id = new.doubt;
   when 'assets' then    -- which market it belongs to
-    perform tracker.mark_market_days(new.asset_key, min(w.from_at), 'infinity')
-    from tracker.wanted w where w.asset_key = new.asset_key;
+    perform tracker.mark_market(old.condition_id), tracker.mark_market(new.condition_id);
     insert into tracker.changed_market_days (asset_key, day)    -- by another number of it
     select m.asset_key, m.day
     from (select t.asset_key from public.assets t where t.condition_id = new.condition_id offset 0) a
     join tracker.market_days m on m.asset_key = a.asset_key;
-  when 'markets' then    -- when trading ended: it is complete up to that
-    perform tracker.mark_market_days(min(a.asset_key), least(old.closed_time, new.closed_time), 'infinity')
-    from (select t.asset_key from public.assets t where t.condition_id = new.condition_id offset 0) a;
+  when 'markets' then
+    perform tracker.mark_close(new.condition_id, least(old.closed_time, new.closed_time));
   when 'resolutions' then
-    perform tracker.mark_market_days(min(a.asset_key), new.resolved_at, 'infinity')
-    from (select t.asset_key from public.assets t where t.condition_id = new.condition_id offset 0) a;
+    perform tracker.mark_close(new.condition_id, new.resolved_at);
   end case;
   return null;
 end
@@ -723,12 +754,25 @@ create trigger mark_taken_in after update of taken_in_at on public.rejected_mess
   when (new.uncovered is not null) execute function tracker.mark_late_change();
 create trigger mark_named after update of condition_id on public.assets for each row
   when (new.condition_id is distinct from old.condition_id) execute function tracker.mark_late_change();
-create trigger mark_late_close after update of closed_time on public.markets for each row
-  when (new.closed_time is distinct from old.closed_time
-        and least(old.closed_time, new.closed_time) < now() - interval '5 minutes')
+-- Whenever trading ended: what counted until now may be long ago. These two fire after keep_history, by their names.
+create trigger mark_late_close after update of closed, closed_time on public.markets for each row
+  when ((new.closed, new.closed_time) is distinct from (old.closed, old.closed_time))
   execute function tracker.mark_late_change();
-create trigger mark_late_resolution after insert on public.resolutions for each row
-  when (new.resolved_at < now() - interval '5 minutes') execute function tracker.mark_late_change();
+create trigger mark_late_market after insert on public.markets for each row
+  when (new.closed) execute function tracker.mark_late_change();
+create trigger mark_late_resolution after insert on public.resolutions for each row execute function tracker.mark_late_change();
+
+-- Marks markets that get another token, whose others were wanted before.
+create function tracker.mark_new_tokens() returns trigger language plpgsql security definer
+set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+begin
+  perform tracker.mark_market(n.condition_id)
+  from (select distinct added.condition_id from added where added.condition_id is not null) n;
+  return null;
+end
+$$;
+create trigger mark_new_tokens after insert on public.assets referencing new table as added
+  for each statement execute function tracker.mark_new_tokens();
 
 -- Announces days again as a whole. A tracker that returns wants again what it wanted when it left; one that is retired, or is
 -- so no longer, wanted nothing since it was seen last, or did. That concerns all that it ever wanted; and when nobody ran before
@@ -1144,11 +1188,27 @@ begin atomic
         where n.asset_key = covered_until.token and n.from_at < covered_until.to_time) h;
 end;
 
+-- Whether a gap, of which a question saw this part, is the wait for the first book of a token: 10 s at most as a whole, and ended
+-- by that book. Not so when the token was let go before one came, or none has come yet.
+create function tracker.is_first_book(token_id text, gap tstzrange, cause text) returns boolean
+language sql stable parallel safe
+begin atomic
+  select exists (
+    select from public.assets a
+    cross join lateral public.coverage_gaps(a.token_id, lower(is_first_book.gap) - interval '11 seconds',
+                                            upper(is_first_book.gap) + interval '11 seconds') whole
+    where a.token_id = is_first_book.token_id and is_first_book.cause = 'never_confirmed'
+      and whole.gap && is_first_book.gap and upper(whole.gap) - lower(whole.gap) <= interval '10 seconds'
+      and tracker.covered_until(a.asset_key, upper(whole.gap) + interval '1 second') @> upper(whole.gap));
+end;
+
 -- What of a market was covered within [from_time, to_time), at least one of its tokens wanted. Gaps are those of coverage_gaps(),
 -- covered is what `coverage` has. It runs with the rights of its caller.
 --   first_at   when its token was listened to first; but that of the whole market where it came more than 10 s after that.
---   closed_at  when trading ended; without a time for that, when we learned of it. Later gaps do not make it incomplete.
---   known_at   what is later is not known yet of a token that is listened to now: the last proof.
+--   closed_at  when trading ended; without a time for that, when we learned of it last: a market may be opened again. Later gaps
+--              do not make it incomplete.
+--   known_at   what is later is not known yet: the last proof of a token that a tracker listens to now; else, when a tracker that
+--              wants it is alive, when that was seen last. What a killed tracker has left open is no such listening.
 --   complete   no gap before closed_at, but for a wait of 10 s at most for the first book; and from first_at to closed_at
 --              all is covered: time in which nobody wanted the token is no gap, and its trades are not there either.
 create function public.market_coverage(condition_id text, from_time timestamptz, to_time timestamptz)
@@ -1157,27 +1217,39 @@ returns table (wanted_s double precision, covered_s double precision, share doub
 language sql stable parallel safe
 begin atomic
   with asked as (
-    select coalesce(market_coverage.from_time, '-infinity') as from_at, coalesce(market_coverage.to_time, 'infinity') as to_at
+    select coalesce(market_coverage.from_time, '-infinity') as from_at,
+           greatest(market_coverage.from_time, coalesce(market_coverage.to_time, 'infinity')) as to_at
   ), closing as (    -- one row
     select coalesce(
-             least((select m.closed_time from public.markets m where m.condition_id = market_coverage.condition_id),
+             least((select m.closed_time from public.markets m
+                    where m.condition_id = market_coverage.condition_id and m.closed),
                    (select r.resolved_at from public.resolutions r where r.condition_id = market_coverage.condition_id)),
              (select h.known_at from public.market_history h
               where h.condition_id = market_coverage.condition_id and h.changes -> 'closed' = 'true'
                 and exists (select from public.markets m where m.condition_id = market_coverage.condition_id and m.closed)
-              order by h.known_at limit 1),
+              order by h.known_at desc limit 1),
              'infinity') as closed_at
   ), token as (    -- a row for each token
     select a.asset_key, a.token_id, heard.spans, lower(heard.spans) as heard_at, min(lower(heard.spans)) over () as first_at,
-           coalesce((select max(n.until_at) from tracker.listening_now n where n.asset_key = a.asset_key and n.is_open), now())
-             as known_at
+           coalesce(known.proven_until, known.alive_at, now()) as known_at
     from public.assets a
     cross join asked
     cross join lateral (select tracker.covered_until(a.asset_key, asked.to_at) as spans) heard
+    cross join lateral (    -- one row: of the trackers that ever wanted it and are alive, as in coverage_gaps()
+      select max(n.until_at) as proven_until, max(run.alive_at) as alive_at
+      from (select distinct w.journal_key from tracker.wanted w where w.asset_key = a.asset_key) wanting
+      cross join lateral (select p.start_seq, p.alive_at, p.stopped_at from tracker.process_life p
+                          where p.journal_key = wanting.journal_key order by p.start_seq desc limit 1) run
+      left join lateral (select l.until_at from tracker.listening_now l
+                         where l.asset_key = a.asset_key and l.journal_key = wanting.journal_key and l.is_open
+                           and l.epoch > run.start_seq) n on true
+      where run.stopped_at is null and run.alive_at > now() - interval '60 seconds') known
     where a.condition_id = market_coverage.condition_id
   ), missing as (    -- a row for each gap
     select token.asset_key, g.gap, g.cause, upper(g.gap) - lower(g.gap) as lasts,
-           g.cause = 'never_confirmed' and upper(g.gap) - lower(g.gap) <= interval '10 seconds' as is_first_book
+           case when g.cause <> 'never_confirmed' or upper(g.gap) - lower(g.gap) > interval '10 seconds' then false
+                when lower(g.gap) > asked.from_at and upper(g.gap) < asked.to_at then token.spans @> upper(g.gap)
+                else tracker.is_first_book(token.token_id, g.gap, g.cause) end as is_first_book
     from token cross join asked cross join lateral public.coverage_gaps(token.token_id, asked.from_at, asked.to_at) g
   ), judged as (    -- a row for each token
     select tstzmultirange(tstzrange(least(greatest(asked.from_at, heard.at), until.at), until.at))
@@ -1514,7 +1586,7 @@ The cause says how the listening ended that was the last before the gap:
 comment on view public.market_coverage is
   'One row for each market and each day (UTC) on which one of its tokens was wanted: whether the market is complete on that day, and how much of it was listened to. It says what coverage and coverage_gaps say of the day, summed over the market''s tokens; a gap is a gap of coverage_gaps. It is fast for a month of all markets, as they are not.
 - A day is there as a whole, or not yet. Its rows are computed when it is over for every tracker that is not retired (docs/how-to/maintain.md) (the rule by which an export (docs/reference/dataset.md) calls a day final): 10 minutes after its end at the earliest, and on the whole exchange half an hour later. A tracker that was killed and does not return holds all later days up until it is retired. Today has no rows: ask the function.
-- What comes late changes it. A message or a trade that is taken in, a trade that is rejected, a wish that is dated back, a resolution: the rows that this concerns have computed_at NULL until they are computed again, within some minutes. Then complete is false and the numbers are NULL. When a tracker returns or is retired, all days since it was seen last are computed again, and are not there until then.
+- What comes late changes it. A message or a trade that is taken in, a trade that is rejected, a wish that is dated back, a market or a token that is stored late, a resolution, or another end of trading: the rows that this concerns have computed_at NULL until they are computed again, within some minutes. Then complete is false and the numbers are NULL. When a tracker returns or is retired, all days since it was seen last are computed again, and are not there until then.
 - Rows are made by a running tracker, those of the oldest day first.';
 comment on column public.market_coverage.condition_id is
   'the market';
@@ -1527,7 +1599,7 @@ comment on column public.market_coverage.covered_s is
 comment on column public.market_coverage.share is
   'covered_s / wanted_s';
 comment on column public.market_coverage.complete is
-  'every token was covered from the first listening to the market until trading ended, as far as that is within the day. Trading ended at markets.closed_time or resolutions.resolved_at, whichever is earlier; where there is neither, when we learned that it is closed. Gaps after that do not count, nor does the wait for the first book of a token (a gap never_confirmed of 10 s at most); every other gap does. So does time in which nobody wanted the market although it went on, which is no gap';
+  'every token was covered from the first listening to the market until trading ended, as far as that is within the day. Trading ended at markets.closed_time of a market that is closed, or at resolutions.resolved_at, whichever is earlier; where there is neither, when we learned that it is closed, the last time if it was opened again. Gaps after that do not count, nor does the wait for the first book of a token (a gap never_confirmed that lasted 10 s at most, as a whole, and ended with the book); every other gap does. So does time in which nobody wanted the market although it went on, which is no gap';
 comment on column public.market_coverage.longest_gap_s is
   'seconds of the longest gap of one token within the day; 0 without a gap';
 comment on column public.market_coverage.causes is
@@ -1535,7 +1607,7 @@ comment on column public.market_coverage.causes is
 comment on column public.market_coverage.computed_at is
   'when the day was computed as a whole, the database''s clock; NULL: something changed, and the row is not computed again yet';
 comment on function public.market_coverage(text, timestamptz, timestamptz) is
-  'A function: market_coverage(condition_id, from_time, to_time). It computes the same of any time at once, as it is known now, also of today: one row, or none when no token of the market was wanted then, or it is not known. What is not known yet (the last seconds, the future) is neither covered nor missed. A time that is NULL is no limit.
+  'A function: market_coverage(condition_id, from_time, to_time). It computes the same of any time at once, as it is known now, also of today: one row, or none when no token of the market was wanted then, or it is not known. What is not known yet (the last seconds, the future) is neither covered nor missed. A time that is NULL is no limit; one that ends before it begins has no row.
 wanted_s: as above
 covered_s: as above
 share: as above

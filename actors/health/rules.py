@@ -13,7 +13,7 @@ from actors.health.document import Health
 from actors.health.parts import ATTENTION, DEGRADED, MUTE, Level, Limits, because, coverage_unproven
 from actors.model.assumptions import Assumption
 from actors.model.conversion import counted
-from actors.model.storage import unsafe_sentence, unverified_sentence
+from actors.model.storage import failing_sentence, unsafe_sentence, unverified_sentence
 
 DRIFT = (
     Assumption.SPELLING,
@@ -127,8 +127,7 @@ def _unverified(health: Health, _: Limits) -> str:
 
 
 def _housekeeping_failing(health: Health, _: Limits) -> str:
-    failing = health.database.chores_failing
-    return f"what is old stays in the database: {'; '.join(failing)}" if failing else ""
+    return failing_sentence(health.database.chores_failing)
 
 
 def _nothing_to_watch(health: Health, _: Limits) -> str:

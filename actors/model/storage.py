@@ -112,6 +112,18 @@ WITHOUT_TRIGGERS = "session_replication_role=replica"
 """By it triggers do not run, and nothing else is different."""
 
 
+COVERAGE_CHORE = "market_coverage"
+"""The chore that deletes nothing old, but computes coverage by market and day."""
+
+
+def failing_sentence(failing: tuple[str, ...]) -> str:
+    """Return what follows from chores that fail, each with its reason; empty: none does."""
+    old = [each for each in failing if not each.startswith(COVERAGE_CHORE)]
+    late = [each for each in failing if each.startswith(COVERAGE_CHORE)]
+    parts = (("what is old stays in the database", old), ("days are not computed", late))
+    return "; ".join(f"{what}: {'; '.join(each)}" for what, each in parts if each)
+
+
 def unsafe_sentence(unsafe: tuple[str, ...]) -> str:
     """Return the sentence about settings by which what is stored is at risk."""
     of_power = ", ".join(each for each in unsafe if each != WITHOUT_TRIGGERS)

@@ -44,3 +44,5 @@ create table tracker.process_life (
 );
 -- For coverage_gaps(): whether any other tracker was seen later than some time.
 create index process_life_seen on tracker.process_life ((coalesce(stopped_at, alive_at)));
+-- For the first day of market_coverage.
+create index process_life_started on tracker.process_life (started_at);

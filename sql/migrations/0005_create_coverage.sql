@@ -199,14 +199,19 @@ create index audits_checked_at on public.audits (checked_at);
 --   changed_market_days   what is to be computed again; emptied as that is done.
 -- A day is announced when all journals have passed it, and computed when whatever was under way then has ended: so a change is
 -- either seen by the computation, or finds the row of the day here and leaves one of its own.
+-- The markets of a day are found by the tokens that were wanted on it, some in each step (sql/queries/select_open_wishes.sql,
+-- select_ended_wishes.sql): first the tokens that are still wanted, ordered by journal and token; then those that are wanted no
+-- more, ordered by when that ended and by token. So three columns tell what is done, and the next step goes on behind it.
 create table tracker.computed_days (
   day          date primary key,
   revision     smallint not null default 1,    -- only rows of market_days with this one count
   announced_at timestamptz not null default now(),
   computed_at  timestamptz,         -- NULL: it is not computed, or must be as a whole once more
-  journal_key  integer not null default 0,    -- how far that has come: among open wishes of this journal …
-  until_at     timestamptz,         -- … or, when those are done, among wishes that ended then …
-  asset_key    integer not null default 0     -- … at this token
+  journal_key  integer not null default 0,    -- while until_at is NULL: up to here among the tokens that are still wanted, at
+                                    -- those of this journal; 0: none is done yet
+  until_at     timestamptz,         -- NULL: these are not all done. Else up to here among the others: at wishes (wanted.until_at)
+                                    -- that ended then
+  asset_key    integer not null default 0     -- in either case, the last token there that is done; 0: none there
 );
 create index computed_days_due on tracker.computed_days (day) where computed_at is null;
 create table tracker.market_days (
@@ -249,8 +254,30 @@ begin
 end
 $$;
 
--- Marks what a row changes of days that are over. Each trigger fires for rows alone that tell of a time five minutes ago or
--- more: a day is announced five minutes after its end at the earliest. So what is stored in time does not come here.
+-- Marks all days of a market since one of its tokens was wanted first.
+create function tracker.mark_market(condition text) returns void language sql set search_path = pg_catalog, pg_temp as $$
+  select tracker.mark_market_days(min(w.asset_key), min(w.from_at), 'infinity')
+  from (select t.asset_key from public.assets t where t.condition_id = condition offset 0) t
+  cross join lateral (select w.asset_key, w.from_at from tracker.wanted w where w.asset_key = t.asset_key offset 0) w
+$$;
+
+-- Marks the days of a market since any time that was, or is now, the end of its trading: it is complete up to that, and the end
+-- may become an earlier or a later one. `ended_at` is that of the row that changes.
+create function tracker.mark_close(condition text, ended_at timestamptz) returns void
+language sql set search_path = pg_catalog, pg_temp as $$
+  select tracker.mark_market_days(
+           min(t.asset_key),
+           least(ended_at,
+                 (select m.closed_time from public.markets m where m.condition_id = condition),
+                 (select r.resolved_at from public.resolutions r where r.condition_id = condition),
+                 (select min(h.known_at) from public.market_history h
+                  where h.condition_id = condition and h.changes -> 'closed' = 'true')),
+           'infinity')
+  from (select t.asset_key from public.assets t where t.condition_id = condition offset 0) t
+$$;
+
+-- Marks what a row changes of days that are over. Most triggers fire for rows alone that tell of a time five minutes ago
+-- or more: a day is announced five minutes after its end at the earliest. So what is stored in time does not come here.
 create function tracker.mark_late_change() returns trigger language plpgsql security definer
 set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
 begin
@@ -277,18 +304,15 @@ begin
     perform tracker.mark_market_days(a.asset_key, lower(new.uncovered), upper(new.uncovered))
     from public.assets a where a.token_id = new.doubt;
   when 'assets' then    -- which market it belongs to
-    perform tracker.mark_market_days(new.asset_key, min(w.from_at), 'infinity')
-    from tracker.wanted w where w.asset_key = new.asset_key;
+    perform tracker.mark_market(old.condition_id), tracker.mark_market(new.condition_id);
     insert into tracker.changed_market_days (asset_key, day)    -- by another number of it
     select m.asset_key, m.day
     from (select t.asset_key from public.assets t where t.condition_id = new.condition_id offset 0) a
     join tracker.market_days m on m.asset_key = a.asset_key;
-  when 'markets' then    -- when trading ended: it is complete up to that
-    perform tracker.mark_market_days(min(a.asset_key), least(old.closed_time, new.closed_time), 'infinity')
-    from (select t.asset_key from public.assets t where t.condition_id = new.condition_id offset 0) a;
+  when 'markets' then
+    perform tracker.mark_close(new.condition_id, least(old.closed_time, new.closed_time));
   when 'resolutions' then
-    perform tracker.mark_market_days(min(a.asset_key), new.resolved_at, 'infinity')
-    from (select t.asset_key from public.assets t where t.condition_id = new.condition_id offset 0) a;
+    perform tracker.mark_close(new.condition_id, new.resolved_at);
   end case;
   return null;
 end
@@ -335,12 +359,25 @@ create trigger mark_taken_in after update of taken_in_at on public.rejected_mess
   when (new.uncovered is not null) execute function tracker.mark_late_change();
 create trigger mark_named after update of condition_id on public.assets for each row
   when (new.condition_id is distinct from old.condition_id) execute function tracker.mark_late_change();
-create trigger mark_late_close after update of closed_time on public.markets for each row
-  when (new.closed_time is distinct from old.closed_time
-        and least(old.closed_time, new.closed_time) < now() - interval '5 minutes')
+-- Whenever trading ended: what counted until now may be long ago. These two fire after keep_history, by their names.
+create trigger mark_late_close after update of closed, closed_time on public.markets for each row
+  when ((new.closed, new.closed_time) is distinct from (old.closed, old.closed_time))
   execute function tracker.mark_late_change();
-create trigger mark_late_resolution after insert on public.resolutions for each row
-  when (new.resolved_at < now() - interval '5 minutes') execute function tracker.mark_late_change();
+create trigger mark_late_market after insert on public.markets for each row
+  when (new.closed) execute function tracker.mark_late_change();
+create trigger mark_late_resolution after insert on public.resolutions for each row execute function tracker.mark_late_change();
+
+-- Marks markets that get another token, whose others were wanted before.
+create function tracker.mark_new_tokens() returns trigger language plpgsql security definer
+set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+begin
+  perform tracker.mark_market(n.condition_id)
+  from (select distinct added.condition_id from added where added.condition_id is not null) n;
+  return null;
+end
+$$;
+create trigger mark_new_tokens after insert on public.assets referencing new table as added
+  for each statement execute function tracker.mark_new_tokens();
 
 -- Announces days again as a whole. A tracker that returns wants again what it wanted when it left; one that is retired, or is
 -- so no longer, wanted nothing since it was seen last, or did. That concerns all that it ever wanted; and when nobody ran before

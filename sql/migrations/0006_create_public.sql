@@ -388,11 +388,27 @@ begin atomic
         where n.asset_key = covered_until.token and n.from_at < covered_until.to_time) h;
 end;
 
+-- Whether a gap, of which a question saw this part, is the wait for the first book of a token: 10 s at most as a whole, and ended
+-- by that book. Not so when the token was let go before one came, or none has come yet.
+create function tracker.is_first_book(token_id text, gap tstzrange, cause text) returns boolean
+language sql stable parallel safe
+begin atomic
+  select exists (
+    select from public.assets a
+    cross join lateral public.coverage_gaps(a.token_id, lower(is_first_book.gap) - interval '11 seconds',
+                                            upper(is_first_book.gap) + interval '11 seconds') whole
+    where a.token_id = is_first_book.token_id and is_first_book.cause = 'never_confirmed'
+      and whole.gap && is_first_book.gap and upper(whole.gap) - lower(whole.gap) <= interval '10 seconds'
+      and tracker.covered_until(a.asset_key, upper(whole.gap) + interval '1 second') @> upper(whole.gap));
+end;
+
 -- What of a market was covered within [from_time, to_time), at least one of its tokens wanted. Gaps are those of coverage_gaps(),
 -- covered is what `coverage` has. It runs with the rights of its caller.
 --   first_at   when its token was listened to first; but that of the whole market where it came more than 10 s after that.
---   closed_at  when trading ended; without a time for that, when we learned of it. Later gaps do not make it incomplete.
---   known_at   what is later is not known yet of a token that is listened to now: the last proof.
+--   closed_at  when trading ended; without a time for that, when we learned of it last: a market may be opened again. Later gaps
+--              do not make it incomplete.
+--   known_at   what is later is not known yet: the last proof of a token that a tracker listens to now; else, when a tracker that
+--              wants it is alive, when that was seen last. What a killed tracker has left open is no such listening.
 --   complete   no gap before closed_at, but for a wait of 10 s at most for the first book; and from first_at to closed_at
 --              all is covered: time in which nobody wanted the token is no gap, and its trades are not there either.
 create function public.market_coverage(condition_id text, from_time timestamptz, to_time timestamptz)
@@ -401,27 +417,39 @@ returns table (wanted_s double precision, covered_s double precision, share doub
 language sql stable parallel safe
 begin atomic
   with asked as (
-    select coalesce(market_coverage.from_time, '-infinity') as from_at, coalesce(market_coverage.to_time, 'infinity') as to_at
+    select coalesce(market_coverage.from_time, '-infinity') as from_at,
+           greatest(market_coverage.from_time, coalesce(market_coverage.to_time, 'infinity')) as to_at
   ), closing as (    -- one row
     select coalesce(
-             least((select m.closed_time from public.markets m where m.condition_id = market_coverage.condition_id),
+             least((select m.closed_time from public.markets m
+                    where m.condition_id = market_coverage.condition_id and m.closed),
                    (select r.resolved_at from public.resolutions r where r.condition_id = market_coverage.condition_id)),
              (select h.known_at from public.market_history h
               where h.condition_id = market_coverage.condition_id and h.changes -> 'closed' = 'true'
                 and exists (select from public.markets m where m.condition_id = market_coverage.condition_id and m.closed)
-              order by h.known_at limit 1),
+              order by h.known_at desc limit 1),
              'infinity') as closed_at
   ), token as (    -- a row for each token
     select a.asset_key, a.token_id, heard.spans, lower(heard.spans) as heard_at, min(lower(heard.spans)) over () as first_at,
-           coalesce((select max(n.until_at) from tracker.listening_now n where n.asset_key = a.asset_key and n.is_open), now())
-             as known_at
+           coalesce(known.proven_until, known.alive_at, now()) as known_at
     from public.assets a
     cross join asked
     cross join lateral (select tracker.covered_until(a.asset_key, asked.to_at) as spans) heard
+    cross join lateral (    -- one row: of the trackers that ever wanted it and are alive, as in coverage_gaps()
+      select max(n.until_at) as proven_until, max(run.alive_at) as alive_at
+      from (select distinct w.journal_key from tracker.wanted w where w.asset_key = a.asset_key) wanting
+      cross join lateral (select p.start_seq, p.alive_at, p.stopped_at from tracker.process_life p
+                          where p.journal_key = wanting.journal_key order by p.start_seq desc limit 1) run
+      left join lateral (select l.until_at from tracker.listening_now l
+                         where l.asset_key = a.asset_key and l.journal_key = wanting.journal_key and l.is_open
+                           and l.epoch > run.start_seq) n on true
+      where run.stopped_at is null and run.alive_at > now() - interval '60 seconds') known
     where a.condition_id = market_coverage.condition_id
   ), missing as (    -- a row for each gap
     select token.asset_key, g.gap, g.cause, upper(g.gap) - lower(g.gap) as lasts,
-           g.cause = 'never_confirmed' and upper(g.gap) - lower(g.gap) <= interval '10 seconds' as is_first_book
+           case when g.cause <> 'never_confirmed' or upper(g.gap) - lower(g.gap) > interval '10 seconds' then false
+                when lower(g.gap) > asked.from_at and upper(g.gap) < asked.to_at then token.spans @> upper(g.gap)
+                else tracker.is_first_book(token.token_id, g.gap, g.cause) end as is_first_book
     from token cross join asked cross join lateral public.coverage_gaps(token.token_id, asked.from_at, asked.to_at) g
   ), judged as (    -- a row for each token
     select tstzmultirange(tstzrange(least(greatest(asked.from_at, heard.at), until.at), until.at))

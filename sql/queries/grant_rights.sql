@@ -77,7 +77,7 @@ begin
                       where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
   loop
     execute format('revoke all on function %s from public, tracker_writer, tracker_reader', it);
-    if is_public or name in ('candle_width', 'covered_until') then    -- called with the rights of the caller of another one
+    if is_public or name in ('candle_width', 'covered_until', 'is_first_book') then    -- called with the rights of the caller of another one
       execute format('grant execute on function %s to tracker_writer, tracker_reader', it);
     end if;
     if name = 'add_trade_day' then    -- it makes a table

@@ -32,15 +32,18 @@ with made (kind, place, names, trades) as (values
     'resolution_payouts_token', 'resolutions_recorded_at'], null),
   ('index', 'tracker', array[
     'changed_market_days_by_market', 'computed_days_due', 'epochs_ended', 'epochs_held', 'epochs_open', 'listening_by_token',
-    'listening_released', 'market_days_day', 'process_life_seen', 'trades_received_at', 'wanted_ended', 'wanted_open'], null),
+    'listening_released', 'market_days_day', 'process_life_seen', 'process_life_started', 'trades_received_at',
+    'wanted_ended', 'wanted_open'], null),
   ('index', 'tracker', array['trades_asset', 'trades_transaction'], 'p'),
   ('index', 'tracker', array['trades_traded_at'], 'r'),
   ('function', 'public', array['candles', 'coverage_gaps', 'labels_as_of', 'market_coverage', 'trades_of_transaction'], null),
   ('function', 'tracker', array[
-    'add_trade_day', 'announce_days_again', 'candle_width', 'covered_until', 'keep_doubtful', 'keep_market_history',
-    'mark_heard_again', 'mark_late_change', 'mark_market_days', 'reject_change'], null),
+    'add_trade_day', 'announce_days_again', 'candle_width', 'covered_until', 'is_first_book', 'keep_doubtful',
+    'keep_market_history', 'mark_close', 'mark_heard_again', 'mark_late_change', 'mark_market', 'mark_market_days',
+    'mark_new_tokens', 'reject_change'], null),
   ('trigger', 'public', array[
-    'assets.mark_named', 'market_history.append_only', 'markets.keep_history', 'markets.mark_late_close',
+    'assets.mark_named', 'assets.mark_new_tokens', 'market_history.append_only', 'markets.keep_history',
+    'markets.mark_late_close', 'markets.mark_late_market',
     'rejected_messages.keep_doubtful', 'rejected_messages.mark_rejected', 'rejected_messages.mark_taken_in',
     'resolution_confirmations.append_only', 'resolution_conflicts.append_only', 'resolution_observations.append_only',
     'resolution_payouts.append_only', 'resolutions.append_only', 'resolutions.mark_late_resolution'], null),

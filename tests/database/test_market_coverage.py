@@ -43,8 +43,8 @@ NOTHING = timedelta()
 Connection = psycopg.Connection[tuple[Any, ...]]
 Span = tuple[datetime, datetime]
 Gap = tuple[datetime, datetime, str]
-CLOSINGS = """select condition_id, closed_time, resolved_at, (
-      select min(known_at) from market_history h where h.condition_id = m.condition_id
+CLOSINGS = """select condition_id, case when closed then closed_time end, resolved_at, (
+      select max(known_at) from market_history h where h.condition_id = m.condition_id
         and changes @> '{"closed": true}' and m.closed)
     from markets m left join resolutions using (condition_id)"""
 COVERED = "select token_id, lower(during), upper(during) from coverage order by 1, 2"
@@ -52,6 +52,8 @@ GAPS = """select token_id, day, lower(gap), upper(gap), cause
     from assets cross join unnest(%s::date[]) day
     cross join lateral coverage_gaps(token_id, day::timestamp at time zone 'UTC',
                                      (day + 1)::timestamp at time zone 'UTC')"""
+WHOLE = """select token_id, lower(gap), upper(gap), cause
+    from assets cross join lateral coverage_gaps(token_id, null, null)"""
 SEEDS = (*range(4), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(4, 60)))
 REASONS = ("frozen", "deaf", "reset", "clock_step", "exchange_silent")
 
@@ -90,6 +92,7 @@ class Plain:
         self._close: dict[str, datetime | None] = {}
         self._heard: dict[str, list[Span]] = {}
         self._gaps: dict[tuple[str, date], list[Gap]] = {}
+        self._waits: dict[str, list[Span]] = {}
         for name, token in db.execute("select condition_id, token_id from assets order by 2"):
             self._tokens.setdefault(name, []).append(token)
         for name, *times, learned in db.execute(CLOSINGS):
@@ -98,6 +101,11 @@ class Plain:
             self._heard.setdefault(token, []).append((low, high))
         for token, day, *gap in db.execute(GAPS, (list(days),)):
             self._gaps.setdefault((token, day), []).append((gap[0], gap[1], gap[2]))
+        for token, low, high, cause in db.execute(WHOLE):
+            heard = self._heard.get(token, [])
+            is_short = cause == "never_confirmed" and high - low <= FIRST_BOOK
+            if is_short and any(begin <= high < end for begin, end in heard):
+                self._waits.setdefault(token, []).append((low, high))
 
     def row(self, condition: str, day: date) -> Row | None:
         """Return what the row of a market and day must say; None: there is none."""
@@ -118,11 +126,15 @@ class Plain:
         lost = sum((high - low for low, high, _ in gaps), NOTHING)
         if covered + lost == NOTHING:
             return None
-        complete = not any(gap[0] < (close or end) and not _is_wait(gap) for gap in gaps)
+        complete = not any(
+            gap[0] < (close or end) and not self._is_wait(token, gap)
+            for token in tokens
+            for gap in self._gaps.get((token, day), [])
+        )
         first = min((some[0][0] for some in heard.values() if some), default=end)
         for token, some in heard.items():
             begin = some[0][0] if some and some[0][0] - first <= FIRST_BOOK else first
-            waits = [gap[:2] for gap in self._gaps.get((token, day), []) if _is_wait(gap)]
+            waits = self._waits.get(token, [])
             if _minus([(max(begin, start), min(end, close or end))], [*some, *waits]):
                 complete = False
         return Row(
@@ -134,13 +146,13 @@ class Plain:
             sorted({cause for _, _, cause in gaps}),
         )
 
+    def _is_wait(self, token: str, gap: Gap) -> bool:
+        """Return whether it is a part of a short one that ended with the first book."""
+        return any(low <= gap[0] and gap[1] <= high for low, high in self._waits.get(token, []))
+
 
 def _before(spans: Sequence[Span], end: datetime) -> list[Span]:
     return [(low, min(high, end)) for low, high in spans if low < end]
-
-
-def _is_wait(gap: Gap) -> bool:
-    return gap[2] == "never_confirmed" and gap[1] - gap[0] <= FIRST_BOOK
 
 
 def same(one: Row | None, other: Row | None) -> bool:
@@ -331,6 +343,32 @@ class World:
             (self.now - self.back(), condition(self.rng.randrange(MARKETS))),
         )
 
+    def learn(self, _: Tracker) -> None:
+        """Learn that a market is closed, or open again, without being told since when."""
+        name = condition(self.rng.randrange(MARKETS))
+        with self.db.transaction():
+            self.db.execute("alter table markets disable trigger keep_history")
+            self.db.execute(
+                """insert into market_history select condition_id,
+                     greatest(%s, (select max(known_at) + interval '1 microsecond'
+                                   from market_history h where h.condition_id = m.condition_id
+                                     and known_at < now() - interval '10 minutes')),
+                     jsonb_build_object('closed', not closed)
+                   from markets m where condition_id = %s""",
+                (self.now, name),
+            )
+            self.db.execute(
+                "update markets set closed = not closed where condition_id = %s", (name,)
+            )
+            self.db.execute("alter table markets enable trigger keep_history")
+
+    def add_token(self, _: Tracker) -> None:
+        """Find another token of a market."""
+        self.db.execute(
+            "insert into assets (token_id, condition_id) values (%s, %s)",
+            (f"late-{uuid4()}", condition(self.rng.randrange(MARKETS))),
+        )
+
     def resolve(self, _: Tracker) -> None:
         self.db.execute(
             """insert into resolutions (condition_id, kind, payouts, resolved_at, sources)
@@ -349,7 +387,7 @@ class World:
         }  # fmt: skip
         always = {
             self.reject: 1, self.take_in: 2, self.name: 0.2, self.end_trading: 0.5,
-            self.resolve: 0.3,
+            self.resolve: 0.3, self.learn: 0.4, self.add_token: 0.2,
         }  # fmt: skip
         own = running if it.runs else {self.start: 6, self.retire: 2}
         choices: dict[Callable[[Tracker], None], float] = {**own, **always}

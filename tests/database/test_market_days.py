@@ -1,7 +1,7 @@
 """When a day of `market_coverage` is computed, what makes a market complete, what goes wrong."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import psycopg
@@ -18,6 +18,7 @@ from actors.model.facts import (
     ProcessStarted,
     ProcessStopped,
     TokensConfirmed,
+    TokensReleased,
     TokensUnwanted,
     TokensWanted,
 )
@@ -39,6 +40,11 @@ class Day:
 
 @pytest.fixture(autouse=True)
 def _three_days_ago() -> None:
+    set_start()
+
+
+def set_start() -> None:
+    """Let times begin three days ago."""
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     Day.start = today - timedelta(days=3)
 
@@ -104,6 +110,122 @@ def test_the_wait_for_the_first_book_does_not_make_a_market_incomplete(
 def test_a_longer_wait_does(store: Store, database: str, yes: float, no: float) -> None:
     heard(store, yes=yes, no=no, end=30 * H)
     assert row(database)[0] is False
+
+
+def test_nor_is_a_part_of_a_longer_wait_one(store: Store, database: str) -> None:
+    """What belongs to the first book is told by the whole gap, and there was never one."""
+    told(store, ProcessStarted(ns(0), "h", "1"), TokensWanted(ns(H), (YES, NO)))
+    told(store, ProcessStopped(ns(60 * H)), first=3)
+    for begin, end in ((5 * H, 5 * H + 10), (0, H + 10), (5 * H, 5 * H + 0.1)):
+        assert row(database, (begin, end))[0] is False
+
+
+def test_nor_is_one_that_no_book_ended(store: Store, database: str) -> None:
+    told(store, ProcessStarted(ns(0), "h", "1"), TokensWanted(ns(H), (YES, NO)))
+    told(store, TokensUnwanted(ns(H + 8), (YES, NO)), ProcessStopped(ns(60 * H)), first=3)
+    assert row(database) == (False, 8.0, ["never_confirmed"])
+
+
+@pytest.mark.parametrize(("wait", "is_complete"), [(9.5, True), (18.5, False)])
+def test_a_wait_over_midnight_is_one_gap(
+    store: Store, database: str, wait: float, is_complete: bool
+) -> None:
+    begin = 24 * H - 9
+    facts = (
+        ProcessStarted(ns(0), "host", "1"),
+        TokensWanted(ns(begin), (YES, NO)),
+        ListeningOpened(ns(begin), "a-0001", 0),
+        TokensConfirmed(3, ns(begin + wait), (YES, NO)),
+        ListeningProven(((3, ns(60 * H)),)),
+        ListeningClosed(3, ns(60 * H), ns(60 * H), "reset"),
+        ProcessStopped(ns(60 * H)),
+    )
+    told(store, *facts)
+    compute(store, database)
+    found = ask(database, "select complete from market_coverage order by day limit 2")
+    assert found == [(is_complete,)] * 2
+    for seconds in ((0, 24 * H), (24 * H, 48 * H), (0, 48 * H)):
+        assert row(database, seconds)[0] is is_complete
+
+
+def test_a_time_that_ends_before_it_begins_has_no_row(store: Store, database: str) -> None:
+    """As it has no gaps."""
+    heard(store, end=30 * H)
+    query = "select * from market_coverage(%s, %s, %s)"
+    for begin, end in ((at(24 * H), at(0)), (at(5 * H), at(5 * H)), ("infinity", "-infinity")):
+        assert ask(database, query, CONDITION, begin, end) == []
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_what_a_killed_tracker_left_open_is_not_listened_to(
+    store: Store,
+    database: str,
+    open_store: Callable[[UUID], Store],
+    journal_id: UUID,
+    is_alone: bool,
+) -> None:
+    """Its last proof says nothing of what is later, in which nobody wanted the market."""
+    facts: tuple[Fact, ...] = (
+        ProcessStarted(ns(0), "host", "1"),
+        TokensWanted(ns(H), (YES, NO)),
+        ListeningOpened(ns(H), "a-0001", 0),
+        TokensConfirmed(3, ns(H + 0.4), (YES, NO)),
+    )
+    told(store, *facts, ListeningProven(((3, ns(10 * H)),)), ProcessAlive(ns(10 * H)))
+    other = open_store(UUID(int=2))
+    if is_alone:
+        told(other, ProcessStarted(ns(0), "host", "1"), ProcessAlive(ns(70 * H)))
+    else:
+        told(
+            other,
+            *facts,
+            ListeningProven(((3, ns(20 * H)),)),
+            TokensReleased(3, ns(20 * H), (YES, NO), "released"),
+            TokensUnwanted(ns(20 * H), (YES, NO)),
+            ListeningProven(((3, ns(70 * H)),)),
+            ListeningClosed(3, ns(70 * H), ns(70 * H), "reset"),
+            ProcessAlive(ns(70 * H)),
+        )
+    with connected(database) as db:
+        db.execute(queries.RETIRE_TRACKERS, {"journals": [journal_id]})
+    assert row(database) == (False, 0.4, ["never_confirmed"])
+    compute(other, database)
+    query = "select complete from market_coverage where day = %s"
+    assert ask(database, query, at(0).date()) == [(False,)]
+
+
+def test_a_tracker_that_is_stored_late_and_had_started_first_gets_its_days(
+    store: Store, database: str, open_store: Callable[[UUID], Store]
+) -> None:
+    """Its database was away from its start on, and another tracker had days computed meanwhile."""
+    told(store, ProcessStarted(ns(48 * H), "host", "1"), ProcessStopped(ns(60 * H)))
+    compute(store, database)
+    assert ask(database, STATES)[0] == (at(48 * H).date(), True)
+    other = open_store(UUID(int=2))
+    heard(other, end=30 * H)
+    compute(other, database)
+    assert [state for _, state in ask(database, STATES)] == [True] * 3
+    assert ask(database, "select complete from market_coverage order by day")[0] == (True,)
+
+
+def test_the_first_day_is_that_of_the_tracker_that_started_first(
+    store: Store, database: str, open_store: Callable[[UUID], Store]
+) -> None:
+    """And not of the one that was seen first."""
+    other = open_store(UUID(int=2))
+    told(other, ProcessStarted(ns(24 * H), "host", "1"), ProcessStopped(ns(26 * H)))
+    heard(store, end=50 * H)
+    compute(store, database)
+    assert ask(database, STATES)[0] == (at(0).date(), True)
+
+
+def test_a_clock_that_was_wrong_leads_to_no_day_before_the_first_that_may_have_trades(
+    store: Store, database: str
+) -> None:
+    told(store, ProcessStarted(0, "host", "1"), ProcessStopped(1))
+    with connected(database) as db:
+        found = db.execute(queries.SELECT_NEXT_MARKET_DAY).fetchall()
+    assert found[0][0] == date(2020, 1, 1)
 
 
 def test_a_gap_of_a_second_does(store: Store, database: str) -> None:

@@ -151,6 +151,15 @@ def test_what_is_taken_in_later_reads_no_table_as_a_whole(large: str) -> None:
     assert reads.whole() == []
 
 
+def test_the_next_day_of_coverage_is_found_without_reading_a_table_as_a_whole(large: str) -> None:
+    _set_statistics(large, "fresh")
+    reads = Reads(large)
+    session = Session(large)
+    session.connection.execute(queries.SELECT_NEXT_MARKET_DAY)
+    session.close()
+    assert reads.whole() == []
+
+
 QUESTIONS = (
     "select * from coverage_gaps('17', now() - interval '1 day', now())",
     "select * from coverage where token_id = '17'",

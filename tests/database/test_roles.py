@@ -47,6 +47,8 @@ QUESTIONS = {
         "select * from public.market_coverage('0x', now() - interval '1 day', now())",
     "covered_until(integer,timestamp with time zone)":
         "select tracker.covered_until(1, now())",
+    "is_first_book(text,tstzrange,text)":
+        "select tracker.is_first_book('1', '[2026-01-01,2026-01-02)', 'never_confirmed')",
     "candles(text,timestamp with time zone,timestamp with time zone,interval)":
         "select * from public.candles('1', now() - interval '1 day', now())",
     "labels_as_of(timestamp with time zone)": "select * from public.labels_as_of(now())",

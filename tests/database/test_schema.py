@@ -1,5 +1,7 @@
 """The public relations are a contract; schema.sql and the migrations build the same schema."""
 
+import re
+
 import pytest
 
 from actors.database.queries import SQL
@@ -100,3 +102,37 @@ def test_each_query_says_its_purpose_at_its_head() -> None:
     assert files
     for file in files:
         assert file.read_text().startswith("-- "), file.name
+
+
+FOR_READERS = """select c.relname::text from pg_class c
+    where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm')
+    union all select p.proname || '()' from pg_proc p
+    where p.pronamespace = 'public'::regnamespace"""
+WITH_RIGHTS_OF_OWNER = """select proname::text from pg_proc where prosecdef
+    and pronamespace in ('public'::regnamespace, 'tracker'::regnamespace)"""
+
+
+def paragraph(begin: str) -> str:
+    """Return a paragraph of the head of schema.sql."""
+    head = (SQL / "schema.sql").read_text().partition("\nset search_path")[0]
+    (found,) = (each for each in head.split("\n--\n") if each.startswith(begin))
+    return found
+
+
+def test_the_head_of_the_schema_names_everything_that_is_public(database: str) -> None:
+    named = re.findall(r"\w+(?:\(\))?", paragraph("-- Schema `public`"))
+    assert {name for (name,) in ask(database, FOR_READERS)} - set(named) == set()
+
+
+def test_the_head_of_the_schema_names_functions_with_rights_of_the_owner(database: str) -> None:
+    named = re.findall(r"\w+(?=\(\))", paragraph("-- Rights"))
+    assert {name for (name,) in ask(database, WITH_RIGHTS_OF_OWNER)} == (
+        set(named) - {"coverage_gaps"}  # which is named with what readers may read for it
+    )
+
+
+def test_the_head_of_the_schema_names_every_table_of_which_rows_are_deleted() -> None:
+    texts = [file.read_text() for file in (SQL / "queries").glob("*.sql")]
+    deleted = {name for text in texts for name in re.findall(r"delete from \w+\.(\w+)", text)}
+    assert len(deleted) > 5
+    assert deleted - set(re.findall(r"\w+", paragraph("-- Nothing is deleted"))) == set()

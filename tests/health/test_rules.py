@@ -160,6 +160,19 @@ def test_old_rows_that_stay_need_attention_until_a_try_succeeds() -> None:
     assert (shown.codes, shown.database.chores_failed_total) == ((), 4)
 
 
+def test_coverage_of_days_that_is_not_computed_needs_attention() -> None:
+    health = well()
+    failing = ("audits: statement timeout", "market_coverage: permission denied for table wanted")
+    health.writer_reported(writer(chores_failing=failing), at=START + 5)
+    shown = document(health, START + 6)
+    assert (shown.codes, shown.levels) == (("housekeeping_failing",), ("attention",))
+    (reason,) = shown.reasons
+    assert reason == (
+        "what is old stays in the database: audits: statement timeout;"
+        " days are not computed: market_coverage: permission denied for table wanted"
+    )
+
+
 @pytest.mark.parametrize("code", ["source_failing", "catalog_failing"])
 def test_a_source_may_fail_for_five_minutes_before_health_suffers(code: str) -> None:
     health = well()

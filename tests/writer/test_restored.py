@@ -351,6 +351,28 @@ def test_old_rows_are_deleted_step_by_step_some_time_after_the_start_and_then_at
     assert len(harness.store.chores) == 2
 
 
+def test_coverage_of_days_that_may_not_be_computed_is_shown_and_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is tried every minute, and shown until a try succeeds."""
+    harness = WriterHarness().open()
+    failed = "permission denied for table changed_market_days"
+    forbidden = Housekept(what="market_coverage", permitted=False, failed=failed, is_last=True)
+    harness.store.computed = [forbidden, forbidden]
+    shown = []
+    with caplog.at_level(logging.WARNING):
+        for seconds in (60, 59, 1, 60):
+            harness.tick(seconds)
+            report = harness.supervisor.last(WriterReport)
+            shown.append((report.chores_failed_total, report.chores_failing))
+    said = (f"market_coverage: {failed}",)
+    assert shown == [(1, said), (1, said), (2, said), (2, ())]
+    logged = [each for each in caplog.records if each.message.startswith("housekeeping_")]
+    assert [(each.message, each.__dict__["what"]) for each in logged] == [
+        ("housekeeping_forbidden", "market_coverage")
+    ]
+
+
 def test_a_chore_that_fails_is_counted_shown_and_logged_once_an_hour(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -16,6 +16,7 @@ from actors.database import queries
 from actors.database.session import Connection
 from actors.database.upkeep.finality import GRACE, why_open
 from actors.database.upkeep.housekeeping import Deleted
+from actors.model.storage import COVERAGE_CHORE
 
 MARKETS_OF_ROWS: Final = 20
 """Of so many rows that a step may look at one is a market or token: each is computed from many."""
@@ -47,7 +48,7 @@ class _Place(NamedTuple):
 class MarketDays:
     """Computes coverage by market and day, a step at a time; a chore as `housekeeping` has them."""
 
-    name = "market_coverage"
+    name = COVERAGE_CHORE
 
     def step(self, connection: Connection, now: datetime, rows: int) -> Deleted:
         """Compute what was changed; else go on with a day that is announced; else announce one.
