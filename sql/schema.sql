@@ -363,6 +363,8 @@ create table public.resolution_conflicts (
   kind         text not null default 'outcome' check (kind in ('outcome', 'mapping')),
   cleared_at   timestamptz,
   cleared_by   text,
+  recorded_at  timestamptz not null default now(),
+  clearance_recorded_at timestamptz,
   check ((cleared_by is null) = (cleared_at is null)),
   -- A source may contradict again later, so the time is in the key; what opens several at once dates them apart by 1 µs.
   primary key (condition_id, kind, source, detected_at)
@@ -435,7 +437,8 @@ create table tracker.epochs (
   connection   text,                -- its name, such as a-0003; NULL, as opened_at: only other facts of it have arrived
   leg          integer,             -- which copy of the subscription it belongs to: 0 is feed A, 1 feed B
   opened_at    timestamptz,         -- our clock
-  proven_until timestamptz,         -- the exchange's clock: all that it sent until then was received. It only grows
+  proven_until timestamptz,         -- the exchange's clock: all that it sent until then was received. It only grows, but where
+                                    -- a record before it turns out to be lost
   closed_at    timestamptz,         -- our clock; of a lost epoch its proven_until, which may be NULL
   closed_seq   bigint,              -- NULL: it is open
   lost         boolean not null default false,    -- it did not end itself: a start of the process, or a part of the journal that
@@ -443,6 +446,8 @@ create table tracker.epochs (
   reason       text,                -- why it ended; like listening.cause the cause of the gap that it leaves
   late_at      timestamptz,         -- the database's clock: when the last proof was stored that was more than ten minutes old
   held         boolean not null default false,    -- a rejected message that is not taken in keeps it from being settled
+  proofs       jsonb,               -- while records before some of its proofs were missing: these, time by seq, and the best of all
+                                    -- others by 0. NULL: none was missing when the last was stored
   primary key (journal_key, epoch)
 );
 -- For the epochs that a start has left open, those that can be settled, and those that are held.
@@ -831,8 +836,8 @@ language sql stable parallel safe
 begin atomic
   select p.token_id, p.condition_id, p.outcome, p.payout, r.resolved_at, r.recorded_at,
          exists (select from public.resolution_conflicts c
-                 where c.condition_id = p.condition_id and c.kind = 'outcome' and c.detected_at <= labels_as_of.at
-                   and (c.cleared_at is null or c.cleared_at > labels_as_of.at)),
+                 where c.condition_id = p.condition_id and c.kind = 'outcome' and c.recorded_at <= labels_as_of.at
+                   and (c.cleared_at is null or coalesce(c.clearance_recorded_at, c.cleared_at) > labels_as_of.at)),
          r.sources
   from public.resolution_payouts p join public.resolutions r using (condition_id)
   where r.recorded_at <= labels_as_of.at;
@@ -1485,7 +1490,7 @@ comment on column public.labels.contested is
 comment on column public.labels.sources is
   'which sources agreed';
 comment on function public.labels_as_of(timestamptz) is
-  'A function: labels_as_of(at). It returns the rows of labels as they were known at that time: those with known_at at or before it, and contested by what was detected by then and was not cleared by then. What is learned later changes no row of it. Fast where it is asked about a token or a market; no row for NULL.';
+  'A function: labels_as_of(at). It returns the rows of labels as they were known at that time: those with known_at at or before it, and contested by what was recorded by then and whose end was not. What is learned later changes no row of it. Fast where it is asked about a token or a market; no row for NULL.';
 comment on table public.resolution_confirmations is
   'Sources that agree with a recorded resolution and were not among those that decided it. Rows are only added.';
 comment on column public.resolution_confirmations.condition_id is
@@ -1527,7 +1532,7 @@ comment on table public.resolution_conflicts is
 comment on column public.resolution_conflicts.condition_id is
   'the market';
 comment on column public.resolution_conflicts.detected_at is
-  'when it was seen: observed_at of the answer, or for a listing and for verdict when the row was written';
+  'when it was seen: observed_at of the answer, the tracker''s clock; for a listing and for verdict when the row was written, the database''s';
 comment on column public.resolution_conflicts.recorded is
   'what is recorded, or what the other source says, in the words of resolution_observations; for mapping a name';
 comment on column public.resolution_conflicts.observed is
@@ -1537,9 +1542,13 @@ comment on column public.resolution_conflicts.source is
 comment on column public.resolution_conflicts.kind is
   'outcome; or mapping: which token has which name, or (index 0, index 1) which place among the outcomes';
 comment on column public.resolution_conflicts.cleared_at is
-  'when it ended, the database''s clock; NULL: it is open';
+  'when it ended, the tracker''s clock; NULL: it is open';
 comment on column public.resolution_conflicts.cleared_by is
   'why it ended, such as sources agree, or acknowledged: … with the reason that a person gave. NULL: it is open';
+comment on column public.resolution_conflicts.recorded_at is
+  'when it was stored, the database''s clock: as of an earlier time nobody knew it here';
+comment on column public.resolution_conflicts.clearance_recorded_at is
+  'when its end was stored, likewise; NULL: it is open';
 comment on view public.unresolved_markets is
   'Markets that should have an outcome (closed, past their end, or reported as ended) and have none recorded. A view of what the tracker remembers in tracker.unresolved, which holds all markets without a resolution, also those that go on.';
 comment on column public.unresolved_markets.condition_id is

@@ -40,7 +40,8 @@ create table tracker.epochs (
   connection   text,                -- its name, such as a-0003; NULL, as opened_at: only other facts of it have arrived
   leg          integer,             -- which copy of the subscription it belongs to: 0 is feed A, 1 feed B
   opened_at    timestamptz,         -- our clock
-  proven_until timestamptz,         -- the exchange's clock: all that it sent until then was received. It only grows
+  proven_until timestamptz,         -- the exchange's clock: all that it sent until then was received. It only grows, but where
+                                    -- a record before it turns out to be lost
   closed_at    timestamptz,         -- our clock; of a lost epoch its proven_until, which may be NULL
   closed_seq   bigint,              -- NULL: it is open
   lost         boolean not null default false,    -- it did not end itself: a start of the process, or a part of the journal that
@@ -48,6 +49,8 @@ create table tracker.epochs (
   reason       text,                -- why it ended; like listening.cause the cause of the gap that it leaves
   late_at      timestamptz,         -- the database's clock: when the last proof was stored that was more than ten minutes old
   held         boolean not null default false,    -- a rejected message that is not taken in keeps it from being settled
+  proofs       jsonb,               -- while records before some of its proofs were missing: these, time by seq, and the best of all
+                                    -- others by 0. NULL: none was missing when the last was stored
   primary key (journal_key, epoch)
 );
 -- For the epochs that a start has left open, those that can be settled, and those that are held.

@@ -31,8 +31,8 @@ language sql stable parallel safe
 begin atomic
   select p.token_id, p.condition_id, p.outcome, p.payout, r.resolved_at, r.recorded_at,
          exists (select from public.resolution_conflicts c
-                 where c.condition_id = p.condition_id and c.kind = 'outcome' and c.detected_at <= labels_as_of.at
-                   and (c.cleared_at is null or c.cleared_at > labels_as_of.at)),
+                 where c.condition_id = p.condition_id and c.kind = 'outcome' and c.recorded_at <= labels_as_of.at
+                   and (c.cleared_at is null or coalesce(c.clearance_recorded_at, c.cleared_at) > labels_as_of.at)),
          r.sources
   from public.resolution_payouts p join public.resolutions r using (condition_id)
   where r.recorded_at <= labels_as_of.at;
