@@ -466,6 +466,7 @@ create table tracker.listening (
   from_at       timestamptz not null,    -- the later of our clock and the exchange's, when the `book` was received
   until_at      timestamptz,        -- the exchange's clock; from_at at least
   cause         text,               -- the cause of the gap that it leaves, if nobody else listened
+  known_at      timestamptz,        -- the database's clock: when the messages were taken in that had put this in doubt; NULL: none
   primary key (journal_key, epoch, asset_key, confirmed_seq)
 );
 -- For what can be settled of epochs that go on; and for questions about a token.
@@ -474,7 +475,7 @@ create index listening_by_token on tracker.listening (asset_key);
 
 -- Listening with its end as far as that is known: its release, or the end of its epoch when that has the lower seq; of
 -- what goes on, the last proof. It was known from from_at on, or, if a proof of its epoch that is later than that was stored late,
--- from then on. For coverage, coverage_gaps() and settling.
+-- or it was in doubt until a message was taken in, from then on. For coverage, coverage_gaps() and settling.
 create view tracker.listening_now as
 select l.journal_key, l.asset_key, l.epoch, l.confirmed_seq, l.from_at,
        case when ends.with_epoch then e.closed_seq else l.released_seq end as released_seq,
@@ -482,7 +483,7 @@ select l.journal_key, l.asset_key, l.epoch, l.confirmed_seq, l.from_at,
          as until_at,
        case when ends.with_epoch then e.reason else l.cause end as cause,
        e.closed_seq is null and l.until_at is null as is_open,
-       greatest(l.from_at, e.late_at) as known_at
+       greatest(l.from_at, l.known_at, e.late_at) as known_at
 from tracker.listening l
 left join tracker.epochs e using (journal_key, epoch)
 cross join lateral (    -- not for a row that holds no time
@@ -499,7 +500,8 @@ create table tracker.coverage_ranges (
   from_at       timestamptz not null,
   until_at      timestamptz not null check (until_at >= from_at),
   known_at      timestamptz not null,    -- from_at; or, if proofs of it were stored when they were more than ten minutes old,
-                                         -- when the last of them was stored (the database's clock)
+                                         -- or a part was in doubt until a message was taken in, when that was last (the
+                                         -- database's clock)
   epoch         bigint not null,    -- these four are those of the listening that ended last in it
   confirmed_seq bigint not null,
   released_seq  bigint not null,
@@ -553,7 +555,7 @@ create index rejected_messages_doubts on public.rejected_messages (journal_key, 
   where doubt is not null;
 -- Trades that the database could not hold: coverage leaves their time out, whoever listened then and whatever is settled; and
 -- the tracker takes them in, in this order.
-create index rejected_messages_uncovered on public.rejected_messages (doubt) where uncovered is not null and taken_in_at is null;
+create index rejected_messages_uncovered on public.rejected_messages (doubt) where uncovered is not null;
 create index rejected_messages_to_store on public.rejected_messages (message_key)
   where uncovered is not null and taken_in_at is null;
 
@@ -869,11 +871,15 @@ where (m.closed or m.end_date <= now() or stands.verdict <> 'open')
 
 -- Listening that is settled, and listening that is not, of all journals. When it was known is told for a range as a whole: one
 -- part that was stored late makes all of it late, so that nobody who asks what was known then is told too much. Late is a proof
--- that was stored more than ten minutes after the time that it proves: longer than a tracker takes with its database at hand.
+-- that was stored more than ten minutes after the time that it proves: longer than a tracker takes with its database at hand;
+-- and late is what was in doubt or missing until a rejected message was taken in.
 create view public.coverage as
 select g.token_id, during,
-       greatest(lower(during), (select max(part.known_at) from unnest(g.begins, g.knowns) as part (from_at, known_at)
-                                where part.from_at <@ span)) as known_at
+       greatest(lower(during),
+                (select max(part.known_at) from unnest(g.begins, g.knowns) as part (from_at, known_at)
+                 where part.from_at <@ span and part.known_at > part.from_at),
+                (select max(taken.at) from unnest(missing.found, missing.found_at) as taken (span, at)
+                 where taken.span && during)) as known_at
 from (
   select a.token_id, range_agg(tstzrange(p.from_at, p.until_at)) as spans,
          array_agg(p.from_at) as begins, array_agg(p.known_at) as knowns
@@ -883,9 +889,12 @@ from (
     union all
     select n.from_at, n.until_at, n.known_at from tracker.listening_now n where n.asset_key = a.asset_key) p
   group by a.token_id) g
-left join (    -- the times of trades that were received and are missing
-  select m.doubt, range_agg(m.uncovered) as spans from public.rejected_messages m
-  where m.uncovered is not null and m.taken_in_at is null
+left join (    -- the times of trades that were received and are missing; and of those that are not any more
+  select m.doubt, range_agg(m.uncovered) filter (where m.taken_in_at is null) as spans,
+         array_agg(m.uncovered) filter (where m.taken_in_at is not null) as found,
+         array_agg(m.taken_in_at) filter (where m.taken_in_at is not null) as found_at
+  from public.rejected_messages m
+  where m.uncovered is not null
   group by m.doubt) missing on missing.doubt = g.token_id
 cross join lateral unnest(g.spans) as span
 cross join lateral unnest(tstzmultirange(span) - coalesce(missing.spans, '{}')) as during;
@@ -1568,7 +1577,7 @@ comment on column public.coverage.token_id is
 comment on column public.coverage.during is
   'one range; those of a token do not overlap. A range goes on however often connections are replaced';
 comment on column public.coverage.known_at is
-  'from when on this was known: its beginning, or, when proofs of it were stored more than ten minutes after the times that they prove (after an outage of the database), when the last of them was. One such proof makes the whole range late, so it may say too little of what was known; too much by ten minutes at most. As of a time T a token was covered in during * tstzrange(NULL, T) of the rows with known_at <= T';
+  'from when on this was known: its beginning, or, when proofs of it were stored more than ten minutes after the times that they prove (after an outage of the database), when the last of them was; and when rejected messages were taken in that had left a part of it out, when the last of them was. One such part makes the whole range late, so it may say too little of what was known; too much by ten minutes at most. As of a time T a token was covered in during * tstzrange(NULL, T) of the rows with known_at <= T';
 comment on function public.coverage_gaps(text, timestamptz, timestamptz) is
   'A function: coverage_gaps(token_id, from_time, to_time). It returns when the token was wanted and listening was not proven. A time that is NULL is no limit.
 - A token that is not known has no rows: that proves nothing. Nor is time in which nobody wanted the token a gap. Whether a time was listened to is told by coverage alone. Time that is in neither was not wanted, or is not known yet.

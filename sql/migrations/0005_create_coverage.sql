@@ -69,6 +69,7 @@ create table tracker.listening (
   from_at       timestamptz not null,    -- the later of our clock and the exchange's, when the `book` was received
   until_at      timestamptz,        -- the exchange's clock; from_at at least
   cause         text,               -- the cause of the gap that it leaves, if nobody else listened
+  known_at      timestamptz,        -- the database's clock: when the messages were taken in that had put this in doubt; NULL: none
   primary key (journal_key, epoch, asset_key, confirmed_seq)
 );
 -- For what can be settled of epochs that go on; and for questions about a token.
@@ -77,7 +78,7 @@ create index listening_by_token on tracker.listening (asset_key);
 
 -- Listening with its end as far as that is known: its release, or the end of its epoch when that has the lower seq; of
 -- what goes on, the last proof. It was known from from_at on, or, if a proof of its epoch that is later than that was stored late,
--- from then on. For coverage, coverage_gaps() and settling.
+-- or it was in doubt until a message was taken in, from then on. For coverage, coverage_gaps() and settling.
 create view tracker.listening_now as
 select l.journal_key, l.asset_key, l.epoch, l.confirmed_seq, l.from_at,
        case when ends.with_epoch then e.closed_seq else l.released_seq end as released_seq,
@@ -85,7 +86,7 @@ select l.journal_key, l.asset_key, l.epoch, l.confirmed_seq, l.from_at,
          as until_at,
        case when ends.with_epoch then e.reason else l.cause end as cause,
        e.closed_seq is null and l.until_at is null as is_open,
-       greatest(l.from_at, e.late_at) as known_at
+       greatest(l.from_at, l.known_at, e.late_at) as known_at
 from tracker.listening l
 left join tracker.epochs e using (journal_key, epoch)
 cross join lateral (    -- not for a row that holds no time
@@ -102,7 +103,8 @@ create table tracker.coverage_ranges (
   from_at       timestamptz not null,
   until_at      timestamptz not null check (until_at >= from_at),
   known_at      timestamptz not null,    -- from_at; or, if proofs of it were stored when they were more than ten minutes old,
-                                         -- when the last of them was stored (the database's clock)
+                                         -- or a part was in doubt until a message was taken in, when that was last (the
+                                         -- database's clock)
   epoch         bigint not null,    -- these four are those of the listening that ended last in it
   confirmed_seq bigint not null,
   released_seq  bigint not null,
@@ -156,7 +158,7 @@ create index rejected_messages_doubts on public.rejected_messages (journal_key, 
   where doubt is not null;
 -- Trades that the database could not hold: coverage leaves their time out, whoever listened then and whatever is settled; and
 -- the tracker takes them in, in this order.
-create index rejected_messages_uncovered on public.rejected_messages (doubt) where uncovered is not null and taken_in_at is null;
+create index rejected_messages_uncovered on public.rejected_messages (doubt) where uncovered is not null;
 create index rejected_messages_to_store on public.rejected_messages (message_key)
   where uncovered is not null and taken_in_at is null;
 
