@@ -53,7 +53,7 @@ from actors.messages import (
     UniverseChanged,
 )
 from actors.model.assumptions import Assumption, ViolationCounter
-from actors.model.conversion import chunks
+from actors.model.conversion import chunks, milliseconds
 from actors.model.market import Market, without_details
 from actors.model.trade import ConditionId
 from actors.polymarket.listings import MarketReader, Reading, spellings
@@ -410,7 +410,7 @@ class CatalogActor(BaseActor):
 
     def _publish(self, diff: UniverseDiff) -> None:
         """Send the writer what is new or changed, supervisor and resolution what to watch."""
-        self._send_added(diff.added, self._discovery.overlooked)
+        self._send_added(diff.added, self._overlooked)
         self._universe.late(self._discovery.chosen(diff.added))
         for chunk in chunks(without_details(diff.listed), CHANGED_CHUNK):
             self.supervisor.tell(UniverseChanged(added=chunk, removed=()))
@@ -429,6 +429,10 @@ class CatalogActor(BaseActor):
             )
             self.supervisor.tell(change)
             self._resolution.tell(change)
+
+    def _overlooked(self, markets: Iterable[Market]) -> Overlooked:
+        dated = ((each.condition_id, self._discovery.overlooked_since(each)) for each in markets)
+        return tuple((each, milliseconds(at) * 1_000_000) for each, at in dated if at is not None)
 
     def _send_resolution(self, markets: tuple[Market, ...]) -> None:
         for chunk in chunks(without_details(markets), CHANGED_CHUNK):

@@ -20,7 +20,6 @@ from datetime import UTC, datetime, timedelta
 from actors.catalog.lookups import PendingLookups, Placeholders
 from actors.catalog.requests import Kind, ListFormTry, Lookup, NextPage, Request
 from actors.catalog.universe import Filters
-from actors.model.conversion import milliseconds
 from actors.model.market import Market
 from actors.model.trade import ConditionId
 from actors.polymarket.listings import (
@@ -407,11 +406,6 @@ class Discovery:
     def is_first(self) -> bool:
         """Return whether no sweep has listed everything yet."""
         return self._known_until is None
-
-    def overlooked(self, markets: Iterable[Market]) -> tuple[tuple[ConditionId, int], ...]:
-        """Return those that could have been watched earlier, and since when (ns since 1970)."""
-        dated = ((market.condition_id, self.overlooked_since(market)) for market in markets)
-        return tuple((each, milliseconds(at) * 1_000_000) for each, at in dated if at is not None)
 
     def sweep_soon(self) -> None:
         """Start a sweep at the next tick."""
