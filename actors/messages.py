@@ -300,12 +300,15 @@ class UniverseChanged(Message, frozen=True, kw_only=True):
             one never subscribed to, so that the receiver cannot know them.
         overlooked: (market of `added`, since when it could have been watched, nanoseconds since
             1970): it was not discovered until now.
+        is_first: The catalog has not read all listings yet, so an earlier process may have watched
+            what is added.
     """
 
     added: tuple[Market, ...]
     removed: tuple[ConditionId, ...]
     unwanted: tuple[TokenId, ...] = ()
     overlooked: tuple[tuple[ConditionId, int], ...] = ()
+    is_first: bool = False
 
 
 class MarketsSettled(Message, frozen=True, kw_only=True):
@@ -454,9 +457,12 @@ class CoverageForgotten(Message, frozen=True, kw_only=True):
 
     Attributes:
         since_ns: What the database knows reaches until then, wall clock; 0: it knows nothing.
+        is_earlier: An earlier process told it, so it is lacking of markets, too, that this one
+            still has to find.
     """
 
     since_ns: int = 0
+    is_earlier: bool = False
 
 
 class StoreLost(Message, frozen=True, kw_only=True):

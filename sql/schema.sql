@@ -363,6 +363,8 @@ create table public.resolution_conflicts (
   kind         text not null default 'outcome' check (kind in ('outcome', 'mapping')),
   cleared_at   timestamptz,
   cleared_by   text,
+  recorded_at  timestamptz not null default now(),
+  clearance_recorded_at timestamptz,
   check ((cleared_by is null) = (cleared_at is null)),
   -- A source may contradict again later, so the time is in the key; what opens several at once dates them apart by 1 µs.
   primary key (condition_id, kind, source, detected_at)
@@ -435,7 +437,8 @@ create table tracker.epochs (
   connection   text,                -- its name, such as a-0003; NULL, as opened_at: only other facts of it have arrived
   leg          integer,             -- which copy of the subscription it belongs to: 0 is feed A, 1 feed B
   opened_at    timestamptz,         -- our clock
-  proven_until timestamptz,         -- the exchange's clock: all that it sent until then was received. It only grows
+  proven_until timestamptz,         -- the exchange's clock: all that it sent until then was received. It only grows, but where
+                                    -- a record before it turns out to be lost
   closed_at    timestamptz,         -- our clock; of a lost epoch its proven_until, which may be NULL
   closed_seq   bigint,              -- NULL: it is open
   lost         boolean not null default false,    -- it did not end itself: a start of the process, or a part of the journal that
@@ -443,6 +446,8 @@ create table tracker.epochs (
   reason       text,                -- why it ended; like listening.cause the cause of the gap that it leaves
   late_at      timestamptz,         -- the database's clock: when the last proof was stored that was more than ten minutes old
   held         boolean not null default false,    -- a rejected message that is not taken in keeps it from being settled
+  proofs       jsonb,               -- while records before some of its proofs were missing: these, time by seq, and the best of all
+                                    -- others by 0. NULL: none was missing when the last was stored
   primary key (journal_key, epoch)
 );
 -- For the epochs that a start has left open, those that can be settled, and those that are held.
@@ -461,6 +466,7 @@ create table tracker.listening (
   from_at       timestamptz not null,    -- the later of our clock and the exchange's, when the `book` was received
   until_at      timestamptz,        -- the exchange's clock; from_at at least
   cause         text,               -- the cause of the gap that it leaves, if nobody else listened
+  known_at      timestamptz,        -- the database's clock: when the messages were taken in that had put this in doubt; NULL: none
   primary key (journal_key, epoch, asset_key, confirmed_seq)
 );
 -- For what can be settled of epochs that go on; and for questions about a token.
@@ -469,7 +475,7 @@ create index listening_by_token on tracker.listening (asset_key);
 
 -- Listening with its end as far as that is known: its release, or the end of its epoch when that has the lower seq; of
 -- what goes on, the last proof. It was known from from_at on, or, if a proof of its epoch that is later than that was stored late,
--- from then on. For coverage, coverage_gaps() and settling.
+-- or it was in doubt until a message was taken in, from then on. For coverage, coverage_gaps() and settling.
 create view tracker.listening_now as
 select l.journal_key, l.asset_key, l.epoch, l.confirmed_seq, l.from_at,
        case when ends.with_epoch then e.closed_seq else l.released_seq end as released_seq,
@@ -477,7 +483,7 @@ select l.journal_key, l.asset_key, l.epoch, l.confirmed_seq, l.from_at,
          as until_at,
        case when ends.with_epoch then e.reason else l.cause end as cause,
        e.closed_seq is null and l.until_at is null as is_open,
-       greatest(l.from_at, e.late_at) as known_at
+       greatest(l.from_at, l.known_at, e.late_at) as known_at
 from tracker.listening l
 left join tracker.epochs e using (journal_key, epoch)
 cross join lateral (    -- not for a row that holds no time
@@ -494,7 +500,8 @@ create table tracker.coverage_ranges (
   from_at       timestamptz not null,
   until_at      timestamptz not null check (until_at >= from_at),
   known_at      timestamptz not null,    -- from_at; or, if proofs of it were stored when they were more than ten minutes old,
-                                         -- when the last of them was stored (the database's clock)
+                                         -- or a part was in doubt until a message was taken in, when that was last (the
+                                         -- database's clock)
   epoch         bigint not null,    -- these four are those of the listening that ended last in it
   confirmed_seq bigint not null,
   released_seq  bigint not null,
@@ -548,7 +555,7 @@ create index rejected_messages_doubts on public.rejected_messages (journal_key, 
   where doubt is not null;
 -- Trades that the database could not hold: coverage leaves their time out, whoever listened then and whatever is settled; and
 -- the tracker takes them in, in this order.
-create index rejected_messages_uncovered on public.rejected_messages (doubt) where uncovered is not null and taken_in_at is null;
+create index rejected_messages_uncovered on public.rejected_messages (doubt) where uncovered is not null;
 create index rejected_messages_to_store on public.rejected_messages (message_key)
   where uncovered is not null and taken_in_at is null;
 
@@ -831,8 +838,8 @@ language sql stable parallel safe
 begin atomic
   select p.token_id, p.condition_id, p.outcome, p.payout, r.resolved_at, r.recorded_at,
          exists (select from public.resolution_conflicts c
-                 where c.condition_id = p.condition_id and c.kind = 'outcome' and c.detected_at <= labels_as_of.at
-                   and (c.cleared_at is null or c.cleared_at > labels_as_of.at)),
+                 where c.condition_id = p.condition_id and c.kind = 'outcome' and c.recorded_at <= labels_as_of.at
+                   and (c.cleared_at is null or coalesce(c.clearance_recorded_at, c.cleared_at) > labels_as_of.at)),
          r.sources
   from public.resolution_payouts p join public.resolutions r using (condition_id)
   where r.recorded_at <= labels_as_of.at;
@@ -864,11 +871,15 @@ where (m.closed or m.end_date <= now() or stands.verdict <> 'open')
 
 -- Listening that is settled, and listening that is not, of all journals. When it was known is told for a range as a whole: one
 -- part that was stored late makes all of it late, so that nobody who asks what was known then is told too much. Late is a proof
--- that was stored more than ten minutes after the time that it proves: longer than a tracker takes with its database at hand.
+-- that was stored more than ten minutes after the time that it proves: longer than a tracker takes with its database at hand;
+-- and late is what was in doubt or missing until a rejected message was taken in.
 create view public.coverage as
 select g.token_id, during,
-       greatest(lower(during), (select max(part.known_at) from unnest(g.begins, g.knowns) as part (from_at, known_at)
-                                where part.from_at <@ span)) as known_at
+       greatest(lower(during),
+                (select max(part.known_at) from unnest(g.begins, g.knowns) as part (from_at, known_at)
+                 where part.from_at <@ span and part.known_at > part.from_at),
+                (select max(taken.at) from unnest(missing.found, missing.found_at) as taken (span, at)
+                 where taken.span && during)) as known_at
 from (
   select a.token_id, range_agg(tstzrange(p.from_at, p.until_at)) as spans,
          array_agg(p.from_at) as begins, array_agg(p.known_at) as knowns
@@ -878,9 +889,12 @@ from (
     union all
     select n.from_at, n.until_at, n.known_at from tracker.listening_now n where n.asset_key = a.asset_key) p
   group by a.token_id) g
-left join (    -- the times of trades that were received and are missing
-  select m.doubt, range_agg(m.uncovered) as spans from public.rejected_messages m
-  where m.uncovered is not null and m.taken_in_at is null
+left join (    -- the times of trades that were received and are missing; and of those that are not any more
+  select m.doubt, range_agg(m.uncovered) filter (where m.taken_in_at is null) as spans,
+         array_agg(m.uncovered) filter (where m.taken_in_at is not null) as found,
+         array_agg(m.taken_in_at) filter (where m.taken_in_at is not null) as found_at
+  from public.rejected_messages m
+  where m.uncovered is not null
   group by m.doubt) missing on missing.doubt = g.token_id
 cross join lateral unnest(g.spans) as span
 cross join lateral unnest(tstzmultirange(span) - coalesce(missing.spans, '{}')) as during;
@@ -1485,7 +1499,7 @@ comment on column public.labels.contested is
 comment on column public.labels.sources is
   'which sources agreed';
 comment on function public.labels_as_of(timestamptz) is
-  'A function: labels_as_of(at). It returns the rows of labels as they were known at that time: those with known_at at or before it, and contested by what was detected by then and was not cleared by then. What is learned later changes no row of it. Fast where it is asked about a token or a market; no row for NULL.';
+  'A function: labels_as_of(at). It returns the rows of labels as they were known at that time: those with known_at at or before it, and contested by what was recorded by then and whose end was not. What is learned later changes no row of it. Fast where it is asked about a token or a market; no row for NULL.';
 comment on table public.resolution_confirmations is
   'Sources that agree with a recorded resolution and were not among those that decided it. Rows are only added.';
 comment on column public.resolution_confirmations.condition_id is
@@ -1527,7 +1541,7 @@ comment on table public.resolution_conflicts is
 comment on column public.resolution_conflicts.condition_id is
   'the market';
 comment on column public.resolution_conflicts.detected_at is
-  'when it was seen: observed_at of the answer, or for a listing and for verdict when the row was written';
+  'when it was seen: observed_at of the answer, the tracker''s clock; for a listing and for verdict when the row was written, the database''s';
 comment on column public.resolution_conflicts.recorded is
   'what is recorded, or what the other source says, in the words of resolution_observations; for mapping a name';
 comment on column public.resolution_conflicts.observed is
@@ -1537,9 +1551,13 @@ comment on column public.resolution_conflicts.source is
 comment on column public.resolution_conflicts.kind is
   'outcome; or mapping: which token has which name, or (index 0, index 1) which place among the outcomes';
 comment on column public.resolution_conflicts.cleared_at is
-  'when it ended, the database''s clock; NULL: it is open';
+  'when it ended, the tracker''s clock; NULL: it is open';
 comment on column public.resolution_conflicts.cleared_by is
   'why it ended, such as sources agree, or acknowledged: … with the reason that a person gave. NULL: it is open';
+comment on column public.resolution_conflicts.recorded_at is
+  'when it was stored, the database''s clock: as of an earlier time nobody knew it here';
+comment on column public.resolution_conflicts.clearance_recorded_at is
+  'when its end was stored, likewise; NULL: it is open';
 comment on view public.unresolved_markets is
   'Markets that should have an outcome (closed, past their end, or reported as ended) and have none recorded. A view of what the tracker remembers in tracker.unresolved, which holds all markets without a resolution, also those that go on.';
 comment on column public.unresolved_markets.condition_id is
@@ -1559,7 +1577,7 @@ comment on column public.coverage.token_id is
 comment on column public.coverage.during is
   'one range; those of a token do not overlap. A range goes on however often connections are replaced';
 comment on column public.coverage.known_at is
-  'from when on this was known: its beginning, or, when proofs of it were stored more than ten minutes after the times that they prove (after an outage of the database), when the last of them was. One such proof makes the whole range late, so it may say too little of what was known; too much by ten minutes at most. As of a time T a token was covered in during * tstzrange(NULL, T) of the rows with known_at <= T';
+  'from when on this was known: its beginning, or, when proofs of it were stored more than ten minutes after the times that they prove (after an outage of the database), when the last of them was; and when rejected messages were taken in that had left a part of it out, when the last of them was. One such part makes the whole range late, so it may say too little of what was known; too much by ten minutes at most. As of a time T a token was covered in during * tstzrange(NULL, T) of the rows with known_at <= T';
 comment on function public.coverage_gaps(text, timestamptz, timestamptz) is
   'A function: coverage_gaps(token_id, from_time, to_time). It returns when the token was wanted and listening was not proven. A time that is NULL is no limit.
 - A token that is not known has no rows: that proves nothing. Nor is time in which nobody wanted the token a gap. Whether a time was listened to is told by coverage alone. Time that is in neither was not wanted, or is not known yet.

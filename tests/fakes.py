@@ -172,7 +172,7 @@ class FakeJournal:
             if hole is not None:
                 yield hole
             elif seq in self.bodies:
-                yield Entry(seq, self.bodies[seq])
+                yield Entry(seq, self.bodies[seq], at_ns=seq * 1_000)
 
     def dig(self, first: int, last: int) -> None:
         """Make records unreadable."""

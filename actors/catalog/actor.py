@@ -17,7 +17,7 @@ of an incarnation that failed is not lost for longer than that.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 import msgspec
@@ -65,6 +65,7 @@ log = logging.getLogger(__name__)
 CHANGED_CHUNK = 1_000
 TELL_S = 600.0
 """How long the log does not repeat what is wrong with a route."""
+Overlooked = tuple[tuple[ConditionId, int], ...]
 _ASSUMPTIONS = {Trouble.PASSED_OVER: Assumption.CLEAN_PAGES}
 
 
@@ -409,7 +410,7 @@ class CatalogActor(BaseActor):
 
     def _publish(self, diff: UniverseDiff) -> None:
         """Send the writer what is new or changed, supervisor and resolution what to watch."""
-        self._send_added(diff.added, self._discovery.overlooked_since)
+        self._send_added(diff.added, self._overlooked)
         self._universe.late(self._discovery.chosen(diff.added))
         for chunk in chunks(without_details(diff.listed), CHANGED_CHUNK):
             self.supervisor.tell(UniverseChanged(added=chunk, removed=()))
@@ -419,24 +420,23 @@ class CatalogActor(BaseActor):
     def _send_added(
         self,
         added: tuple[Market, ...],
-        since: Callable[[Market], datetime | None] = lambda _: None,
+        overlooked: Callable[[Iterable[Market]], Overlooked] = lambda _: (),
     ) -> None:
+        first = self._discovery.is_first
         for chunk in chunks(without_details(added), CHANGED_CHUNK):
-            change = UniverseChanged(added=chunk, removed=(), overlooked=_overlooked(chunk, since))
+            change = UniverseChanged(
+                added=chunk, removed=(), overlooked=overlooked(chunk), is_first=first
+            )
             self.supervisor.tell(change)
             self._resolution.tell(change)
+
+    def _overlooked(self, markets: Iterable[Market]) -> Overlooked:
+        dated = ((each.condition_id, self._discovery.overlooked_since(each)) for each in markets)
+        return tuple((each, milliseconds(at) * 1_000_000) for each, at in dated if at is not None)
 
     def _send_resolution(self, markets: tuple[Market, ...]) -> None:
         for chunk in chunks(without_details(markets), CHANGED_CHUNK):
             self._resolution.tell(UniverseChanged(added=chunk, removed=()))
-
-
-def _overlooked(
-    markets: tuple[Market, ...], since: Callable[[Market], datetime | None]
-) -> tuple[tuple[ConditionId, int], ...]:
-    """Return the markets that could have been watched earlier, and since when."""
-    dated = ((market.condition_id, since(market)) for market in markets)
-    return tuple((each, milliseconds(at) * 1_000_000) for each, at in dated if at is not None)
 
 
 def _removed(markets: tuple[Market, ...]) -> UniverseChanged:

@@ -402,6 +402,11 @@ class Discovery:
             return None
         return since if since < self._exchange_now else None
 
+    @property
+    def is_first(self) -> bool:
+        """Return whether no sweep has listed everything yet."""
+        return self._known_until is None
+
     def sweep_soon(self) -> None:
         """Start a sweep at the next tick."""
         self._sweep_at = self._now

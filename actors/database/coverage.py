@@ -65,6 +65,7 @@ class CoverageWriter:
         self._tokens = tokens
         self._watermark = watermark
         self._complete_below = complete_below
+        self._sure_below = complete_below if watermark is None else watermark
 
     def apply(self, facts: Sequence[NumberedFact]) -> None:
         """Write these facts; they are sorted by sequence."""
@@ -97,6 +98,7 @@ class CoverageWriter:
             case ListeningClosed(epoch, at_ns, until_ns):
                 until = None if until_ns is None else _possible(until_ns)
                 given = {"at": _possible(at_ns) or EPOCH, "until": until, "reason": FACT_REJECTED}
+                given["sure_below"] = self._sure_below
                 self._run(queries.CLOSE_EPOCH, epoch=epoch, seq=seq, **self._checked(given))
 
     def _prove(self, proofs: Sequence[tuple[int, int, int]]) -> None:
@@ -107,6 +109,7 @@ class CoverageWriter:
                 seqs=[Int8(seq) for _, seq, _ in some],
                 until=[instant(until) for _, _, until in some],
                 complete_below=self._complete_below,
+                sure_below=self._sure_below,
             )
 
     def _apply_one(self, seq: int, fact: Fact) -> None:
@@ -117,6 +120,7 @@ class CoverageWriter:
             case ListeningClosed(epoch, at_ns, until_ns, reason):
                 until = None if until_ns is None else instant(until_ns)
                 given = {"at": instant(at_ns), "until": until, "reason": storable_text(reason)}
+                given["sure_below"] = self._sure_below
                 self._run(queries.CLOSE_EPOCH, epoch=epoch, seq=seq, **self._checked(given))
             case TokensConfirmed(epoch, at_ns, tokens):
                 given = {"epoch": epoch, "seq": seq, "at": instant(at_ns)}

@@ -70,6 +70,7 @@ from actors.supervision.monitor import (
 )
 from actors.supervision.pacing import ChildSpec
 from actors.supervision.plan import Plan
+from actors.supervision.wishes import Wishes
 
 log = logging.getLogger(__name__)
 
@@ -150,12 +151,13 @@ class SupervisorActor(BaseActor):
         health.markets_known(lambda name, token: plan.market_of(slot_of(name), token))
         self._fact_queue = FactQueue(recorder)
         self._fact_queue.add(started)
+        self._wishes = Wishes(self._fact_queue)
         self._connection_log = ConnectionLog(to.writer, self._fact_queue)
         activity = Activity()
         self._executor = PlanExecutor(
             plan,
             children,
-            fact_queue=self._fact_queue,
+            wishes=self._wishes,
             health=health,
             policy=specs.connections,
             activity=activity,
@@ -274,7 +276,14 @@ class SupervisorActor(BaseActor):
         at_ns = self._time.wall_ns
         # What the database may still hold of our epochs ends with this start.
         self._fact_queue.add(msgspec.structs.replace(self._started, at_ns=at_ns))
-        self._executor.want_again(message.since_ns or at_ns)
+        since_ns = message.since_ns or at_ns
+        for tokens in self._executor.wanted():
+            if message.is_earlier:
+                self._wishes.lost_earlier(tokens, since_ns, at_ns)
+            else:
+                self._wishes.want(tokens, since_ns)
+        if message.is_earlier:
+            self._wishes.expect(since_ns)
         self._fact_queue.write()
         self._children.send_connections(RenewEpoch())
 

@@ -8,13 +8,12 @@ its slot has then. Both work in the supervisor's thread.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import msgspec
 
 from actors.health.state import HealthState
-from actors.journal.recorder import FactQueue
 from actors.messages import (
     AnnouncedConfirmed,
     ChangeCanary,
@@ -40,6 +39,7 @@ from actors.supervision.children import Child, Children, ConnectionPolicy
 from actors.supervision.handover import TRIAL, Handover, HandoverStep, MemberState
 from actors.supervision.pacing import ChildSpec, MessageSizes
 from actors.supervision.plan import AnnouncedMarkets, Plan
+from actors.supervision.wishes import Wishes
 
 log = logging.getLogger(__name__)
 
@@ -247,13 +247,13 @@ class PlanExecutor:
         plan: Plan,
         children: Children,
         *,
-        fact_queue: FactQueue,
+        wishes: Wishes,
         health: HealthState,
         policy: ConnectionPolicy,
         activity: Activity,
     ) -> None:
         self._plan = plan
-        self._fact_queue = fact_queue
+        self._wishes, self._fact_queue = wishes, wishes.fact_queue
         self._health = health
         self._activity = activity
         self._announced = AnnouncedMarkets()
@@ -292,12 +292,11 @@ class PlanExecutor:
                 self._children.send(connection, ChangeCanary(token=other))
                 self._canaries.given(connection, other)
 
-    def want_again(self, since_ns: int) -> None:
-        """Journal all tokens as wanted since then; raise JournalFailed as `change` does."""
+    def wanted(self) -> Iterator[tuple[TokenId, ...]]:
+        """Yield all tokens that are wanted, slot by slot."""
         for slot in self._plan.slots():
             if slot.feed == 0:  # the others have the same tokens
-                wanted, _ = self._announced.split(self._plan.tokens_of(slot.id))
-                self._fact_queue.add_tokens(facts.TokensWanted, since_ns, wanted)
+                yield self._announced.split(self._plan.tokens_of(slot.id))[0]
 
     def slots_of(self, condition_id: ConditionId) -> tuple[str, ...]:
         """Return the slots that a market is on, one of each feed."""
@@ -319,19 +318,11 @@ class PlanExecutor:
                 self._want(market.condition_id, time)
             elif not self._plan.slots_of(market.condition_id):
                 self._announced.add(market)
-        self._note_overlooked(message)
+        new = [each for each in message.added if not self._plan.slots_of(each.condition_id)]
+        self._wishes.found(message, new, time.wall_ns)
         if message.added:
             added = [(market.condition_id, market.token_ids) for market in message.added]
             self._carry_out(self._plan.add(added), time)
-
-    def _note_overlooked(self, message: UniverseChanged) -> None:
-        """Journal since when tokens could have been watched: that time is a gap."""
-        since_ns = dict(message.overlooked)
-        self._fact_queue.add_overlooked(
-            (since_ns[market.condition_id], market.token_ids)
-            for market in message.added
-            if market.condition_id in since_ns and not self._plan.slots_of(market.condition_id)
-        )
 
     def confirmed(self, message: AnnouncedConfirmed, time: Tick) -> None:
         """Want the markets of announced tokens, since the exchange knows them.
@@ -348,7 +339,7 @@ class PlanExecutor:
         tokens = self._announced.remove(condition_id)
         if not tokens:
             return
-        self._fact_queue.add_tokens(facts.TokensWanted, time.wall_ns, tokens)
+        self._wishes.want(tokens, time.wall_ns)
         self._fact_queue.write()
         for slot_id in self._plan.slots_of(condition_id):
             self.connections.send(slot_id, Subscribe(tokens=tokens))
@@ -393,7 +384,7 @@ class PlanExecutor:
 
     def _carry_out(self, diff: PlanDiff, time: Tick) -> None:
         wanted, _ = self._announced.split(diff.wanted)
-        self._fact_queue.add_tokens(facts.TokensWanted, time.wall_ns, wanted)
+        self._wishes.want(wanted, time.wall_ns)
         self._unwant(diff.unwanted, time)
         # Subscribed first, unsubscribed afterwards: a token that moves is listened to all the time.
         opened = {slot.id for slot in diff.opened}

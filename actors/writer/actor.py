@@ -70,7 +70,7 @@ from actors.messages import (
 from actors.model.assumptions import Assumption
 from actors.model.conversion import DAY_NS
 from actors.model.storage import AWAY, BEHIND, ConnectionEvent
-from actors.writer.catchup import Store, has_forgotten, open_store, read_range, renew
+from actors.writer.catchup import Store, forgotten, open_store, read_range, renew
 from actors.writer.feed_comparison import FeedComparison
 from actors.writer.gather import Finding, FindingsBatch, TradeBatch, mark, to_batch
 from actors.writer.latest import MOST_COPIES
@@ -199,8 +199,9 @@ class WriterActor(BaseActor):
         self._watermark = Watermark(max(opened.watermark, 1))
         self._possible = (opened.watermark,)
         self._journal.release(self._watermark.seq)
-        if has_forgotten(opened, self._journal):
-            self._notifier.forgotten(opened)
+        lacking = forgotten(opened, self._journal)
+        if lacking is not None:
+            self._notifier.forgotten(lacking, "new" if opened.is_new else "restored")
         # Even when nothing waits: only the end of the journal shows that no message was lost.
         self._fall_behind()
         self._notifier.opened(opened, self._watermark.seq)
@@ -408,6 +409,8 @@ class WriterActor(BaseActor):
         # Not "nothing was left": under steady trades something always arrives during a commit. Of
         # all that was recorded since the reading, the messages are still in this mailbox.
         to_end = self._gathered.to_end
+        if self._gathered.lost is not None:  # before it is stepped over in the database
+            self._notifier.records_lost(*self._gathered.lost, self._journal)
         if self._gathered.records:
             self._commit()
         if self._database.state != BEHIND:

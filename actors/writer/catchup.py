@@ -11,14 +11,14 @@ under this identity: the directory was copied, or the machine was set back while
 
 import logging
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from actors.errors import JournalFailed
 from actors.journal.recorder import Journal
 from actors.journal.watermark import Watermark
 from actors.model.audit import AuditAnswer, AuditQuestion
-from actors.model.facts import Hole, RangeLost
+from actors.model.facts import Entry, Hole, RangeLost
 from actors.model.market import Market, Recheck, StoredEvidence, TimeWindow
 from actors.model.storage import (
     Batch,
@@ -178,13 +178,31 @@ def renew(journal: Journal, watermark: int | None = None) -> None:
     log.warning("journal_renewed", extra=extra)
 
 
-def has_forgotten(opened: Opened, journal: Journal) -> bool:
-    """Return whether the database lacks what this process told of coverage, and never gets it.
+class Forgotten(NamedTuple):
+    """What the database lacks of coverage, and never gets from the journal.
 
-    It is new or was restored, and the journal has deleted what was committed before.
+    Attributes:
+        since_ns: It knows what was until then, wall clock; 0: nothing.
+        is_earlier: An earlier process told it.
     """
-    is_older = opened.is_new or opened.watermark < journal.oldest_seq
-    return is_older and journal.oldest_seq > journal.opened_at_seq
+
+    since_ns: int
+    is_earlier: bool
+
+
+def forgotten(opened: Opened, journal: Journal) -> Forgotten | None:
+    """Return what the database lacks because the journal has deleted it as committed; or None.
+
+    It is new or was restored. What this process tells a new one is all that it wants, unless that
+    was deleted, too.
+    """
+    is_earlier = journal.oldest_seq <= journal.opened_at_seq
+    if opened.is_new:
+        return None if is_earlier else Forgotten(0, is_earlier=False)
+    if opened.watermark >= journal.oldest_seq:
+        return None
+    since_ns = opened.moved_at_ms * 1_000_000
+    return Forgotten(since_ns, opened.watermark < journal.opened_at_seq)
 
 
 def read_range(
@@ -196,7 +214,7 @@ def read_range(
     were recorded there are lost, and must not count as received.
     """
     gathered = TradeBatch()
-    first_unknown = 0
+    first_unknown = before_ns = 0
     for entry in journal.read(watermark.seq):
         if isinstance(entry, Hole):
             # What was committed before it was damaged is not lost.
@@ -212,7 +230,10 @@ def read_range(
             log.log(level, "journal_hole", extra=extra)
             if lost:
                 gathered.add_fact(entry.first, RangeLost(entry.first, entry.last))
+                before_ns = before_ns or _written_ns(journal, entry.first - 1)
+                gathered.lost = gathered.lost or (entry.first, before_ns)
             continue
+        before_ns = entry.at_ns or before_ns
         gathered.add_entry(entry, opened_at_seq=journal.opened_at_seq)
         if gathered.unknown and not first_unknown:
             first_unknown = entry.seq
@@ -229,3 +250,11 @@ def read_range(
         }
         log.error("journal_records_unknown", extra=found)
     return gathered
+
+
+def _written_ns(journal: Journal, seq: int) -> int:
+    """Return when a record was written; 0 when that is not known, or it is deleted."""
+    if seq < journal.oldest_seq:
+        return 0
+    entry = next(iter(journal.read(seq)), None)
+    return entry.at_ns if isinstance(entry, Entry) and entry.seq == seq else 0

@@ -54,6 +54,8 @@ class TradeBatch:
         recovered: Trades and rejections that an earlier process journalled.
         unknown: How many records of each kind this version does not understand.
         to_end: The journal was read to the end that it had when the reading began.
+        lost: The first sequence that could not be read and that no transaction had stored, and
+            when the record before it was written (0: not known); None: all was read.
         rejected_size: As how many trades the rejections count, see `size_in_trades`.
     """
 
@@ -68,6 +70,7 @@ class TradeBatch:
         self.recovered = 0
         self.unknown: Counter[str] = Counter()
         self.to_end = False
+        self.lost: tuple[int, int] | None = None
         self.rejected_size = self._tokens = 0
 
     def add_frames(

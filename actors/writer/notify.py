@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from actors.actor import Addresses, Incarnation
+from actors.journal.recorder import Journal
 from actors.messages import (
     AuditDataRead,
     BatchWritten,
@@ -24,11 +25,12 @@ from actors.messages import (
 )
 from actors.model.assumptions import Violations
 from actors.model.audit import AuditQuestion
+from actors.model.conversion import iso
 from actors.model.log_digest import LogDigest
 from actors.model.market import TimeWindow
 from actors.model.storage import TRADE, Committed, Housekept, Opened, TakenIn
 from actors.model.trade import ConditionId
-from actors.writer.catchup import Store
+from actors.writer.catchup import Forgotten, Store
 from actors.writer.gather import FindingsBatch, TradeBatch
 from actors.writer.pacing import RejectedTrades
 
@@ -67,6 +69,7 @@ class WriterNotifier:
         self._logged_away: dict[str, float] = {}  # when each reason was logged
         self._logged_mismatch_at = float("-inf")
         self._miscounts = 0
+        self._opened_ns = self._told_again_at = 0
         self.rejected_trades = RejectedTrades()
         self._logged_trades_at = float("-inf")
 
@@ -82,19 +85,37 @@ class WriterNotifier:
         for address in (to.supervisor, to.catalog, to.resolution, to.audit):
             address.tell(message)
         self.rejected_trades.opened(opened.rejected_trades)
+        self._opened_ns = opened.moved_at_ms * 1_000_000
         self._logged_away.clear()
         self._logged_mismatch_at = float("-inf")
         log.info("database_opened", extra={"server": opened.server, "watermark": watermark})
 
-    def forgotten(self, opened: Opened) -> None:
+    def forgotten(self, lacking: Forgotten, why: str) -> None:
         """Report that the database lacks what was told of coverage, and the journal has it no more.
 
         Args:
-            opened: A database that is new, or was restored from a copy.
+            lacking: Since when.
+            why: "new", "restored" or "hole".
         """
-        since_ns = 0 if opened.is_new else opened.moved_at_ms * 1_000_000
-        self._to.supervisor.tell(CoverageForgotten(since_ns=since_ns))
-        log.warning("coverage_forgotten", extra={"new": opened.is_new})
+        since_ns, is_earlier = lacking
+        self._to.supervisor.tell(CoverageForgotten(since_ns=since_ns, is_earlier=is_earlier))
+        since = iso(since_ns) if since_ns else ""
+        log.warning("coverage_forgotten", extra={"why": why, "since": since})
+
+    def records_lost(self, first: int, before_ns: int, journal: Journal) -> None:
+        """Report that records of the journal are lost; what of coverage may stand there is, too.
+
+        What is told again comes behind all that is in the journal, so once is enough for that.
+
+        Args:
+            first: The sequence of the first of them.
+            before_ns: When the one before it was written; 0: when the watermark was stored.
+            journal: The journal.
+        """
+        if first >= self._told_again_at:
+            self._told_again_at = journal.next_seq
+            is_earlier = first < journal.opened_at_seq
+            self.forgotten(Forgotten(before_ns or self._opened_ns, is_earlier), "hole")
 
     def lost(self, reason: str, retry_s: float, now: float) -> None:
         """Report that the database is away; it is tried again after so many seconds."""

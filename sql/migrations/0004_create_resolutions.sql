@@ -62,6 +62,8 @@ create table public.resolution_conflicts (
   kind         text not null default 'outcome' check (kind in ('outcome', 'mapping')),
   cleared_at   timestamptz,
   cleared_by   text,
+  recorded_at  timestamptz not null default now(),
+  clearance_recorded_at timestamptz,
   check ((cleared_by is null) = (cleared_at is null)),
   -- A source may contradict again later, so the time is in the key; what opens several at once dates them apart by 1 µs.
   primary key (condition_id, kind, source, detected_at)

@@ -40,7 +40,8 @@ create table tracker.epochs (
   connection   text,                -- its name, such as a-0003; NULL, as opened_at: only other facts of it have arrived
   leg          integer,             -- which copy of the subscription it belongs to: 0 is feed A, 1 feed B
   opened_at    timestamptz,         -- our clock
-  proven_until timestamptz,         -- the exchange's clock: all that it sent until then was received. It only grows
+  proven_until timestamptz,         -- the exchange's clock: all that it sent until then was received. It only grows, but where
+                                    -- a record before it turns out to be lost
   closed_at    timestamptz,         -- our clock; of a lost epoch its proven_until, which may be NULL
   closed_seq   bigint,              -- NULL: it is open
   lost         boolean not null default false,    -- it did not end itself: a start of the process, or a part of the journal that
@@ -48,6 +49,8 @@ create table tracker.epochs (
   reason       text,                -- why it ended; like listening.cause the cause of the gap that it leaves
   late_at      timestamptz,         -- the database's clock: when the last proof was stored that was more than ten minutes old
   held         boolean not null default false,    -- a rejected message that is not taken in keeps it from being settled
+  proofs       jsonb,               -- while records before some of its proofs were missing: these, time by seq, and the best of all
+                                    -- others by 0. NULL: none was missing when the last was stored
   primary key (journal_key, epoch)
 );
 -- For the epochs that a start has left open, those that can be settled, and those that are held.
@@ -66,6 +69,7 @@ create table tracker.listening (
   from_at       timestamptz not null,    -- the later of our clock and the exchange's, when the `book` was received
   until_at      timestamptz,        -- the exchange's clock; from_at at least
   cause         text,               -- the cause of the gap that it leaves, if nobody else listened
+  known_at      timestamptz,        -- the database's clock: when the messages were taken in that had put this in doubt; NULL: none
   primary key (journal_key, epoch, asset_key, confirmed_seq)
 );
 -- For what can be settled of epochs that go on; and for questions about a token.
@@ -74,7 +78,7 @@ create index listening_by_token on tracker.listening (asset_key);
 
 -- Listening with its end as far as that is known: its release, or the end of its epoch when that has the lower seq; of
 -- what goes on, the last proof. It was known from from_at on, or, if a proof of its epoch that is later than that was stored late,
--- from then on. For coverage, coverage_gaps() and settling.
+-- or it was in doubt until a message was taken in, from then on. For coverage, coverage_gaps() and settling.
 create view tracker.listening_now as
 select l.journal_key, l.asset_key, l.epoch, l.confirmed_seq, l.from_at,
        case when ends.with_epoch then e.closed_seq else l.released_seq end as released_seq,
@@ -82,7 +86,7 @@ select l.journal_key, l.asset_key, l.epoch, l.confirmed_seq, l.from_at,
          as until_at,
        case when ends.with_epoch then e.reason else l.cause end as cause,
        e.closed_seq is null and l.until_at is null as is_open,
-       greatest(l.from_at, e.late_at) as known_at
+       greatest(l.from_at, l.known_at, e.late_at) as known_at
 from tracker.listening l
 left join tracker.epochs e using (journal_key, epoch)
 cross join lateral (    -- not for a row that holds no time
@@ -99,7 +103,8 @@ create table tracker.coverage_ranges (
   from_at       timestamptz not null,
   until_at      timestamptz not null check (until_at >= from_at),
   known_at      timestamptz not null,    -- from_at; or, if proofs of it were stored when they were more than ten minutes old,
-                                         -- when the last of them was stored (the database's clock)
+                                         -- or a part was in doubt until a message was taken in, when that was last (the
+                                         -- database's clock)
   epoch         bigint not null,    -- these four are those of the listening that ended last in it
   confirmed_seq bigint not null,
   released_seq  bigint not null,
@@ -153,7 +158,7 @@ create index rejected_messages_doubts on public.rejected_messages (journal_key, 
   where doubt is not null;
 -- Trades that the database could not hold: coverage leaves their time out, whoever listened then and whatever is settled; and
 -- the tracker takes them in, in this order.
-create index rejected_messages_uncovered on public.rejected_messages (doubt) where uncovered is not null and taken_in_at is null;
+create index rejected_messages_uncovered on public.rejected_messages (doubt) where uncovered is not null;
 create index rejected_messages_to_store on public.rejected_messages (message_key)
   where uncovered is not null and taken_in_at is null;
 

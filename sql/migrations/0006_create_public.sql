@@ -31,8 +31,8 @@ language sql stable parallel safe
 begin atomic
   select p.token_id, p.condition_id, p.outcome, p.payout, r.resolved_at, r.recorded_at,
          exists (select from public.resolution_conflicts c
-                 where c.condition_id = p.condition_id and c.kind = 'outcome' and c.detected_at <= labels_as_of.at
-                   and (c.cleared_at is null or c.cleared_at > labels_as_of.at)),
+                 where c.condition_id = p.condition_id and c.kind = 'outcome' and c.recorded_at <= labels_as_of.at
+                   and (c.cleared_at is null or coalesce(c.clearance_recorded_at, c.cleared_at) > labels_as_of.at)),
          r.sources
   from public.resolution_payouts p join public.resolutions r using (condition_id)
   where r.recorded_at <= labels_as_of.at;
@@ -64,11 +64,15 @@ where (m.closed or m.end_date <= now() or stands.verdict <> 'open')
 
 -- Listening that is settled, and listening that is not, of all journals. When it was known is told for a range as a whole: one
 -- part that was stored late makes all of it late, so that nobody who asks what was known then is told too much. Late is a proof
--- that was stored more than ten minutes after the time that it proves: longer than a tracker takes with its database at hand.
+-- that was stored more than ten minutes after the time that it proves: longer than a tracker takes with its database at hand;
+-- and late is what was in doubt or missing until a rejected message was taken in.
 create view public.coverage as
 select g.token_id, during,
-       greatest(lower(during), (select max(part.known_at) from unnest(g.begins, g.knowns) as part (from_at, known_at)
-                                where part.from_at <@ span)) as known_at
+       greatest(lower(during),
+                (select max(part.known_at) from unnest(g.begins, g.knowns) as part (from_at, known_at)
+                 where part.from_at <@ span and part.known_at > part.from_at),
+                (select max(taken.at) from unnest(missing.found, missing.found_at) as taken (span, at)
+                 where taken.span && during)) as known_at
 from (
   select a.token_id, range_agg(tstzrange(p.from_at, p.until_at)) as spans,
          array_agg(p.from_at) as begins, array_agg(p.known_at) as knowns
@@ -78,9 +82,12 @@ from (
     union all
     select n.from_at, n.until_at, n.known_at from tracker.listening_now n where n.asset_key = a.asset_key) p
   group by a.token_id) g
-left join (    -- the times of trades that were received and are missing
-  select m.doubt, range_agg(m.uncovered) as spans from public.rejected_messages m
-  where m.uncovered is not null and m.taken_in_at is null
+left join (    -- the times of trades that were received and are missing; and of those that are not any more
+  select m.doubt, range_agg(m.uncovered) filter (where m.taken_in_at is null) as spans,
+         array_agg(m.uncovered) filter (where m.taken_in_at is not null) as found,
+         array_agg(m.taken_in_at) filter (where m.taken_in_at is not null) as found_at
+  from public.rejected_messages m
+  where m.uncovered is not null
   group by m.doubt) missing on missing.doubt = g.token_id
 cross join lateral unnest(g.spans) as span
 cross join lateral unnest(tstzmultirange(span) - coalesce(missing.spans, '{}')) as during;

@@ -183,7 +183,7 @@ comment on column public.labels.contested is
 comment on column public.labels.sources is
   'which sources agreed';
 comment on function public.labels_as_of(timestamptz) is
-  'A function: labels_as_of(at). It returns the rows of labels as they were known at that time: those with known_at at or before it, and contested by what was detected by then and was not cleared by then. What is learned later changes no row of it. Fast where it is asked about a token or a market; no row for NULL.';
+  'A function: labels_as_of(at). It returns the rows of labels as they were known at that time: those with known_at at or before it, and contested by what was recorded by then and whose end was not. What is learned later changes no row of it. Fast where it is asked about a token or a market; no row for NULL.';
 comment on table public.resolution_confirmations is
   'Sources that agree with a recorded resolution and were not among those that decided it. Rows are only added.';
 comment on column public.resolution_confirmations.condition_id is
@@ -225,7 +225,7 @@ comment on table public.resolution_conflicts is
 comment on column public.resolution_conflicts.condition_id is
   'the market';
 comment on column public.resolution_conflicts.detected_at is
-  'when it was seen: observed_at of the answer, or for a listing and for verdict when the row was written';
+  'when it was seen: observed_at of the answer, the tracker''s clock; for a listing and for verdict when the row was written, the database''s';
 comment on column public.resolution_conflicts.recorded is
   'what is recorded, or what the other source says, in the words of resolution_observations; for mapping a name';
 comment on column public.resolution_conflicts.observed is
@@ -235,9 +235,13 @@ comment on column public.resolution_conflicts.source is
 comment on column public.resolution_conflicts.kind is
   'outcome; or mapping: which token has which name, or (index 0, index 1) which place among the outcomes';
 comment on column public.resolution_conflicts.cleared_at is
-  'when it ended, the database''s clock; NULL: it is open';
+  'when it ended, the tracker''s clock; NULL: it is open';
 comment on column public.resolution_conflicts.cleared_by is
   'why it ended, such as sources agree, or acknowledged: … with the reason that a person gave. NULL: it is open';
+comment on column public.resolution_conflicts.recorded_at is
+  'when it was stored, the database''s clock: as of an earlier time nobody knew it here';
+comment on column public.resolution_conflicts.clearance_recorded_at is
+  'when its end was stored, likewise; NULL: it is open';
 comment on view public.unresolved_markets is
   'Markets that should have an outcome (closed, past their end, or reported as ended) and have none recorded. A view of what the tracker remembers in tracker.unresolved, which holds all markets without a resolution, also those that go on.';
 comment on column public.unresolved_markets.condition_id is
@@ -257,7 +261,7 @@ comment on column public.coverage.token_id is
 comment on column public.coverage.during is
   'one range; those of a token do not overlap. A range goes on however often connections are replaced';
 comment on column public.coverage.known_at is
-  'from when on this was known: its beginning, or, when proofs of it were stored more than ten minutes after the times that they prove (after an outage of the database), when the last of them was. One such proof makes the whole range late, so it may say too little of what was known; too much by ten minutes at most. As of a time T a token was covered in during * tstzrange(NULL, T) of the rows with known_at <= T';
+  'from when on this was known: its beginning, or, when proofs of it were stored more than ten minutes after the times that they prove (after an outage of the database), when the last of them was; and when rejected messages were taken in that had left a part of it out, when the last of them was. One such part makes the whole range late, so it may say too little of what was known; too much by ten minutes at most. As of a time T a token was covered in during * tstzrange(NULL, T) of the rows with known_at <= T';
 comment on function public.coverage_gaps(text, timestamptz, timestamptz) is
   'A function: coverage_gaps(token_id, from_time, to_time). It returns when the token was wanted and listening was not proven. A time that is NULL is no limit.
 - A token that is not known has no rows: that proves nothing. Nor is time in which nobody wanted the token a gap. Whether a time was listened to is told by coverage alone. Time that is in neither was not wanted, or is not known yet.

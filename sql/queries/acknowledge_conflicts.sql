@@ -2,7 +2,7 @@
 -- Parameters: condition_id, reason. Rows: detected_at, kind, source, recorded, observed of each, oldest first; and in each of
 -- them the slug of the market and the names of its tokens, token_id to name, as far as known.
 with cleared as (
-  update public.resolution_conflicts set cleared_at = now(), cleared_by = %(reason)s
+  update public.resolution_conflicts set cleared_at = now(), cleared_by = %(reason)s, clearance_recorded_at = now()
   where condition_id = %(condition_id)s and cleared_at is null
   returning detected_at, kind, source, recorded, observed
 )

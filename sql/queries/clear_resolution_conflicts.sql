@@ -5,6 +5,6 @@ with given as (
   from jsonb_to_recordset(%(clearances)s::jsonb) as c (
     condition_id text, kind text, cleared_at_ms bigint, reason text)
 )
-update public.resolution_conflicts c set cleared_at = g.cleared_at, cleared_by = g.reason
+update public.resolution_conflicts c set cleared_at = g.cleared_at, cleared_by = g.reason, clearance_recorded_at = now()
 from given g
 where c.condition_id = g.condition_id and c.kind = g.kind and c.cleared_at is null and c.detected_at <= g.cleared_at

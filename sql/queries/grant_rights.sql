@@ -48,7 +48,7 @@ begin
       execute format('grant delete on %s to tracker_writer', it);
     end if;
     if name = 'resolution_conflicts' then    -- it ends, and stays what it was
-      execute format('grant update (cleared_at, cleared_by) on %s to tracker_writer', it);
+      execute format('grant update (cleared_at, cleared_by, clearance_recorded_at) on %s to tracker_writer', it);
     end if;
     if name = any(passing) then
       execute format('grant delete on %s to tracker_writer', it);

@@ -37,8 +37,9 @@ with touched as (
   where d.cause = 'rejected' and d.confirmed_seq < d.released_seq and d.released_seq < e.closed_seq
     and (n.cause is distinct from %(missed)s or n.until_at > n.from_at)
 )
-insert into tracker.listening as l (journal_key, epoch, asset_key, confirmed_seq, from_at, until_at, released_seq, cause)
-select s.journal_key, s.epoch, s.asset_key, s.from_seq, s.from_at, s.until_at, s.until_seq, s.cause
+insert into tracker.listening as l
+  (journal_key, epoch, asset_key, confirmed_seq, from_at, until_at, released_seq, cause, known_at)
+select s.journal_key, s.epoch, s.asset_key, s.from_seq, s.from_at, s.until_at, s.until_seq, s.cause, now()
 from span s
 where s.until_at > s.from_at
   and exists (select from public.rejected_messages m
@@ -52,5 +53,5 @@ where s.until_at > s.from_at
 -- An end without a beginning may stand there, which holds no time.
 on conflict (journal_key, epoch, asset_key, confirmed_seq) do update
 set from_at = excluded.from_at, until_at = excluded.until_at, released_seq = excluded.released_seq,
-    cause = excluded.cause
+    cause = excluded.cause, known_at = excluded.known_at
 where l.confirmed_seq = l.released_seq

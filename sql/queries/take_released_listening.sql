@@ -4,7 +4,7 @@
 -- Rows: asset_key, from_at, until_at, known_at, epoch, confirmed_seq, released_seq, cause; whether it was taken.
 with released as (
   select l.epoch, l.asset_key, l.confirmed_seq, l.released_seq, l.from_at, l.until_at, l.cause,
-         greatest(l.from_at, e.late_at) as known_at,
+         greatest(l.from_at, l.known_at, e.late_at) as known_at,
          (e.epoch is null or e.closed_seq is null)
          and not exists (select from public.rejected_messages m
                          where m.journal_key = l.journal_key and m.epoch = l.epoch and m.doubt is not null

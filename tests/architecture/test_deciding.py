@@ -48,6 +48,7 @@ NOT_DECIDING = {
     "supervision.connection_log": "writes to the journal, and logs",
     "supervision.connections": "starts and stops actors",
     "supervision.monitor": "sends to actors, and logs",
+    "supervision.wishes": "writes to the journal",
     "health.metrics": "an HTTP server",
     "health.web.server": "an HTTP server",
     "health.web.page": "answers HTTP requests",

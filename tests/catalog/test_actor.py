@@ -1244,9 +1244,11 @@ def test_a_market_that_is_found_by_a_poll_was_overlooked_since_it_began() -> Non
     harness = watching(web_of(3))
     harness.tick()
     assert overlooked(harness) == {}
+    assert [change.is_first for change in harness.supervisor.of(UniverseChanged)] == [True]
     harness.web.add(FakeMarket(50, start_ms=WALL_MS + 5_000))
     harness.tick(DISCOVERY_S)
     assert overlooked(harness) == {condition(50): 5_000}
+    assert not harness.supervisor.last(UniverseChanged).is_first
 
 
 def test_a_market_that_the_database_names_was_overlooked_if_it_is_still_open() -> None:

@@ -3,12 +3,13 @@
 import psycopg
 import pytest
 
+from actors.database import queries
 from actors.database.store import Store
 from actors.model.market import Clearance, Contradiction, ContradictionKind, Source
 from actors.model.storage import Batch
 from actors.model.trade import ConditionId
 from tests.database.samples import CONDITION, at, market, ns, resolution
-from tests.postgres import ask, do
+from tests.postgres import ask, connected, do
 
 pytestmark = pytest.mark.db
 
@@ -68,6 +69,42 @@ def test_a_contradiction_of_each_kind_may_be_found_in_one_answer(
     store.commit(Batch(contradictions=(clash(1), named)))
 
     assert [row[4] for row in ask(database, ROWS)] == ["outcome", "mapping"]
+
+
+def test_what_was_known_does_not_change_when_a_contradiction_or_its_end_is_stored_late(
+    store: Store, database: str
+) -> None:
+    """Both happened before the time that is asked about, and are stored behind an outage."""
+    store.commit(Batch(markets=(market(),), resolutions=(resolution(),)))
+    present = "select clock_timestamp()"
+    contested = "select array_agg(distinct contested) from labels_as_of(%s)"
+    ((before,),) = ask(database, present)
+    store.commit(Batch(contradictions=(clash(1),)))
+    ((open_at,),) = ask(database, present)
+    store.commit(Batch(clearances=(clearance(2),)))
+    ((ended_at,),) = ask(database, present)
+
+    found = [ask(database, contested, each)[0][0] for each in (before, open_at, ended_at)]
+    assert found == [[False], [True], [False]]
+    ((detected_at, cleared_at, recorded_at, ended_recorded_at),) = ask(
+        database,
+        """select detected_at, cleared_at, recorded_at, clearance_recorded_at
+        from resolution_conflicts""",
+    )
+    assert (detected_at, cleared_at) == (at(1), at(2))
+    assert before < recorded_at < open_at < ended_recorded_at < ended_at
+    given = {"conditions": [CONDITION]}
+    with connected(database) as base:
+        kept = [
+            base.execute(queries.SELECT_DATASET_CONFLICTS, {**given, "as_of": each}).fetchall()
+            for each in (before, open_at, ended_at, None)
+        ]
+    assert [[row[2:] for row in rows] for rows in kept] == [
+        [],
+        [(recorded_at, None)],
+        [(recorded_at, ended_recorded_at)],
+        [(recorded_at, ended_recorded_at)],
+    ]
 
 
 def test_a_clearance_ends_what_is_open_of_its_kind(store: Store, database: str) -> None:

@@ -172,6 +172,23 @@ def test_a_doubt_that_is_removed_is_covered_from_end_to_end(feed: Feed, database
     assert feed.cause_of(31) == "disconnected"
 
 
+def test_what_is_taken_in_was_not_known_before(feed: Feed, store: Store, database: str) -> None:
+    query = "select known_at >= %s from coverage where token_id = %s order by during"
+    feed.reject(12, YES)
+    feed.release(10)
+    feed.confirm(14)
+    feed.close(30)
+    do(database, "update tracker.epochs set late_at = null")  # as if it had been stored in time
+    ((before,),) = ask(database, "select clock_timestamp()")
+    assert ask(database, query, before, YES) == [(False,), (False,)]
+    take_in(database)
+    assert ask(database, query, before, YES) == [(True,)]
+    while not store.settle():
+        pass
+    assert ask(database, "select count(*) from tracker.epochs") == [(0,)]
+    assert ask(database, query, before, YES) == [(True,)]
+
+
 def test_a_doubt_is_removed_only_when_every_message_in_it_is_understood(
     feed: Feed, database: str
 ) -> None:

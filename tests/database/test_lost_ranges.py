@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,6 +20,7 @@ from actors.model.facts import (
     ProcessStarted,
     RangeLost,
     TokensConfirmed,
+    TokensReleased,
     encode,
 )
 from actors.model.storage import Batch
@@ -153,6 +155,53 @@ def test_a_record_of_another_version_ends_the_coverage_before_it_and_is_kept(
     ((seq, connection, payload, at),) = ask(database, query)
     assert (seq, connection, bytes(payload)) == (unknown, "journal", b"\x93\xa3new\x01\x02")
     assert at == ZERO + timedelta(seconds=33)
+
+
+LATE = (
+    (5, proof(20)),
+    (6, RangeLost(6, 6)),
+    (7, TokensReleased(EPOCH, ns(30), (YES,), "released")),
+    (8, proof(40)),
+    (9, close(45)),
+)
+
+
+@pytest.mark.parametrize(
+    "order", list(permutations(LATE))[::5], ids=lambda order: "".join(str(s) for s, _ in order)
+)
+def test_whenever_a_lost_range_is_found_coverage_ends_at_the_last_proof_before_it(
+    store: Store, database: str, order: tuple[tuple[int, Fact], ...]
+) -> None:
+    """What came after it had been stored, since a record before it was still missing."""
+    store.commit(Batch(facts=tuple(enumerate(START, 1)), watermark=5))
+    for each in order:
+        store.commit(Batch(facts=(each,)))
+
+    assert covered(database) == [(2, 20)]
+    assert ask(
+        database, "select closed_seq, lost, closed_at = proven_until from tracker.epochs"
+    ) == [(6, True, True)]
+
+
+def test_of_proofs_below_the_watermark_the_last_alone_is_kept(store: Store, database: str) -> None:
+    query = "select proofs, proven_until from tracker.epochs"
+    store.commit(Batch(facts=tuple(enumerate(START, 1)), watermark=5))
+    assert ask(database, query) == [(None, ZERO + timedelta(seconds=10))]
+    for seq in (6, 7, 9):  # 5 and 8 are missing
+        store.commit(Batch(facts=((seq, proof(seq * 10)),), watermark=5))
+    assert set(ask(database, query)[0][0]) == {"0", "6", "7", "9"}
+    store.commit(Batch(facts=((5, proof(50)), (10, proof(95))), watermark=8))
+    assert set(ask(database, query)[0][0]) == {"0", "9", "10"}
+    store.commit(Batch(facts=((8, RangeLost(8, 8)),), watermark=11))
+    assert covered(database) == [(2, 70)]
+
+
+def test_once_no_record_is_missing_one_proof_is_enough(store: Store, database: str) -> None:
+    query = "select proofs, proven_until from tracker.epochs"
+    store.commit(Batch(facts=tuple(enumerate(START, 1)), watermark=5))
+    store.commit(Batch(facts=((6, proof(60)),), watermark=5))
+    store.commit(Batch(facts=((5, proof(50)), (7, proof(70))), watermark=8))
+    assert ask(database, query) == [(None, ZERO + timedelta(seconds=70))]
 
 
 def test_an_epoch_that_begins_after_the_lost_range_counts(

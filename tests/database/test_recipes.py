@@ -245,10 +245,11 @@ CLEARED = "update resolution_conflicts set cleared_at = '{}', cleared_by = 'x'"
 
 
 def test_a_label_is_contested_while_a_contradiction_about_the_outcome_is_open(filled: str) -> None:
-    """Of any time: neither what was detected later nor what ended later changes an answer."""
+    """Of any time: neither what was stored later nor what ended later changes an answer."""
     first, end = datetime(2100, 1, 1, tzinfo=UTC), datetime(2100, 1, 2, tzinfo=UTC)
     do(filled, CONFLICT.format(f"'{SNOW}', '{first}', 'a', 'b', 'clob', 'outcome'"))
     do(filled, CONFLICT.format(f"'{CONDITION}', '{first}', 'a', 'b', 'listing', 'mapping'"))
+    do(filled, "update resolution_conflicts set recorded_at = detected_at")
 
     def contested(moment: datetime) -> set[str]:
         query = "select condition_id from labels_as_of(%s) where contested"

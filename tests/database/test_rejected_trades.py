@@ -248,6 +248,21 @@ def test_what_is_known_of_the_rest_is_known_no_earlier_than_its_beginning(
     assert ask(tracker.dsn, query, YES) == [(True,), (True,)]
 
 
+def test_that_nothing_is_missing_is_known_once_the_trade_is_taken_in(tracker: Tracker) -> None:
+    while_it_is_settled(tracker)
+    forbid(tracker.dsn)
+    tracker.receive(tracker.trade(20.25))
+    permit(tracker.dsn)
+    query = "select known_at >= %s from coverage where token_id = %s"
+    ((before,),) = ask(tracker.dsn, "select clock_timestamp()")
+    assert ask(tracker.dsn, query, before, YES) == [(False,), (False,)]
+    tracker.store.take_in(0)
+
+    assert tracker.covered() == [(0, 60)]
+    assert ask(tracker.dsn, query, before, YES) == [(True,)]
+    assert ask(tracker.dsn, query, before, NO) == [(False,)]
+
+
 def test_a_trade_is_missing_in_its_own_second_or_if_that_is_none_before_its_receipt() -> None:
     def never() -> int:
         raise AssertionError

@@ -218,6 +218,20 @@ def test_coverage_says_when_a_part_that_came_late_was_known(
     assert ask(database, query) == expected
 
 
+def test_what_goes_on_on_another_connection_was_known_all_the_time(
+    tracker: Tracker, database: str
+) -> None:
+    query = "select known_at = lower(during) from coverage"
+    now = (datetime.now(UTC) - tracker.zero).total_seconds()
+    one = tracker.listen(now - 100, TOKENS[0], until=now - 20)
+    other = tracker.listen(now - 50, TOKENS[0], until=now)
+    assert ask(database, query) == [(True,)]
+    for epoch, until in ((one, now - 20), (other, now)):
+        tracker.close(epoch, until)
+        tracker.settle()
+        assert ask(database, query) == [(True,)]
+
+
 def test_what_came_late_stays_late_when_the_same_connection_goes_on_in_time(
     tracker: Tracker, database: str
 ) -> None:

@@ -32,7 +32,7 @@ FROM, TO = "2026-03-01", "2026-03-03"
 TIMES = {
     "resolutions": ("recorded_at", "condition_id"),
     "market_history": ("known_at", "condition_id"),
-    "resolution_conflicts": ("detected_at", "condition_id"),
+    "resolution_conflicts": ("recorded_at", "condition_id"),
     "markets": ("first_seen_at", "condition_id"),
 }
 
@@ -69,7 +69,7 @@ def scatter(dsn: str, rng: Random) -> None:
                 )
         changed(
             dsn,
-            """update resolution_conflicts set cleared_at = detected_at + interval '9 hours',
+            """update resolution_conflicts set cleared_at = recorded_at + interval '9 hours',
             cleared_by = 'sources agree' where condition_id = %s and random() < 2""",
             condition_id,
         )
@@ -82,7 +82,7 @@ def forget(dsn: str, at: datetime) -> None:
         """delete from resolution_payouts p using resolutions r
         where r.condition_id = p.condition_id and r.recorded_at > %s""",
         "delete from resolutions where recorded_at > %s",
-        "delete from resolution_conflicts where detected_at > %s",
+        "delete from resolution_conflicts where recorded_at > %s",
         """update resolution_conflicts set cleared_at = null, cleared_by = null
         where cleared_at > %s""",
         "delete from market_history where known_at > %s",

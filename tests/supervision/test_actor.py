@@ -1,5 +1,6 @@
 """The supervisor, unstarted: its children, time, the stop, health."""
 
+import msgspec
 import pytest
 
 from actors.actor import UnknownMessage
@@ -17,9 +18,18 @@ from actors.messages import (
     StoreLost,
     StoreOpened,
     Tick,
+    UniverseChanged,
 )
 from actors.model import facts
-from tests.actor_harness import SLOT, START, SupervisorHarness, added, connection_report
+from actors.model.conversion import instant
+from tests.actor_harness import (
+    SLOT,
+    START,
+    SupervisorHarness,
+    added,
+    connection_report,
+    market,
+)
 from tests.clocks import DAY_S, HOUR_S
 
 
@@ -271,3 +281,42 @@ def test_nothing_is_told_again_while_the_process_stops() -> None:
     before = len(harness.journal.bodies)
     harness.tell(CoverageForgotten())
     assert len(harness.journal.bodies) == before
+
+
+def test_what_earlier_processes_wanted_and_the_database_lacks_is_wanted_since_then() -> None:
+    """A wish that this one has told already began later, and would be kept."""
+    harness = SupervisorHarness().begin(1)
+    before = len(harness.journal.bodies)
+    since_ns = harness.wall_ns - 60_000_000_000
+    harness.tell(CoverageForgotten(since_ns=since_ns, is_earlier=True))
+    told = [facts.decode(body) for body in list(harness.journal.bodies.values())[before:]]
+    assert told[1:] == [
+        facts.TokensUnwanted(harness.wall_ns, ("11", "12")),
+        facts.TokensWanted(since_ns, ("11", "12")),
+    ]
+
+    began = instant(harness.wall_ns - 30_000_000_000)
+    markets = (
+        market(2),
+        msgspec.structs.replace(market(3), started_at=began),
+        msgspec.structs.replace(market(4), started_at=instant(harness.wall_ns + 10**12)),
+        market(5),
+    )
+    harness.tell(
+        UniverseChanged(
+            added=markets, removed=(), is_first=True, overlooked=((market(5).condition_id, 9),)
+        )
+    )
+    harness.tell(added(6))  # found later: that one an earlier process did not know
+    first: dict[str, int] = {}
+    for fact in harness.facts(facts.TokensWanted):
+        for token in fact.tokens:
+            first.setdefault(token, fact.at_ns)
+    assert (first["21"], first["31"]) == (since_ns, harness.wall_ns - 30_000_000_000)
+    assert (first["41"], first["51"], first["61"]) == (harness.wall_ns, 9, harness.wall_ns)
+
+
+def test_the_first_listing_is_wanted_from_now_on_when_nothing_was_lost() -> None:
+    harness = SupervisorHarness().begin()
+    harness.tell(UniverseChanged(added=(market(1),), removed=(), is_first=True))
+    assert {fact.at_ns for fact in harness.facts(facts.TokensWanted)} == {harness.wall_ns}

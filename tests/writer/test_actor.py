@@ -41,6 +41,7 @@ from actors.model.conversion import DAY_NS
 from actors.model.facts import (
     Fact,
     FramesSeen,
+    Hole,
     ListeningOpened,
     ProcessAlive,
     RangeLost,
@@ -1116,3 +1117,62 @@ def test_a_database_that_is_lost_over_today_is_opened_again() -> None:
     harness.tick(after_s=600.0)
     drain(harness.actor)
     assert len(harness.supervisor.of(DayRestored)) == 1
+
+
+def test_what_of_coverage_may_stand_in_lost_records_is_told_again_once() -> None:
+    harness = WriterHarness()
+    for number in range(20):
+        harness.journal_trade(number)
+    harness.journal.dig(5, 6)
+    harness.journal.dig(9, 9)
+    harness.open()
+    assert harness.supervisor.of(CoverageForgotten) == [
+        CoverageForgotten(since_ns=4_000, is_earlier=False)
+    ]
+    harness.store.away = True
+    harness.tell(harness.journal_trade(21))
+    harness.flush()
+    later = harness.journal_trade(22).seq
+    harness.journal.dig(later, later)
+    harness.store.away = False
+    harness.tick(60.0)
+    drain(harness.actor)
+    again = CoverageForgotten(since_ns=(later - 1) * 1_000, is_earlier=False)
+    assert harness.supervisor.of(CoverageForgotten)[1:] == [again]
+
+
+def test_what_an_earlier_process_told_in_lost_records_is_told_again_as_its() -> None:
+    harness = WriterHarness()
+    for number in range(4):
+        harness.journal_trade(number)
+    harness.journal.opened_at_seq = harness.journal.next_seq
+    harness.store.moved_at_ms = 7
+    harness.journal.dig(1, 1)  # nothing before it tells the time
+    harness.open()
+    assert harness.supervisor.last(CoverageForgotten) == CoverageForgotten(
+        since_ns=7_000_000, is_earlier=True
+    )
+
+
+def test_records_that_were_stored_before_they_were_lost_are_not_told_again() -> None:
+    harness = WriterHarness()
+    for number in range(4):
+        harness.journal_trade(number)
+    harness.journal.holes.append(Hole(first=5, last=8, bytes_lost=0, skipped=True))
+    harness.journal.next_seq = 9
+    harness.open()
+    assert not harness.supervisor.of(CoverageForgotten)
+
+
+def test_a_database_that_was_restored_before_the_start_is_told_since_when() -> None:
+    before = WriterHarness().open()
+    for number in range(20):
+        before.tell(before.journal_trade(number))
+    before.flush()
+    before.journal.oldest_seq, before.journal.opened_at_seq = 15, 21
+    before.store.moved_at_ms = 7
+    before.store.watermarks = {JOURNAL_ID: 3}
+    harness = WriterHarness(before.journal, before.store).open()
+    assert harness.supervisor.last(CoverageForgotten) == CoverageForgotten(
+        since_ns=7_000_000, is_earlier=True
+    )
