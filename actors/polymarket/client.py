@@ -119,17 +119,6 @@ class _DataRoute:
 class Polymarket:
     """The public read interfaces. Any thread may call.
 
-    A cache before Gamma answers what it was asked before for up to five minutes, so the limits
-    that a look-up names change from one to the next.
-
-    Args:
-        gamma_url, clob_url, data_url: Of the services.
-        user_agent: Who asks.
-        deadline_s: Of each call.
-        stop: Ends calls that are under way.
-        on_call: Told of each call.
-        first_asked: Where the limits begin: a process must not ask what the one before it did.
-
     All methods raise `SourceUnavailable` when there is no good answer in time,
     and `PayloadRejected` when a 200 has an unexpected body.
     """
@@ -144,11 +133,10 @@ class Polymarket:
         deadline_s: float = DEADLINE_S,
         stop: threading.Event | None = None,
         on_call: OnCall | None = None,
-        first_asked: int = 0,
+        first_asked: int = 0,  # differs by process, as caches keep what was asked
     ) -> None:
-        self._gamma_url = gamma_url.rstrip("/")
-        self._clob_url = clob_url.rstrip("/")
-        self._data_url = data_url.rstrip("/")
+        urls = (each.rstrip("/") for each in (gamma_url, clob_url, data_url))
+        self._gamma_url, self._clob_url, self._data_url = urls
         self._http = Http(user_agent, deadline_s=deadline_s, stop=stop, on_call=on_call)
         self._lookups = _LookupRoute()
         self._data_routes = (

@@ -285,6 +285,9 @@ $$;
 -- or more: a day is announced five minutes after its end at the earliest. So what is stored in time does not come here.
 create function tracker.mark_late_change() returns trigger language plpgsql security definer
 set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+declare
+  is_taken_back boolean;
+  known timestamptz;
 begin
   case tg_table_name
   when 'wanted' then
@@ -299,10 +302,12 @@ begin
     else
       perform tracker.mark_market_days(new.asset_key, least(old.until_at, new.until_at), 'infinity');
     end if;
-  when 'epochs' then    -- a proof of long ago
+  when 'epochs' then    -- a proof of long ago, or one that is taken back since records before it are lost
+    is_taken_back := old.proven_until is not null and coalesce(new.proven_until < old.proven_until, true);
+    known := case when is_taken_back then new.proven_until else old.proven_until end;
     if exists (select from tracker.computed_days d
-               where d.day >= (coalesce(old.proven_until, old.opened_at, '-infinity') at time zone 'UTC')::date) then
-      perform tracker.mark_market_days(l.asset_key, greatest(l.from_at, old.proven_until), new.proven_until)
+               where d.day >= (coalesce(known, old.opened_at, '-infinity') at time zone 'UTC')::date) then
+      perform tracker.mark_market_days(l.asset_key, greatest(l.from_at, known), greatest(old.proven_until, new.proven_until))
       from tracker.listening l where l.journal_key = new.journal_key and l.epoch = new.epoch;
     end if;
   when 'rejected_messages' then
@@ -357,7 +362,8 @@ create trigger mark_late_listening after insert on tracker.listening for each ro
 create trigger mark_late_end after update on tracker.listening for each row
   when (least(old.until_at, new.until_at) < now() - interval '5 minutes') execute function tracker.mark_late_change();
 create trigger mark_late_proof after update on tracker.epochs for each row
-  when (new.late_at is distinct from old.late_at) execute function tracker.mark_late_change();
+  when (new.late_at is distinct from old.late_at or old.proven_until > coalesce(new.proven_until, '-infinity'))
+  execute function tracker.mark_late_change();
 create trigger mark_rejected after insert on public.rejected_messages for each row
   when (new.uncovered is not null) execute function tracker.mark_late_change();
 create trigger mark_taken_in after update of taken_in_at on public.rejected_messages for each row

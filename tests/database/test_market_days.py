@@ -17,6 +17,7 @@ from actors.model.facts import (
     ProcessAlive,
     ProcessStarted,
     ProcessStopped,
+    RangeLost,
     TokensConfirmed,
     TokensReleased,
     TokensUnwanted,
@@ -440,6 +441,27 @@ def test_a_tracker_that_is_retired_or_returns_takes_its_days_back(
 ) -> None:
     late(store, database, AS_A_WHOLE[what], end=20 * H)
     assert ask(database, ROWS, at(0).date()) == []
+
+
+def test_records_that_are_found_lost_later_take_back_what_was_proven_behind_them(
+    store: Store, database: str
+) -> None:
+    facts = (
+        ProcessStarted(ns(0), "host", "1"),
+        TokensWanted(ns(H), (YES, NO)),
+        ListeningOpened(ns(H), "a-0001", 0),
+        TokensConfirmed(3, ns(H), (YES, NO)),
+        ListeningProven(((3, ns(6 * H)),)),
+    )
+    store.commit(Batch(markets=(market(),), facts=tuple(enumerate(facts, 1)), watermark=6))
+    later = (ListeningProven(((3, ns(40 * H)),)), ProcessStopped(ns(40 * H)))
+    store.commit(Batch(facts=tuple(enumerate(later, 8))))
+    compute(store, database)
+    query = "select covered_s from market_coverage where day = %s"
+    assert ask(database, query, at(0).date()) == [(2 * 23 * H,)]
+    store.commit(Batch(facts=((6, RangeLost(6, 7)),), watermark=10))
+    compute(store, database)
+    assert ask(database, query, at(0).date()) == [(2 * 5 * H,)]
 
 
 def test_a_tracker_that_returned_takes_days_back_when_it_listens_again(

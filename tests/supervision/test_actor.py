@@ -22,6 +22,7 @@ from actors.messages import (
 )
 from actors.model import facts
 from actors.model.conversion import instant
+from actors.model.trade import TokenId
 from tests.actor_harness import (
     SLOT,
     START,
@@ -291,8 +292,8 @@ def test_what_earlier_processes_wanted_and_the_database_lacks_is_wanted_since_th
     harness.tell(CoverageForgotten(since_ns=since_ns, is_earlier=True))
     told = [facts.decode(body) for body in list(harness.journal.bodies.values())[before:]]
     assert told[1:] == [
-        facts.TokensUnwanted(harness.wall_ns, ("11", "12")),
-        facts.TokensWanted(since_ns, ("11", "12")),
+        facts.TokensUnwanted(harness.wall_ns, (TokenId("11"), TokenId("12"))),
+        facts.TokensWanted(since_ns, (TokenId("11"), TokenId("12"))),
     ]
 
     began = instant(harness.wall_ns - 30_000_000_000)

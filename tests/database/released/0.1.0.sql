@@ -733,6 +733,9 @@ $$;
 -- or more: a day is announced five minutes after its end at the earliest. So what is stored in time does not come here.
 create function tracker.mark_late_change() returns trigger language plpgsql security definer
 set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+declare
+  is_taken_back boolean;
+  known timestamptz;
 begin
   case tg_table_name
   when 'wanted' then
@@ -747,10 +750,12 @@ begin
     else
       perform tracker.mark_market_days(new.asset_key, least(old.until_at, new.until_at), 'infinity');
     end if;
-  when 'epochs' then    -- a proof of long ago
+  when 'epochs' then    -- a proof of long ago, or one that is taken back since records before it are lost
+    is_taken_back := old.proven_until is not null and coalesce(new.proven_until < old.proven_until, true);
+    known := case when is_taken_back then new.proven_until else old.proven_until end;
     if exists (select from tracker.computed_days d
-               where d.day >= (coalesce(old.proven_until, old.opened_at, '-infinity') at time zone 'UTC')::date) then
-      perform tracker.mark_market_days(l.asset_key, greatest(l.from_at, old.proven_until), new.proven_until)
+               where d.day >= (coalesce(known, old.opened_at, '-infinity') at time zone 'UTC')::date) then
+      perform tracker.mark_market_days(l.asset_key, greatest(l.from_at, known), greatest(old.proven_until, new.proven_until))
       from tracker.listening l where l.journal_key = new.journal_key and l.epoch = new.epoch;
     end if;
   when 'rejected_messages' then
@@ -805,7 +810,8 @@ create trigger mark_late_listening after insert on tracker.listening for each ro
 create trigger mark_late_end after update on tracker.listening for each row
   when (least(old.until_at, new.until_at) < now() - interval '5 minutes') execute function tracker.mark_late_change();
 create trigger mark_late_proof after update on tracker.epochs for each row
-  when (new.late_at is distinct from old.late_at) execute function tracker.mark_late_change();
+  when (new.late_at is distinct from old.late_at or old.proven_until > coalesce(new.proven_until, '-infinity'))
+  execute function tracker.mark_late_change();
 create trigger mark_rejected after insert on public.rejected_messages for each row
   when (new.uncovered is not null) execute function tracker.mark_late_change();
 create trigger mark_taken_in after update of taken_in_at on public.rejected_messages for each row
@@ -1771,7 +1777,7 @@ insert into tracker.schema_migrations overriding system value select * from json
  {"name":"0002_create_catalog.sql","checksum":"44a15588aa51c31a9966ceda00324c7b1a7a439935c2eb46891a8144d7eafcbf","applied_at":"2026-11-30T21:27:36.804292+00:00","previous_may_write":false}, 
  {"name":"0003_create_trades.sql","checksum":"2be2931823df9ed18b0e91db97ef443a6378ed00d7ac75529db6fd4b0b90be29","applied_at":"2026-11-30T21:54:30.170202+00:00","previous_may_write":false}, 
  {"name":"0004_create_resolutions.sql","checksum":"cded7ddeeccb4a378882c12a571f36757898c45753ddc6e478daed3d4395a5c7","applied_at":"2026-11-30T22:36:57.154627+00:00","previous_may_write":false}, 
- {"name":"0005_create_coverage.sql","checksum":"c92cd03bbce502052aeaf8f7294afd99567a1dd54e06feac763c2921e3d5aadf","applied_at":"2026-11-30T22:37:00.096985+00:00","previous_may_write":false}, 
+ {"name":"0005_create_coverage.sql","checksum":"a614a51b5b158d4214f4e97e60fda9dd66aa2419b41e24eabd5bf36e18e26580","applied_at":"2026-11-30T22:40:18.063342+00:00","previous_may_write":false}, 
  {"name":"0006_create_public.sql","checksum":"518a2d941520ff2482eb0a48ca06ca56dcdbc9c788fd7692a87a9f60dfd27c16","applied_at":"2026-11-30T22:37:00.161108+00:00","previous_may_write":false}, 
  {"name":"0007_add_comments.sql","checksum":"4956019cd15c66df530996e907f637da70bdab5ea3985523efec434af1b81cf1","applied_at":"2026-11-30T22:37:00.194513+00:00","previous_may_write":false}]');
 insert into tracker.journal_progress overriding system value select * from json_populate_recordset(null::tracker.journal_progress, '[{"journal_key":1,"mark":20,"moved_at":"2026-11-30T18:15:02.187454+00:00","session":"c1888b43-1a04-403b-8d5f-f1c01445e790","stored_on":"2026-11-30","stored_rows":2}]');
