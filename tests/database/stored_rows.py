@@ -30,7 +30,15 @@ GAPS = """select a.token_id, g.gap, g.cause from assets a
     cross join lateral coverage_gaps(a.token_id, '2026-03-01 12:00+00', '2026-03-01 12:20+00') g"""
 TOKENS = "select asset_key, token_id from assets"
 JOURNALS = "select journal_key, journal_id::text from tracker.journals"
-STORED_AT = {"recorded_at", "first_seen_at", "updated_at", "moved_at", "known_at", "session"}
+STORED_AT = {
+    "recorded_at",
+    "clearance_recorded_at",
+    "first_seen_at",
+    "updated_at",
+    "moved_at",
+    "known_at",
+    "session",
+}
 
 
 def rows(dsn: str, *names: str) -> dict[str, Table]:
