@@ -48,7 +48,10 @@ begin
       execute format('grant delete on %s to tracker_writer', it);
     end if;
     if name = 'resolution_conflicts' then    -- it ends, and stays what it was
-      execute format('grant update (cleared_at, cleared_by, clearance_recorded_at) on %s to tracker_writer', it);
+      -- Before an upgrade, too, when a column that a migration adds is not there yet.
+      execute format('grant update (%s) on %s to tracker_writer',
+                     (select string_agg(quote_ident(a.attname), ', ') from pg_attribute a
+                      where a.attrelid = it::regclass and a.attname in ('cleared_at', 'cleared_by', 'clearance_recorded_at')), it);
     end if;
     if name = any(passing) then
       execute format('grant delete on %s to tracker_writer', it);

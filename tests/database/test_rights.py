@@ -171,3 +171,17 @@ def test_who_only_reads_is_told_which_role_it_takes(
     assert ask(whole, "select count(*) from tracker.journals where retired_at is not null") == [
         (0,)
     ]
+
+
+def test_rights_are_granted_before_a_column_is_there_that_a_migration_adds(
+    server: Server, template: str
+) -> None:
+    """An embedded database gets them at each start, and an older one is migrated afterwards."""
+    with server.database(template) as dsn, psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(queries.ROLES)
+        connection.execute("set role tracker_owner")
+        connection.execute(
+            "alter table public.resolution_conflicts drop column clearance_recorded_at cascade"
+        )
+        connection.execute(queries.SET_SEARCH_PATH)
+        connection.execute(queries.GRANT_RIGHTS)
