@@ -457,8 +457,8 @@ class CoverageForgotten(Message, frozen=True, kw_only=True):
 
     Attributes:
         since_ns: What the database knows reaches until then, wall clock; 0: it knows nothing.
-        is_earlier: An earlier process told it, so it is lacking of markets, too, that this one
-            still has to find.
+        is_earlier: An earlier process told it, so wishes are lacking, too, of markets that the
+            catalog has not found in this process yet.
     """
 
     since_ns: int = 0

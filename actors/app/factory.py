@@ -307,7 +307,6 @@ class ActorFactory:
             user_agent=self._config.user_agent,
             stop=self._stop_http,
             on_call=self.request_times.add,
-            first_asked=int(time.time()),  # a process begins later than the one before it
         )
 
     def _start_connection(self) -> StartConnection:

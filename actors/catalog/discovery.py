@@ -5,7 +5,7 @@
 2. Markets that began since the last poll, every `discovery_s`.
 3. Markets that were made since: one may be listed with an old start date.
 4. Markets that the last sweep did not list, and those chosen around their planned end: have they
-   closed?
+   closed? One that is neither listed nor found closed is asked for again for five minutes.
 5. The next page of the sweep through everything, at start and every 30 minutes.
 6. Whether the list form, the other way for all of these, still answers, every 2 minutes.
 
@@ -56,7 +56,8 @@ class Discovery:
         announced: The look-ups of markets that the feed announced.
         placeholders: The look-ups of markets that cannot be traded yet.
         closed: The look-ups of markets that have closed, to see whether they open again.
-        late: The look-ups, among the closed, of markets that were chosen around their planned end.
+        late: The look-ups, among the closed, of markets that were chosen around their planned end,
+            or that no listing has.
         keyset: Whether the keyset leads through listings.
         swept_at: When the last complete sweep ended, or None before the first.
     """
@@ -281,7 +282,7 @@ class Discovery:
         self.late.tried(asked, self._now, age_s=age_s)
 
     def _pop_missing(self, lookup: Lookup) -> None:
-        # Found or not: what is still missing after the next sweep is looked up again then.
+        # What was not found is in `late` then, and in here again when the next sweep lacks it.
         for _ in lookup.ids:
             self._missing.popleft()
 

@@ -181,7 +181,7 @@ def _end_trades(plan: Plan, admin_url: str) -> None:
 
 
 def _failed(demo: DemoDir, processes: Processes, code: int) -> int:
-    """Say why the tracker could not go on, and return the exit code."""
+    """Print why the tracker could not go on, and return the exit code."""
     lines = demo_processes.last_errors(demo, processes.log_at)
     if code == EXIT_CONFIG:
         lines += demo.how_to_begin_anew(lines)
@@ -194,7 +194,7 @@ def _failed(demo: DemoDir, processes: Processes, code: int) -> int:
 
 
 def _not_begun(*, is_stopped: bool) -> int:
-    """Say that the tracker had not begun to record, and return the exit code."""
+    """Print that the tracker had not begun to record, and return the exit code."""
     if is_stopped:
         output.say("tracker: interrupted before anything was recorded")
         return EXIT_INTERRUPTED

@@ -133,7 +133,7 @@ class Polymarket:
         deadline_s: float = DEADLINE_S,
         stop: threading.Event | None = None,
         on_call: OnCall | None = None,
-        first_asked: int = 0,  # differs by process, as caches keep what was asked
+        first_asked: int | None = None,  # by default the time: caches keep what was asked before
     ) -> None:
         urls = (each.rstrip("/") for each in (gamma_url, clob_url, data_url))
         self._gamma_url, self._clob_url, self._data_url = urls
@@ -143,7 +143,7 @@ class Polymarket:
             _DataRoute("/v2/resolutions", _CONDITION.fullmatch),
             _DataRoute("/v2/tokens", _ANY_CONDITION.fullmatch),
         )
-        self._asked = count(first_asked)
+        self._asked = count(int(time.time()) if first_asked is None else first_asked)
 
     def markets_page(
         self,

@@ -105,7 +105,8 @@ class WriterNotifier:
     def records_lost(self, first: int, before_ns: int, journal: Journal) -> None:
         """Report that records of the journal are lost; what of coverage may stand there is, too.
 
-        What is told again comes behind all that is in the journal, so once is enough for that.
+        What the supervisor then journals has higher sequences than all that could be lost, so one
+        report is enough for every hole below them.
 
         Args:
             first: The sequence of the first of them.

@@ -45,7 +45,9 @@ def _written(folder: Path) -> dict[str, Path]:
         try:
             with Server(embedded.dsn("postgres")).database() as dsn:
                 migrate.apply(dsn)
-                StoredDay(60, 40_000).fill(dsn)
+                day = StoredDay(60, 40_000)
+                day.fill(dsn)
+                day.compute(dsn)
                 environ = {"TRACKER_DATABASE_URL": as_url(dsn), "TRACKER_STATE_DIR": f"{root}/s"}
                 places = {name: folder / f"{name}.html" for name in REPORTS}
                 for name, arguments in REPORTS.items():

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import psycopg
 from psycopg import sql
 
+from actors.database import queries
 from actors.model.connection import GapCause
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -90,6 +91,16 @@ class StoredDay(NamedTuple):
                 for table, row in rows:
                     _insert(connection, table, row)
             self._trade(connection)
+
+    def compute(self, dsn: str) -> None:
+        """Compute the coverage of its markets, as a tracker does when the day is over."""
+        with psycopg.connect(dsn) as connection:
+            connection.execute(
+                "insert into tracker.computed_days (day, computed_at) values (%s, now())", (DAY,)
+            )
+            keys = [key(number, 0) for number in range(self.markets)]
+            given = {"assets": keys, "days": [DAY.date()] * len(keys)}
+            connection.execute(queries.COMPUTE_MARKET_DAYS, given)
 
     # ------------------------------------------------------------------ the markets
 

@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import timedelta
 from functools import cache
 from html.parser import HTMLParser
 from typing import Any
@@ -167,6 +168,12 @@ EMPTY: dict[str, Any] = {
     "overdue": (), "conflicts": (), "rejected": (), "events": (), "said": (), "names": {},
     "outcomes": {},
 }  # fmt: skip
+
+
+def test_of_several_days_those_that_are_computed_count() -> None:
+    span = SPAN._replace(end=SPAN.end + timedelta(days=1))
+    found = page.render(contents(span=span, coverage=Coverage(days=MarketDays(9, 9))))
+    assert "of 9 market days that are computed" in found
 
 
 @pytest.mark.parametrize(

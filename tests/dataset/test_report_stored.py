@@ -11,7 +11,6 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
@@ -123,13 +122,7 @@ def computed(server: Server, template: str) -> Iterator[str]:
     """Return a database with one day whose coverage by market is computed."""
     with server.database(template) as dsn:
         StoredDay().fill(dsn)
-        do(dsn, "insert into tracker.computed_days (day, computed_at) values ('2026-03-01', now())")
-        keys = [key for (key,) in ask(dsn, "select asset_key from assets")]
-        with psycopg.connect(dsn) as connection:
-            connection.execute(
-                queries.COMPUTE_MARKET_DAYS,
-                {"assets": keys, "days": [DAY.start.date()] * len(keys)},
-            )
+        StoredDay().compute(dsn)
         yield dsn
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterable
 from urllib.parse import parse_qsl, urlsplit
 
@@ -23,7 +24,7 @@ from tests.polymarket.http_peer import Peer, Script, answering
 IDS = tuple(ConditionId(f"0x{number:064x}") for number in range(1, 102))
 
 
-def client(peer: Peer, first_asked: int = 0) -> Polymarket:
+def client(peer: Peer, first_asked: int | None = 0) -> Polymarket:
     return Polymarket(
         gamma_url=f"{peer.url}/gamma/",
         clob_url=f"{peer.url}/clob",
@@ -378,9 +379,12 @@ def test_every_other_status_is_an_unavailable_source(status: str) -> None:
                 call(client(peer))
 
 
-def test_a_process_looks_up_by_another_address_than_the_one_before_it() -> None:
+def test_a_process_looks_up_by_another_address_than_the_one_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A cache between would answer what the market was for that one."""
     with Peer(answering(b'{"markets": [], "next_cursor": null}')) as peer:
-        for start in (1_000, 1_100 + 15):
-            client(peer, start).markets_by_condition(IDS[:1], closed=True)
+        for start in (1_000.0, 1_115.0):
+            monkeypatch.setattr(time, "time", lambda now=start: now)
+            client(peer, None).markets_by_condition(IDS[:1], closed=True)
         assert len(set(peer.paths)) == len(peer.paths) == 2

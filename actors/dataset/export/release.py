@@ -77,7 +77,7 @@ class HashedFile:
 
 
 def _new(path: Path) -> BinaryIO:
-    """Make a file anew, which others may read: a release is for people."""
+    """Open an empty file, in place of any, that others may read: a release is for people."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
     return os.fdopen(os.open(path, flags, 0o644), "wb")
 

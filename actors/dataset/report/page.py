@@ -132,9 +132,11 @@ class _Page:
         rest = f", of which {count(days.changed)} are computed again" if days.changed else ""
         kind = "good" if days.complete == days.number else "bad"
         value = f'<span class="{kind}">{share(days.complete, days.number)}</span>'
-        what = counted(days.number, "market" if self._span.lasts <= DAY else "market and day",
-                       "markets" if self._span.lasts <= DAY else "markets and days")  # fmt: skip
-        return "Complete", value, f"of {what}{rest}"
+        # Of several days some may not be computed yet, of one day nothing would be here then.
+        one, many = "market", "markets"
+        if self._span.lasts > DAY:
+            one, many = "market day that is computed", "market days that are computed"
+        return "Complete", value, f"of {counted(days.number, one, many)}{rest}"
 
     def _each(self) -> str:
         names = {timedelta(hours=1): "an hour", DAY: "a day", 7 * DAY: "a week"}

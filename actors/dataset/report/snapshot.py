@@ -223,8 +223,9 @@ class Reader:
 
     def _market_days(self, span: Span) -> tuple[MarketDays, list[str]]:
         """Return what is computed about all markets, and those that missed most, worst first."""
-        (whole, *rows) = self._rows(queries.REPORT_MARKET_DAYS, **_of(span), most=MOST_MISSED)
-        return MarketDays(*whole[1:]), [name for (name, *_) in rows]
+        rows = self._rows(queries.REPORT_MARKET_DAYS, **_of(span), most=MOST_MISSED)
+        (whole,) = (sums for name, *sums in rows if name is None)
+        return MarketDays(*whole), [name for name, *_ in rows if name is not None]
 
     def _candidates(self, span: Span, trades: Trades, missed: list[str]) -> list[str]:
         """Return the markets whose coverage is looked at.

@@ -134,7 +134,7 @@ class Pace:
                 self._times.remove(at)
 
     def answered(self, at: float, now: float) -> None:
-        """Date a request anew: the node may have counted it at any moment until now."""
+        """Date a request again: the node may have counted it at any moment until now."""
         self.give_back(at)
         with self._lock:
             bisect.insort(self._times, now)

@@ -69,7 +69,7 @@ class Stream:
             self._due.append((trade.ts + TOLD_MS, trade))
 
     def turn(self, now: float, wall: int) -> None:
-        """Tell what is due; freeze and close sockets that are old."""
+        """Send what is due; freeze and close sockets that are old."""
         for connection, since in tuple(self._since.items()):
             if "rtds_frozen" in self._broken and now - since >= FROZEN_S:
                 connection.freeze(frozen=True)
